@@ -1,0 +1,46 @@
+# Everything sets itself up in .venv; a stranger's clone needs Python and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test compat lint build assets bench clean
+
+demo: .venv/.installed ## see the whole path run; ARGS="--json", ARGS="--datakit http://localhost:9529"
+	@$(BIN)/guance-chatgpt-monitor demo $(ARGS)
+
+test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+compat: .venv/.installed-dev ## the application's part with the oldest and newest SDK of each major; ARGS="1-oldest"
+	@$(BIN)/python tests/compat.py $(ARGS)
+
+lint: .venv/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+build: .venv/.installed
+	@$(BIN)/guance-chatgpt-monitor build $(ARGS)
+
+assets: .venv/.installed ## make the dashboards and monitors anew from their source
+	@$(BIN)/guance-chatgpt-monitor assets --lang zh --out .
+	@$(BIN)/guance-chatgpt-monitor assets --lang en --out .
+
+bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK and the best peers; what an outage costs
+	@$(BIN)/python bench/calls.py $(ARGS)
+	@$(BIN)/python bench/delivery.py $(ARGS)
+
+clean:
+	rm -rf .venv .venv-* dist
+
+.venv/.installed: pyproject.toml
+	@echo "setting up .venv, once"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "the tests need Python 3.10 or later: make test PYTHON=python3.12" >&2; exit 1; }
+	@echo "adding what the tests need"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@touch $@
