@@ -1,0 +1,99 @@
+"""Point -> line protocol, as DataKit and InfluxDB read it.
+
+What cannot be written without being refused or silently changed by DataKit never leaves here: a field
+that is no finite number, an empty tag, a backslash at the end of a name or value, a line break.
+"""
+
+import math
+from functools import lru_cache
+from typing import Dict, NamedTuple, Tuple
+
+# DataKit cuts or drops what is longer, in bytes, and a tag value in mid-character.
+MAX_MEASUREMENT_BYTES = 1024
+MAX_KEY_BYTES = 256
+MAX_TAG_VALUE_BYTES = 1024
+MAX_TAGS = 256
+# DataKit refuses more than 65,535 bytes of measurement, tags and one field's key.
+MAX_SERIES_BYTES = 60_000
+
+REMEMBERED = 2048
+
+_CONTROL = dict.fromkeys((*range(32), 127, 0x85, 0x2028, 0x2029), " ")
+_ESCAPE_MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ "})
+_ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+
+
+class Point(NamedTuple):
+    """One point; `timestamp_ns` since 1970, every field a float."""
+
+    measurement: str
+    tags: Dict[str, str]
+    fields: Dict[str, float]
+    timestamp_ns: int
+
+
+def encode(point: Point) -> str:
+    """One line without its line end.
+
+    Raises ValueError if no field is a finite number: DataKit would keep an empty point.
+    """
+    fields = {key: value for key, value in point.fields.items() if math.isfinite(value)}
+    if not fields:
+        raise ValueError(f"a point of {point.measurement!r} has no finite field")
+    parts = [_measurement(point.measurement)]
+    n_bytes = 0
+    seen = set(fields)  # DataKit lets a tag win over a field of its name, and refuses one given twice
+    for key in sorted(point.tags)[:MAX_TAGS]:
+        name, text, tag_bytes = _tag(key, point.tags[key])
+        if not text or name in seen:
+            continue
+        n_bytes += tag_bytes
+        if n_bytes > MAX_SERIES_BYTES:
+            break
+        seen.add(name)
+        parts.append(text)
+    line_fields = ",".join(f"{_field_key(key)}={_float(value)}" for key, value in fields.items())
+    return f"{','.join(parts)} {line_fields} {point.timestamp_ns:d}"
+
+
+# The same few names and values come again and again: to look them up takes a tenth of making them.
+@lru_cache(maxsize=REMEMBERED)
+def _tag(key: str, value: str) -> Tuple[str, str, int]:
+    """(name, the tag as written, its bytes); written empty where there is nothing to write."""
+    name, cleaned = _clean(key, MAX_KEY_BYTES), _clean(value, MAX_TAG_VALUE_BYTES)
+    if not name or not cleaned:
+        return name, "", 0
+    text = f"{name.translate(_ESCAPE)}={cleaned.translate(_ESCAPE)}"
+    return name, text, len(text.encode("utf-8")) + 1
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _measurement(name: str) -> str:
+    cleaned = _clean(name, MAX_MEASUREMENT_BYTES)
+    if cleaned.startswith("#"):  # would be a comment
+        cleaned = "_" + cleaned[1:]
+    return (cleaned or "_").translate(_ESCAPE_MEASUREMENT)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _field_key(name: str) -> str:
+    return (_clean(name, MAX_KEY_BYTES) or "_").translate(_ESCAPE)
+
+
+def _float(value: float) -> str:
+    # DataKit refuses a leading plus; the one in an exponent is left out likewise.
+    return repr(float(value)).replace("e+", "e")
+
+
+def _clean(text: str, limit_bytes: int) -> str:
+    """`text` on one line, without outer blanks, within the limit, with no backslash that would escape."""
+    text = text.translate(_CONTROL).encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
+    text = text.strip()
+    if "\\" not in text:
+        return text
+    # A backslash cannot be escaped: before a delimiter, another one or the end it would change the meaning.
+    kept = [
+        "/" if char == "\\" and following in ("\\", ",", "=", " ", "") else char
+        for char, following in zip(text, [*text[1:], ""])
+    ]
+    return "".join(kept)

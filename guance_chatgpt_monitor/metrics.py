@@ -1,0 +1,171 @@
+"""Call -> point: the five metrics, the further fields and the tags that Guance shows."""
+
+import re
+from typing import Any, Dict, Optional
+
+from .call import Call
+from .line_protocol import Point
+
+MEASUREMENT = "openai"
+MONITOR_MEASUREMENT = "openai_monitor"
+PROBE_MEASUREMENT = "openai_probe"
+USAGE_MEASUREMENT = "openai_usage"
+
+# Field -> unit. The first five are on every point, but for total_tokens of an answer without usage.
+FIELDS = {
+    "question": "count",
+    "response_time": "s",
+    "create_time": "count",
+    "res_status": "count",
+    "total_tokens": "count",
+    "prompt_tokens": "count",
+    "completion_tokens": "count",
+    "cached_tokens": "count",
+    "reasoning_tokens": "count",
+    "time_to_first_token": "s",
+    "delay": "s",
+}
+# The monitor's own health, measurement openai_monitor; a point with the tag `reason` has `dropped` only.
+MONITOR_FIELDS = {
+    "backlog_lines": "count",
+    "backlog_bytes": "B",
+    "oldest_age": "s",
+    "delivered": "count",
+    "replayed": "count",
+    "dropped": "count",
+    "datakit_up": "1/0",
+    "write_time": "s",
+}
+MONITOR_TAGS = ("service_name", "reason")
+# Whether the API answers, measurement openai_probe, once a minute.
+PROBE_FIELDS = {
+    "up": "1/0",
+    "response_time": "s",
+}
+PROBE_TAGS = ("status_code", "error_type", "service_name", "provider_name")
+# OpenAI's own books, measurement openai_usage; a point with the tag `line_item` has `cost` only. No
+# service_name: the books are the organization's, and none of its services has its own.
+USAGE_FIELDS = {
+    "requests": "count",
+    "input_tokens": "count",
+    "output_tokens": "count",
+    "cached_tokens": "count",
+    "cost": "USD",
+}
+USAGE_TAGS = ("model", "project_id", "line_item")
+TAGS = (
+    "operation_name",
+    "provider_name",
+    "request_model",
+    "response_model",
+    "status",
+    "status_code",
+    "error_type",
+    "stream",
+    "service_name",
+)
+
+# Each new value of a tag is a new series, which is what a time-series database is billed for and dies of.
+MAX_TAG_VALUES = 200
+MAX_TAG_NAMES = 64
+OTHER = "other"
+
+
+_MEASUREMENT_NAME = re.compile(r"[A-Za-z_][\w.-]{0,127}", re.ASCII)
+
+
+def check_measurement(name: str) -> str:
+    """`name`, as the measurement of the points. Raises ValueError."""
+    if not _MEASUREMENT_NAME.fullmatch(name):
+        raise ValueError("must be a name of letters, digits and _ . -, such as openai")
+    return name
+
+
+class PointMaker:
+    """Makes the points of one process.
+
+    `memory` holds what must outlive it, in plain containers: a Func task gets new classes each time,
+    but the same process. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        measurement: str = MEASUREMENT,
+        service_name: str = "",
+        tags: Optional[Dict[str, str]] = None,
+        memory: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        self._measurement = measurement
+        self._service_name = service_name
+        self._tags = dict(tags or {})
+        self._memory: Dict[str, Any] = {} if memory is None else memory
+
+    def from_call(self, call: Call) -> Point:
+        """The point of a call that has ended."""
+        return Point(
+            self._measurement, self.limit(self._tags_of(call)), _fields_of(call), self.unique_ns(call)
+        )
+
+    def unique_ns(self, call: Call) -> int:
+        """The end of the call; later by nanoseconds if that was given out before.
+
+        Two points of one series with one timestamp overwrite each other in the store.
+        """
+        timestamp_ns: int = max(call.ended_at_ns, self._memory.get("last_timestamp_ns", 0) + 1)
+        self._memory["last_timestamp_ns"] = timestamp_ns
+        return timestamp_ns
+
+    def limit(self, tags: Dict[str, str]) -> Dict[str, str]:
+        """`tags`, with `other` for values past the limit, and without names past theirs."""
+        seen = self._memory.setdefault("tag_values", {})
+        limited = {}
+        for name, value in tags.items():
+            values = seen.get(name)
+            if values is None:
+                if len(seen) >= MAX_TAG_NAMES:
+                    continue
+                values = seen[name] = set()
+            if value not in values:
+                if len(values) >= MAX_TAG_VALUES:
+                    value = OTHER
+                else:
+                    values.add(value)
+            limited[name] = value
+        return limited
+
+    def _tags_of(self, call: Call) -> Dict[str, str]:
+        tags = {
+            "operation_name": call.operation_name,
+            "provider_name": call.provider_name,
+            "request_model": call.request_model,
+            "response_model": call.response_model,
+            "status": "error" if call.error_type else "ok",
+            "status_code": "" if call.status_code is None else str(call.status_code),
+            "error_type": call.error_type or "",
+            "stream": "true" if call.stream else "false",
+            "service_name": self._service_name,
+        }
+        own = {**self._tags, **call.tags}
+        # Ours first: they must not be crowded out by the user's, nor be replaced by them.
+        tags.update((name, value) for name, value in own.items() if name not in RESERVED_NAMES)
+        return {name: value for name, value in tags.items() if value}
+
+
+def _fields_of(call: Call) -> Dict[str, float]:
+    fields = {
+        "question": 1.0,
+        "response_time": call.response_time_s,
+        "create_time": float(call.requests_sent),
+        "res_status": 1.0 if call.error_type else 0.0,
+    }
+    usage = call.usage._asdict()
+    if call.error_type and usage["total_tokens"] is None:
+        usage["total_tokens"] = 0.0
+    fields.update((name, tokens) for name, tokens in usage.items() if tokens is not None)
+    if call.time_to_first_token_s is not None:
+        fields["time_to_first_token"] = call.time_to_first_token_s
+    return fields
+
+
+# Names that a tag of the user's cannot take: DataKit drops a field silently where a tag has its name.
+RESERVED_NAMES = frozenset(FIELDS) | frozenset(TAGS) | {"cost", "time"}
