@@ -1,0 +1,209 @@
+"""The whole path in one run: build, install, deploy, call, and look at what DataKit received."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import requests
+
+from ..market import build, default_manifest
+from .datakit import LocalDataKit
+from .func import LocalFunc, TaskResult
+from .openai import LocalOpenAI
+from .redis import LocalRedis
+
+DEADLINE_S = 2.0  # instead of 170: the call that is not answered must not take three minutes
+LOCAL_KEY = "sk-local-demo"
+METRICS = ("question", "response_time", "create_time", "res_status", "total_tokens")
+CALLS_WHILE_DOWN = 5
+
+
+class Wanted(NamedTuple):
+    """One call of the demo: what it shows, its body, and what the OpenAI stand-in does with it."""
+
+    title: str
+    body: Dict[str, Any]
+    faults: Tuple[str, ...] = ()
+
+
+class Made(NamedTuple):
+    """One call that was made, and what it returned."""
+
+    title: str
+    status_code: int
+    duration_s: float
+    text: str
+
+
+class Result(NamedTuple):
+    """What the demo saw. `points` is None where a real DataKit has them."""
+
+    calls: List[Made]
+    collected: Dict[str, Any]
+    points: Optional[List[Dict[str, Any]]]
+    delivered: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether each call's point arrived, once."""
+        arrived = self.delivered if self.points is None else len(self.points)
+        return arrived == len(self.calls)
+
+    @property
+    def totals(self) -> Dict[str, float]:
+        points = self.points or []
+        return {name: sum(point["fields"].get(name, 0.0) for point in points) for name in METRICS}
+
+
+MODEL = "gpt-4o-mini"
+HELLO = [{"role": "user", "content": "Say hello."}]
+ANSWERED = (
+    Wanted("question", {"question": "What is Guance?"}),
+    Wanted("question with system and model", {"question": "Hi", "system": "Be brief.", "model": MODEL}),
+    Wanted("Chat Completions body", {"model": MODEL, "messages": HELLO, "max_tokens": 20}),
+    Wanted("Responses body", {"model": MODEL, "input": "Say hello.", "max_output_tokens": 20}),
+    Wanted("with the caller's own tags", {"question": "Hi", "tags": {"team": "web"}}),
+    Wanted("unknown model", {"question": "Hi", "model": "no-such-model"}),
+    Wanted("bad input: nothing to ask", {"query": "Hi"}),
+    Wanted("bad input: stream", {"question": "Hi", "stream": True}),
+)
+FAULTY = (
+    Wanted("rate limited once, then answered", {"question": "Hi"}, ("429", "ok")),
+    Wanted("refused key", {"question": "Hi"}, ("401",)),
+    Wanted("used-up quota", {"question": "Hi"}, ("insufficient_quota",)),
+    Wanted("no answer within the deadline", {"question": "Hi"}, ("hang",)),
+    Wanted("connection reset, three times", {"question": "Hi"}, ("reset", "reset", "reset")),
+    Wanted("an answer without usage", {"question": "Hi"}, ("no_usage",)),
+)
+
+
+class Demo:
+    """The parts of one demo; those that are given are real, the others stand-ins."""
+
+    def __init__(self, say: Callable[[str], None], datakit_url: str = "") -> None:
+        self._say = say
+        self._key = os.environ.get("OPENAI_API_KEY", "")
+        self._openai = None if self._key else LocalOpenAI()
+        self._datakit = None if datakit_url else LocalDataKit()
+        self._datakit_url = datakit_url
+        self._redis = LocalRedis() if LocalRedis.is_available() else None
+
+    def run(self) -> Result:
+        """Raises BuildError, DeployError or OSError when a part cannot be started."""
+        func = LocalFunc(redis_url=self._redis.url if self._redis else "")
+        try:
+            for part in (self._redis, self._openai, self._datakit, func):
+                if part is not None:
+                    part.start()
+            link = self._deploy(func)
+            calls = [self._call(link, wanted) for wanted in self._wanted()]
+            # The report that this run makes starts anew with the outage.
+            direct = _collect(func)
+            calls += self._outage(link)
+            return self._result(calls, direct, _collect(func))
+        finally:
+            func.stop()
+            if self._datakit is not None:
+                self._datakit.stop()
+            if self._openai is not None:
+                self._openai.stop()
+            if self._redis is not None:
+                self._redis.remove()
+
+    def _deploy(self, func: LocalFunc) -> str:
+        cache = "a real Redis" if self._redis else "memory (no redis-server here)"
+        self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
+        self._say(f"DataKit    {self._datakit.url + '  (stand-in)' if self._datakit else self._datakit_url}")
+        self._say(f"OpenAI     {self._openai.base_url + '  (stand-in)' if self._openai else 'the real one'}")
+        with tempfile.TemporaryDirectory() as folder:
+            built = build(Path(folder), default_manifest())
+            self._say(f"built      {len(built.scripts)} scripts, originMD5 {built.origin_md5}")
+            set_id = func.install(str(built.zip_path))
+        parameters = {
+            "OpenAI key": self._key or LOCAL_KEY,
+            "OpenAI base URL": self._openai.base_url if self._openai else "",
+            "DataKit URL": self._datakit.url if self._datakit else self._datakit_url,
+            "Service name": "demo",
+        }
+        script_id = func.deploy(set_id, parameters)
+        if self._openai is not None:
+            code = func.script(script_id)
+            func.edit(script_id, code.replace("    DFF,\n", f"    DFF,\n    deadline_s={DEADLINE_S},\n"))
+        link = func.add_link(f"{script_id}.chat")
+        self._say(f"deployed   {script_id}; auto-trigger {', '.join(func.cron_jobs)}")
+        self._say(f"link       {link}/simplified")
+        return link
+
+    def _wanted(self) -> List[Wanted]:
+        return [*ANSWERED, *(FAULTY if self._openai else ())]
+
+    def _call(self, link: str, wanted: Wanted) -> Made:
+        if self._openai is not None:
+            self._openai.faults.extend(wanted.faults)
+        started_s = time.perf_counter()
+        answer = requests.post(f"{link}/simplified", json=wanted.body, timeout=200)
+        made = Made(wanted.title, answer.status_code, time.perf_counter() - started_s, _excerpt(answer))
+        self._say(f"  {made.status_code}  {made.duration_s:6.2f} s  {made.title:34} {made.text}")
+        return made
+
+    def _outage(self, link: str) -> List[Made]:
+        if self._datakit is None:
+            return []
+        self._say("DataKit is stopped")
+        self._datakit.stop()
+        wanted = Wanted("while DataKit is down", {"question": "Hi"})
+        calls = [self._call(link, wanted) for _ in range(CALLS_WHILE_DOWN)]
+        self._datakit.start()
+        self._say("DataKit is started again; the auto-trigger fires")
+        return calls
+
+    def _result(self, calls: List[Made], direct: Dict[str, Any], last: Dict[str, Any]) -> Result:
+        delivered = sum(run[key] or 0 for run in (direct, last) for key in ("delivered", "replayed"))
+        self._say(f"collect()  {last}")
+        points = None
+        if self._datakit is not None:
+            points = [
+                {"tags": point.tags, "fields": point.fields, "timestamp_ns": point.timestamp_ns}
+                for point in self._datakit.points("openai")
+            ]
+        return Result(calls, last, points, delivered)
+
+
+def _collect(func: LocalFunc) -> Dict[str, Any]:
+    result: TaskResult = func.fire_cron()[0]
+    if result.status != "success":
+        raise RuntimeError(f"collect() failed: {result.exception}")
+    data: Dict[str, Any] = result.data
+    return data
+
+
+def _excerpt(answer: requests.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text[:60]
+    if body.get("error"):
+        return f"{body['error']['type']}: {body['error']['message']}"[:76]
+    tokens = (body.get("usage") or {}).get("total_tokens", "no usage")
+    return f"{body.get('model')}, tokens: {tokens}"
+
+
+def points_table(points: List[Dict[str, Any]]) -> List[str]:
+    """The points as lines of a table: the tags that differ, and the five metrics."""
+    tags = ("operation_name", "request_model", "status_code", "error_type")
+    header = [*tags, *METRICS, "delay"]
+    rows = [
+        [point["tags"].get(name, "") for name in tags]
+        + [_number(point["fields"].get(name)) for name in (*METRICS, "delay")]
+        for point in points
+    ]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [header, *rows]
+    ]
+
+
+def _number(value: Optional[float]) -> str:
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
