@@ -1,0 +1,31 @@
+"""Monitors ChatGPT calls with Guance: five metrics per call, sent to DataKit.
+
+    from openai import OpenAI
+    from guance_chatgpt_monitor import monitor
+
+    client = monitor(OpenAI())
+
+`instrument()` does that for every client of the process, `observe()` is for calls made some other way.
+The settings are described in `guance_chatgpt_monitor.settings`.
+"""
+
+from .instrument import instrument, monitor, uninstrument
+from .observe import observe
+
+__version__ = "0.1.0"
+
+__all__ = ["flush", "instrument", "monitor", "observe", "shutdown", "uninstrument"]
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Deliver what was observed so far, or put it on the backlog; False if that took longer."""
+    from .exporter import get_exporter
+
+    return get_exporter().flush(timeout_s)
+
+
+def shutdown(timeout_s: float = 2.0) -> None:
+    """Deliver what was observed, or put it on the backlog, and stop. Called at a normal exit by itself."""
+    from .exporter import get_exporter
+
+    get_exporter().shutdown(timeout_s)

@@ -1,0 +1,108 @@
+"""The end of an answer that is still open when the application gets it: a stream, or a body not yet read."""
+
+import os
+import sys
+import time
+import weakref
+from functools import partial
+from typing import Any, Dict
+
+from .guard import guarded
+from .observation import Observation
+
+
+class Ending:
+    """Ends an observation once: when the answer was read, was closed, or is collected, whichever is first.
+
+    Whatever closes an answer (`close()`, `with`, the SDK's stream helpers, reading to the end) closes its
+    HTTP response. So that one object is watched: its method `closing` is replaced on the instance, until
+    the end. `closing` is `close`, or `aclose` for an asynchronous client.
+    """
+
+    def __init__(self, observation: Observation, response: Any, closing: str) -> None:
+        self.observation = observation
+        # Set by who reads: what closes the response meanwhile is a part of the reading.
+        self.reading = False
+        self._closing = closing
+        self._response = weakref.ref(response, partial(guarded, _collected))
+        setattr(response, closing, partial(_close, self, getattr(response, closing)))
+        _open[id(self._response)] = self
+
+    def complete(self) -> None:
+        """Everything was read."""
+        if self._take():
+            self.observation.end_stream(True)
+
+    def answered(self, body: Any) -> None:
+        """The body was read, in one piece."""
+        if self._take():
+            self.observation.answered(body)
+
+    def fail(self, error: BaseException) -> None:
+        if self._take():
+            self.observation.fail_stream(error)
+
+    def closed(self) -> None:
+        """The response is closed, by whomever."""
+        if self.reading:
+            return
+        error = sys.exc_info()[1]
+        if error is not None and self._is_of_this_call(error):
+            self.fail(error)
+        else:
+            self._note_reading()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """What was not read will not be."""
+        if self._take():
+            self.observation.end_stream(False)
+
+    def _take(self) -> bool:
+        """Whether the call is still to be ended: true for one caller, of all threads."""
+        if _open.pop(id(self._response), None) is None:
+            return False
+        attributes = getattr(self._response(), "__dict__", {})
+        # Unless somebody has wrapped it in turn: out of use, it only passes on.
+        if getattr(attributes.get(self._closing), "func", None) is _close:
+            del attributes[self._closing]
+        return True
+
+    def _is_of_this_call(self, error: BaseException) -> bool:
+        """Whether the response raised it, and not the application, whose `with` block ends with an error."""
+        request = getattr(error, "request", None)
+        return request is not None and request is getattr(self._response(), "request", None)
+
+    def _note_reading(self) -> None:
+        # Read piece by piece, past the SDK's stream: then its end is the only time there is.
+        if self.observation.last_chunk is None and getattr(self._response(), "is_stream_consumed", False):
+            self.observation.last_chunk_s = time.perf_counter()
+
+
+def _close(ending: Ending, close: Any, *args: Any, **kwargs: Any) -> Any:
+    """In the place of a response's own `close` or `aclose`."""
+    guarded(ending.closed)
+    return close(*args, **kwargs)
+
+
+# By the id of their reference. Held here, not by the response, which would take them along.
+_open: Dict[int, Ending] = {}
+
+
+def _collected(response: Any) -> None:
+    ending = _open.get(id(response))
+    if ending is not None:
+        ending.give_up()
+
+
+def end_open() -> bool:
+    """End what is still open, for the process ends; whether there was any."""
+    endings = list(_open.values())
+    for ending in endings:
+        guarded(ending.give_up)
+    return bool(endings)
+
+
+if hasattr(os, "register_at_fork"):
+    # What was open in the parent is the parent's to end.
+    os.register_at_fork(after_in_child=_open.clear)

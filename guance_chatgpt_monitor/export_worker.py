@@ -1,0 +1,242 @@
+"""The exporter's queue and the thread that empties it."""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from itertools import count
+from typing import Any, Callable, Deque, List, Optional
+
+from .delivery import BATCH_LINES
+from .export_pipeline import REPORT_EVERY_S, Pipeline
+from .metrics import PointMaker
+from .settings import Settings
+
+BATCH_EVERY_S = 1.0
+
+QUEUE_FULL = "queue_full"
+
+_NEVER = 1 << 62
+
+_log = logging.getLogger("guance_chatgpt_monitor")
+
+
+class Worker:
+    """For one process, and until it is stopped.
+
+    `say` takes one line for the operator; `points` outlives the worker, so that timestamps stay unique.
+
+    Whatever may be waited for is made when the thread starts: an application often forks, or lets gevent
+    replace the standard library, after it has imported and called us.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        points: PointMaker,
+        say: Callable[[str], None],
+        batch_every_s: float = BATCH_EVERY_S,
+        report_every_s: float = REPORT_EVERY_S,
+    ) -> None:
+        self.queue: Deque[Any] = deque()
+        self.max_queue = settings.max_queue
+        # With so many calls before it, a call wakes the worker. The first one starts the thread.
+        self.wake_at = 0
+        # More than this is more than DataKit takes at the time: it goes to the backlog at once.
+        self._behind_at = self.max_queue // 2
+        self._batch_calls = min(BATCH_LINES, self._behind_at)
+        self._batch_every_s = batch_every_s
+        self._refused = _Counter()
+        self._flushes: Deque[_Flush] = deque()
+        self._stopping = False
+        self._thread: Optional[threading.Thread] = None
+        self._starting = threading.Lock()
+        self._say = say
+        self._make_pipeline: Callable[[], Pipeline] = lambda: Pipeline(
+            settings, points, say, self._pause, report_every_s
+        )
+        self._pipeline: Optional[Pipeline] = None
+        # A SimpleQueue may be put to in the middle of anything: a call may end in a finalizer.
+        self._signals: queue.SimpleQueue[None]
+        # Held while calls are taken from the queue and become the lines in hand.
+        self._taking: threading.Lock
+        self._in_hand: List[str] = []
+        self._taken_over = False
+
+    # -- on any thread -----------------------------------------------------------------------------
+
+    def refuse(self) -> None:
+        """Count a call that found the queue full."""
+        self._refused.add()
+
+    def wake(self) -> bool:
+        """Start the thread, or end its waiting; False if none can be started any more."""
+        self.wake_at = _NEVER  # before the signal: the thread sets it anew
+        if self._thread is None or not self._thread.is_alive():
+            return self._start()
+        self._signals.put(None)
+        return True
+
+    def flush(self, timeout_s: float) -> bool:
+        """Whether all that was in the queue is delivered, or on the backlog, within the time."""
+        if self._thread is None and not self.queue:
+            return True
+        if threading.current_thread() is self._thread:
+            return False  # it cannot wait for itself
+        flush = _Flush()
+        self._flushes.append(flush)
+        if self.wake():
+            flush.done.wait(timeout_s)
+        else:
+            self._turn(drain=True)
+        return flush.ok
+
+    def stop(self, timeout_s: float) -> None:
+        """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog."""
+        until_s = time.monotonic() + timeout_s
+        self._stopping = True
+        if self._thread is not None:
+            self._signals.put(None)
+            if self._thread is not threading.current_thread():
+                self._thread.join(timeout_s / 2)
+        if self._pipeline is not None or self.queue:
+            self._take_over(self._opened(), until_s)
+
+    def _start(self) -> bool:
+        # Not waited for: a finalizer may run in the middle of it, and end a call.
+        if not self._starting.acquire(blocking=False):
+            return True
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                self._signals = queue.SimpleQueue()
+                thread = threading.Thread(target=self._run, name="guance_chatgpt_monitor", daemon=True)
+                thread.start()
+                self._thread = thread
+            return True
+        except Exception:  # the interpreter is ending, or the process has too many threads
+            self.wake_at = len(self.queue) + self._batch_calls
+            return False
+        finally:
+            self._starting.release()
+
+    def _opened(self) -> Pipeline:
+        if self._pipeline is None:
+            self._taking = threading.Lock()
+            self._pipeline = self._make_pipeline()
+        return self._pipeline
+
+    # -- on the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._try(lambda: self._turn(drain=False), lambda: self._opened().run_due())
+                self._wait()
+            # Again, now that it is known: what was submitted before is in the queue.
+            self._try(lambda: self._turn(drain=True), lambda: self._opened().finish())
+        finally:
+            self.wake_at = 0  # should the thread be killed, the next call starts another
+
+    def _try(self, *steps: Callable[[], None]) -> None:
+        try:
+            for step in steps:
+                step()
+        except Exception as error:
+            self._say(f"the exporter failed ({type(error).__name__})")
+
+    def _turn(self, drain: bool) -> None:
+        pipeline = self._opened()
+        flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
+        try:
+            # What comes while a batch is under way waits for the next: no requests of a few points each.
+            left = len(self.queue) if drain or flushes else 1
+            while left > 0:
+                taken = self._deliver_batch(pipeline)
+                left = left - taken if taken else 0
+            for flush in flushes:
+                flush.ok = pipeline.is_settled()
+        finally:
+            for flush in flushes:
+                flush.done.set()
+        pipeline.count_dropped(QUEUE_FULL, self._refused.take())
+
+    def _deliver_batch(self, pipeline: Pipeline) -> int:
+        behind = len(self.queue) > self._behind_at
+        taken = self._take(pipeline)
+        if not (behind and pipeline.keep(self._in_hand)):
+            pipeline.deliver(self._in_hand)
+        self._in_hand = []
+        return taken
+
+    def _take(self, pipeline: Pipeline) -> int:
+        with self._taking:
+            if self._taken_over:
+                return 0
+            n_calls = min(len(self.queue), BATCH_LINES)
+            self._in_hand = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
+            return n_calls
+
+    def _wait(self) -> None:
+        self.wake_at = self._batch_calls - 1
+        # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
+        if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
+            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else self._batch_every_s
+            self._pause(min(self._batch_every_s, due_in_s))
+
+    def _pause(self, pause_s: float) -> None:
+        try:
+            self._signals.get(timeout=pause_s)
+        except queue.Empty:
+            pass
+
+    # -- at the end --------------------------------------------------------------------------------
+
+    def _take_over(self, pipeline: Pipeline, until_s: float) -> None:
+        """Put on the backlog what the thread had no time for, and what it is just delivering.
+
+        That may be delivered twice then, and is the same point.
+        """
+        if self._taking.acquire(timeout=max(0.0, until_s - time.monotonic())):
+            self._taken_over = True
+            self._taking.release()
+        lines = self._in_hand + pipeline.stranded()
+        lost = 0
+        while lines or self.queue:
+            if not lines:
+                n_calls = min(len(self.queue), BATCH_LINES)
+                lines = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
+            elif pipeline.keep(lines[:BATCH_LINES]):
+                del lines[:BATCH_LINES]
+            elif time.monotonic() >= until_s:
+                lost = len(lines) + len(self.queue)
+                break
+        pipeline.count_dropped(QUEUE_FULL, self._refused.take())
+        lost += pipeline.close()
+        if lost:
+            _log.warning("%d point(s) end with this process: neither DataKit nor a file took them", lost)
+
+
+class _Flush:
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.ok = False
+
+
+class _Counter:
+    """Counts without a lock: `next()` on a count is one step for the interpreter."""
+
+    def __init__(self) -> None:
+        self._count = count()
+        self._taken = 0
+        self._reads = 0
+
+    def add(self) -> None:
+        next(self._count)
+
+    def take(self) -> int:
+        """How many were added since the last time. One thread at a time."""
+        total = next(self._count) - self._reads
+        self._reads += 1
+        new, self._taken = total - self._taken, total
+        return new

@@ -1,0 +1,37 @@
+"""The one guard around every line that is ours: an application never meets an error of the monitor's."""
+
+import logging
+import time
+from typing import Any, Callable
+
+_log = logging.getLogger("guance_chatgpt_monitor")
+
+LOG_INTERVAL_S = 60.0
+
+_logged_s = -LOG_INTERVAL_S  # on the clock of time.monotonic()
+
+
+def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns; None where it raises an Exception."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        try:
+            report(function, error)
+        except Exception:
+            pass  # a logging handler of the application's may raise, too
+        return None
+
+
+def report(where: Any, error: Exception) -> None:
+    """Log where it happened and the class of the error, once a minute at most.
+
+    Never its text, which may hold what the application sent or received.
+    """
+    global _logged_s
+    now_s = time.monotonic()
+    if now_s - _logged_s < LOG_INTERVAL_S:
+        return
+    _logged_s = now_s
+    name = getattr(where, "__qualname__", type(where).__name__)
+    _log.warning("a call may be missing from the monitor: %s in %s", type(error).__name__, name)

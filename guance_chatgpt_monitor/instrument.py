@@ -1,0 +1,149 @@
+"""What is patched in the openai SDK, and nothing else; 1.x, 2.x and 3.x alike.
+
+`monitor()` puts wrappers on one client, `instrument()` on the classes of all. Which methods there are is
+looked up, never told from a version: where a later SDK has lost a private one, less is noted. Of the
+methods, `request()` is every call; `_build_request()` is each attempt of it; `_process_response()` has the
+HTTP response. `copy()` and `with_options()` make clients that are to be monitored like their original.
+"""
+
+import functools
+import inspect
+import threading
+from types import MethodType
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
+
+from .guard import guarded
+from .scope import Scope, open_scope
+from .wrappers import wrap_build_request, wrap_process_response, wrap_request
+
+Client = TypeVar("Client")
+
+_Wrap = Callable[[Any, Scope], Any]
+
+_CALLS: Dict[str, _Wrap] = {
+    "request": wrap_request,
+    "_build_request": wrap_build_request,
+    "_process_response": wrap_process_response,
+}
+_COPIES = ("copy", "with_options")
+
+
+class _Replaced(NamedTuple):
+    owner: Any
+    name: str
+    original: Any
+    wrapper: Any
+
+
+class _Instrumentation:
+    """What `instrument()` has done to the classes, to be undone."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.scope: Optional[Scope] = None
+        self.replaced: List[_Replaced] = []
+
+
+_instrumentation = _Instrumentation()
+
+
+def monitor(client: Client, **settings: Any) -> Client:
+    """Monitor the calls of this client, an OpenAI, AsyncOpenAI, AzureOpenAI or AsyncAzureOpenAI.
+
+    Returns `client` itself. Clients made of it by `copy()` or `with_options()` are monitored, too. The
+    settings are those of `guance_chatgpt_monitor.settings`. Raises ValueError for a wrong setting and
+    TypeError for what is no client.
+    """
+    if isinstance(client, type) or not callable(getattr(client, "request", None)):
+        raise TypeError(
+            "monitor() takes an OpenAI client, such as OpenAI() or AsyncAzureOpenAI(); for the module-level "
+            "openai.chat and the like, call instrument()"
+        )
+    scope = open_scope(settings)
+    if scope is not None:
+        guarded(monitor_client, client, scope)
+    return client
+
+
+def instrument(**settings: Any) -> None:
+    """Monitor the calls of every client of this process, those that exist already included.
+
+    The settings are those of `guance_chatgpt_monitor.settings`. Raises ValueError for a wrong one and
+    ImportError where openai is not installed. Once instrumented, a further call changes nothing.
+    """
+    scope = open_scope(settings)
+    if scope is not None:
+        import openai
+
+        guarded(instrument_classes, (openai.OpenAI, openai.AsyncOpenAI), scope)
+
+
+def uninstrument() -> None:
+    """Undo `instrument()`. Clients given to `monitor()` stay monitored."""
+    with _instrumentation.lock:
+        if _instrumentation.scope is not None:
+            _instrumentation.scope.active = False
+        for owner, name, original, wrapper in reversed(_instrumentation.replaced):
+            # Where somebody has wrapped our wrapper it must stay; out of its scope it only passes on.
+            if vars(owner).get(name) is wrapper:
+                setattr(owner, name, original)
+        _instrumentation.replaced.clear()
+        _instrumentation.scope = None
+
+
+def monitor_client(client: Any, scope: Scope) -> None:
+    """Put the wrappers on one client, once."""
+    if hasattr(vars(client).get("request"), "of_monitor"):
+        return
+    if not _is_known(type(client).request):
+        raise TypeError("this openai SDK calls request() in a way that is not known")
+    for name, wrap in _CALLS.items():
+        _replace(client, name, wrap, scope)
+    for name in _COPIES:
+        _replace(client, name, _wrap_copy, scope)
+
+
+def instrument_classes(classes: Any, scope: Scope) -> None:
+    """Put the wrappers on the classes that define the methods of these."""
+    with _instrumentation.lock:
+        if _instrumentation.scope is not None:
+            return
+        if not all(_is_known(cls.request) for cls in classes):
+            raise TypeError("this openai SDK calls request() in a way that is not known")
+        _instrumentation.scope = scope
+        for cls in classes:
+            for name, wrap in _CALLS.items():
+                owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+                # One base class may define a method for both.
+                if owner is not None and not _is_replaced(owner, name):
+                    original = vars(owner)[name]
+                    wrapper = wrap(original, scope)
+                    setattr(owner, name, wrapper)
+                    _instrumentation.replaced.append(_Replaced(owner, name, original, wrapper))
+
+
+def _is_replaced(owner: Any, name: str) -> bool:
+    return any(owner is done.owner and name == done.name for done in _instrumentation.replaced)
+
+
+def _is_known(request: Any) -> bool:
+    return {"cast_to", "options"} <= set(inspect.signature(request).parameters)
+
+
+def _replace(client: Any, name: str, wrap: _Wrap, scope: Scope) -> None:
+    method = getattr(client, name, None)
+    function = getattr(method, "__func__", None)
+    if function is not None:
+        wrapper = wrap(function, scope)
+        wrapper.of_monitor = True
+        setattr(client, name, MethodType(wrapper, client))
+
+
+def _wrap_copy(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        client = original(self, *args, **kwargs)
+        guarded(monitor_client, client, scope)
+        return client
+
+    return copy

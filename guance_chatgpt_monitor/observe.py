@@ -1,0 +1,160 @@
+"""observe(): for calls that no monitored client makes."""
+
+import functools
+import inspect
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
+
+from .call import read_field
+from .guard import guarded
+from .observation import Observation
+from .wrappers import surrounding
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class ObservedCall:
+    """The call that a block makes: what `with observe(...) as call` gives."""
+
+    def __init__(self, begin: Callable[[], Observation]) -> None:
+        self._observation: Optional[Observation] = guarded(begin)
+        self._has_own_point = False
+        self._outer = surrounding.get()
+        surrounding.set(self)
+
+    def record(self, response: Any) -> None:
+        """Take usage, model and error from the answer, an object of an SDK's or a dict.
+
+        Of several answers, the last counts. What is neither is left alone: it tells nothing.
+        """
+        if self._observation is not None and (isinstance(response, dict) or hasattr(response, "__dict__")):
+            guarded(_note, self._observation, response)
+
+    def note_call(self, operation_name: str) -> None:
+        """A monitored client makes a call within the block; that call has its own point."""
+        # To embed something on the way to a chat is another call, not the one that is observed here.
+        own = self._observation.operation_name if self._observation else operation_name
+        if (operation_name == "embeddings") == (own == "embeddings"):
+            self._has_own_point = True
+
+    def end(self, error: Optional[BaseException]) -> None:
+        surrounding.set(self._outer)
+        self._outer = None
+        if self._observation is None or self._has_own_point:
+            return
+        if error is not None:
+            self._observation.note_error(error)
+        self._observation.end()
+
+
+def _note(observation: Observation, response: Any) -> None:
+    # Whatever SDK it is of: its fields may be properties.
+    observation.note_answer({name: read_field(response, name) for name in ("usage", "model", "error")})
+
+
+class observe:  # noqa: N801 - it reads as a statement
+    """Observe a call made without a monitored client: in a `with` or `async with` block, or as a decorator.
+
+    `operation_name` is `chat`, `responses`, `embeddings` or `text_completion`; `provider_name` is who
+    answers; `tags` go on the point, a few values each. The response time is that of the block, or of the
+    function, whose result is recorded. An error is noted and goes on its way.
+
+    Where a monitored client makes the call after all, there is its point and no second one. Raises
+    TypeError or ValueError for a wrong argument.
+    """
+
+    def __init__(
+        self,
+        operation_name: str = "chat",
+        request_model: str = "",
+        provider_name: str = "openai",
+        tags: Optional[Dict[str, str]] = None,
+    ) -> None:
+        names = {
+            "operation_name": operation_name,
+            "request_model": request_model,
+            "provider_name": provider_name,
+        }
+        if tags is not None and not isinstance(tags, dict):
+            raise TypeError(f"observe(): tags are a dict of texts, not {type(tags).__name__}")
+        for name, value in {**names, **(tags or {})}.items():
+            if not isinstance(value, str):
+                raise TypeError(f"observe(): {name} is to be text, not {type(value).__name__}")
+        if not operation_name:
+            raise ValueError("observe(): operation_name is empty; for most calls it is chat")
+        self._operation_name = operation_name
+        self._request_model = request_model
+        self._provider_name = provider_name
+        self._tags = dict(tags or {})
+        self._calls: List[ObservedCall] = []
+
+    def _begin(self) -> Observation:
+        from .exporter import get_exporter
+
+        observation = Observation(get_exporter().submit, self._operation_name, self._request_model)
+        observation.provider_name = self._provider_name
+        observation.tags = self._tags
+        observation.requests_sent = 1  # as far as can be told from outside
+        return observation
+
+    def __enter__(self) -> ObservedCall:
+        self._calls.append(ObservedCall(self._begin))
+        return self._calls[-1]
+
+    def __exit__(
+        self,
+        error_class: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        # One object may be used by several threads or tasks at a time: this one's call is the current one.
+        current = surrounding.get()
+        call = current if current in self._calls else self._calls[-1]
+        self._calls.remove(call)
+        guarded(call.end, error)
+
+    async def __aenter__(self) -> ObservedCall:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        error_class: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.__exit__(error_class, error, traceback)
+
+    def __call__(self, function: Function) -> Function:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("observe() decorates functions that return an answer; in a generator, use `with`")
+        wrap = self._wrap_async if inspect.iscoroutinefunction(function) else self._wrap_sync
+        observed: Any = functools.wraps(function)(wrap(function))
+        return cast(Function, observed)
+
+    def _wrap_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            call = ObservedCall(self._begin)
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                guarded(call.end, error)
+                raise
+            call.record(result)
+            guarded(call.end, None)
+            return result
+
+        return observed
+
+    def _wrap_async(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def observed(*args: Any, **kwargs: Any) -> Any:
+            call = ObservedCall(self._begin)
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                guarded(call.end, error)
+                raise
+            call.record(result)
+            guarded(call.end, None)
+            return result
+
+        return observed

@@ -1,0 +1,43 @@
+"""Whose calls go where."""
+
+import atexit
+from typing import Any, Dict, Optional
+
+from .endings import end_open
+from .guard import guarded
+
+# For streams that are still open at the exit of the process.
+EXIT_FLUSH_S = 1.0
+
+
+class Scope:
+    """The calls of one `monitor()`, or of one `instrument()` until `uninstrument()`."""
+
+    def __init__(self, exporter: Any, stream_usage: bool = False) -> None:
+        self.exporter = exporter
+        self.stream_usage = stream_usage
+        self.active = True
+
+
+def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
+    """None where the settings switch the monitor off. Raises ValueError for a wrong one."""
+    # Imported late: the command line and the build for Func import this package, too.
+    from .exporter import get_exporter
+    from .settings import Settings
+
+    read = Settings.read(**settings)
+    exporter = get_exporter(read)
+    if not read.enabled:
+        return None
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+    return Scope(exporter, read.stream_usage)
+
+
+def _at_exit() -> None:
+    # The exporter's own handler may be done by now: it takes more, but no thread can be started any more.
+    if guarded(end_open):
+        from .exporter import get_exporter
+
+        guarded(get_exporter().flush, EXIT_FLUSH_S)
+        guarded(get_exporter().shutdown)

@@ -1,0 +1,179 @@
+"""Answers that the application gets before they are complete: the SDK's streams, and raw responses.
+
+A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
+passes them on; per chunk that is a clock reading and two references.
+"""
+
+import inspect
+import time
+from functools import partial
+from typing import Any, AsyncGenerator, Callable, Generator
+
+from .endings import Ending
+from .guard import guarded
+from .observation import Observation
+
+_PassOn = Callable[[Any], Any]
+
+
+def watch_stream(observation: Observation, stream: Any, closing: str) -> None:
+    """Observe a stream of the SDK's until it ends."""
+    _attach(stream, _open(observation, stream.response, closing))
+
+
+def watch_raw_stream(observation: Observation, answer: Any, closing: str) -> None:
+    """Observe a raw response whose body is a stream: as what it is parsed into, or to where it is closed."""
+    ending = _open(observation, answer.http_response, closing)
+    _when_parsed(answer, partial(_attach, ending=ending))
+
+
+def watch_raw_body(observation: Observation, response: Any, closing: str) -> None:
+    """Observe an HTTP response whose body the application is yet to read, if it does."""
+    ending = _open(observation, response, closing)
+    if closing == "close":
+        response.read = _watch_read(response.read, ending)
+    else:
+        response.aread = _watch_aread(response.aread, ending)
+
+
+def _open(observation: Observation, response: Any, closing: str) -> Ending:
+    observation.status_code = response.status_code
+    observation.last_chunk_s = time.perf_counter()
+    return Ending(observation, response, closing)
+
+
+def _attach(stream: Any, ending: Ending) -> None:
+    _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending))
+
+
+def hide_usage(answer: Any) -> None:
+    """Take the chunk out of a stream that is in it because we asked for the usage.
+
+    Apart from all that observes: whatever of that fails, the application did not ask for this chunk.
+    """
+    if "http_response" in vars(answer):
+        _when_parsed(answer, hide_usage)
+    else:
+        _replace_iterator(answer, _leave_out_usage, _leave_out_usage_async)
+
+
+def _replace_iterator(stream: Any, pass_on: _PassOn, pass_on_async: _PassOn) -> None:
+    chunks = vars(stream).get("_iterator")
+    if inspect.isgenerator(chunks):
+        stream._iterator = pass_on(chunks)
+    elif inspect.isasyncgen(chunks):
+        stream._iterator = pass_on_async(chunks)
+
+
+def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
+    """Call `use` with the stream that a raw response is parsed into, once: later, it is the same stream."""
+    original = answer.parse
+
+    async def use_later(parsing: Any) -> Any:
+        stream = await parsing
+        guarded(use, stream)
+        return stream
+
+    def parse(*args: Any, **kwargs: Any) -> Any:
+        stream = original(*args, **kwargs)
+        answer.__dict__.pop("parse", None)
+        if inspect.iscoroutine(stream):
+            return use_later(stream)
+        guarded(use, stream)
+        return stream
+
+    answer.parse = parse
+
+
+# What follows is on the application's path: whatever can fail in it is the SDK's, or guarded.
+
+
+def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
+    clock, observation = time.perf_counter, ending.observation
+    before_content = True
+    ending.reading = True
+    try:
+        for chunk in chunks:
+            observation.last_chunk_s = clock()
+            observation.previous_chunk = observation.last_chunk
+            observation.last_chunk = chunk
+            if before_content:
+                before_content = not guarded(observation.note_early_chunk, chunk)
+            ending.reading = False
+            yield chunk
+            ending.reading = True
+    except GeneratorExit:
+        raise  # closed or collected between two chunks
+    except BaseException as error:
+        guarded(ending.fail, error)
+        raise
+    guarded(ending.complete)
+
+
+async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
+    clock, observation = time.perf_counter, ending.observation
+    before_content = True
+    ending.reading = True
+    try:
+        async for chunk in chunks:
+            observation.last_chunk_s = clock()
+            observation.previous_chunk = observation.last_chunk
+            observation.last_chunk = chunk
+            if before_content:
+                before_content = not guarded(observation.note_early_chunk, chunk)
+            ending.reading = False
+            yield chunk
+            ending.reading = True
+    except GeneratorExit as error:
+        # Between two chunks, the stream was given up; in the wait for one, the task was broken off.
+        if ending.reading:
+            guarded(ending.fail, error)
+        raise
+    except BaseException as error:
+        guarded(ending.fail, error)
+        raise
+    guarded(ending.complete)
+
+
+def _leave_out_usage(chunks: Any) -> Generator[Any, None, None]:
+    for chunk in chunks:
+        if getattr(chunk, "choices", None) or getattr(chunk, "usage", None) is None:
+            yield chunk
+
+
+async def _leave_out_usage_async(chunks: Any) -> AsyncGenerator[Any, None]:
+    async for chunk in chunks:
+        if getattr(chunk, "choices", None) or getattr(chunk, "usage", None) is None:
+            yield chunk
+
+
+def _watch_read(original: Any, ending: Ending) -> Any:
+    def read(*args: Any, **kwargs: Any) -> Any:
+        ending.reading = True
+        try:
+            body = original(*args, **kwargs)
+        except BaseException as error:
+            guarded(ending.fail, error)
+            raise
+        finally:
+            ending.reading = False
+        guarded(ending.answered, body)
+        return body
+
+    return read
+
+
+def _watch_aread(original: Any, ending: Ending) -> Any:
+    async def aread(*args: Any, **kwargs: Any) -> Any:
+        ending.reading = True
+        try:
+            body = await original(*args, **kwargs)
+        except BaseException as error:
+            guarded(ending.fail, error)
+            raise
+        finally:
+            ending.reading = False
+        guarded(ending.answered, body)
+        return body
+
+    return aread
