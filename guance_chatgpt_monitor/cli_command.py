@@ -1,0 +1,43 @@
+"""What the commands of the command line have in common."""
+
+import argparse
+import getpass
+import os
+import sys
+from typing import Any, Callable
+
+from .problem import ProblemError, check_secret
+
+
+def add_command(commands: Any, name: str, run: Callable[[Any], int], about: str, example: str) -> Any:
+    """Add a command; the lines of `example` stand in its help."""
+    command = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"example:\n  guance-chatgpt-monitor {example}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:
+    """A secret of an option, else of an environment variable, else asked for at a terminal, else "".
+
+    Raises ProblemError for one that no header can hold.
+    """
+    secret = given or os.environ.get(variable, "")
+    if not secret and ask and sys.stdin.isatty():
+        try:
+            secret = getpass.getpass(f"{name} (it is not shown): ")
+        except EOFError:  # nobody is there
+            pass
+    return check_secret(secret, name)
+
+
+def required(value: str, name: str, variable: str, option: str) -> str:
+    """`value`, unless it is empty. Raises ProblemError."""
+    if not value:
+        raise ProblemError(f"no {name} was given", f"give {option}, or export {variable}=…")
+    return value
