@@ -1,0 +1,180 @@
+"""From a compact query to DQL and to what Guance's editor keeps beside it, so that the two cannot disagree.
+
+Compact: `sum(res_status){status = error} / sum(question) * 100`, with measurement and tags to group by.
+One aggregate alone is what Guance calls a simple query; arithmetic between them is an expression.
+"""
+
+import re
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+from .source import stable_uuid
+
+_AGGREGATE = re.compile(r"(?P<function>[a-z]\w*)\((?P<field>\w+)\)(?:\{(?P<conditions>[^}]*)\})?")
+_CONDITION = re.compile(r"\s*(?P<tag>\w+)\s*(?P<operator>!=|=)\s*(?P<value>[\w.-]+)\s*")
+_FUNCTION = re.compile(r"sum|avg|last|min|max|count|p\d{1,2}")
+_ARITHMETIC = re.compile(r"[A-Z0-9.+\-*/()]+")
+
+
+class Condition(NamedTuple):
+    tag: str
+    operator: str
+    value: str
+
+
+class Aggregate(NamedTuple):
+    """One function of one field, over the points that fulfil all conditions."""
+
+    function: str
+    field: str
+    conditions: Tuple[Condition, ...]
+
+
+class Query(NamedTuple):
+    """What is asked of one measurement.
+
+    `expression` names the aggregates A, B, … in their order; `interval` is a DQL duration or "" where
+    the chart's own applies; `path` makes the UUIDs of the filters.
+    """
+
+    measurement: str
+    expression: str
+    aggregates: Tuple[Aggregate, ...]
+    groups: Tuple[str, ...] = ()
+    interval: str = ""
+    alias: str = ""
+    path: Tuple[str, ...] = ()
+
+    @property
+    def is_simple(self) -> bool:
+        return self.expression == "A"
+
+    @property
+    def dql(self) -> str:
+        if self.is_simple:
+            return self._dql_of(self.aggregates[0], self.alias)
+        operands = ", ".join(
+            f'{code_of(i)}="{self._dql_of(aggregate)}"' for i, aggregate in enumerate(self.aggregates)
+        )
+        return f"eval({self.expression}, {operands})"
+
+    def to_json(self, code: str, expression_type: str) -> Dict[str, Any]:
+        """Guance's inner `query` object; an expression says `expression_type` of itself."""
+        if self.is_simple:
+            return self._simple(self.aggregates[0], code, self.alias)
+        in_all = [
+            condition
+            for condition in self.aggregates[0].conditions
+            if all(condition in aggregate.conditions for aggregate in self.aggregates)
+        ]
+        return {
+            "code": code,
+            "type": expression_type,
+            "expression": self.expression,
+            "alias": self.alias,
+            "children": [
+                self._simple(aggregate, code_of(i), "") for i, aggregate in enumerate(self.aggregates)
+            ],
+            "groupBy": list(self.groups),
+            "groupByTime": self.interval,
+            "filters": self._filters(in_all, code),
+            "funcList": [],
+            "fill": None,
+            "q": self.dql,
+        }
+
+    def _simple(self, aggregate: Aggregate, code: str, alias: str) -> Dict[str, Any]:
+        return {
+            "code": code,
+            "type": "simple",
+            "namespace": "metric",
+            "dataSource": self.measurement,
+            "field": aggregate.field,
+            "fieldFunc": aggregate.function,
+            "fieldType": "float",
+            "alias": alias,
+            "groupBy": list(self.groups),
+            "groupByTime": self.interval,
+            "filters": self._filters(aggregate.conditions, f"{code}/{aggregate.field}"),
+            "funcList": [],
+            "queryFuncs": [],
+            "fill": None,
+            "q": self._dql_of(aggregate, alias),
+        }
+
+    def _filters(self, conditions: Sequence[Condition], where: str) -> List[Dict[str, Any]]:
+        return [
+            {
+                "id": stable_uuid(*self.path, where, *condition),
+                "op": condition.operator,
+                "name": condition.tag,
+                "type": "keyword",
+                "logic": "and",
+                "value": condition.value,
+                "values": [],
+            }
+            for condition in conditions
+        ]
+
+    def _dql_of(self, aggregate: Aggregate, alias: str = "") -> str:
+        # The order of the clauses is DQL's: filter, time, group.
+        parts = [f"M::`{self.measurement}`:({_call(aggregate)}{f' AS `{alias}`' if alias else ''})"]
+        if aggregate.conditions:
+            wanted = (f"`{tag}` {operator} '{value}'" for tag, operator, value in aggregate.conditions)
+            parts.append(f"{{ {' and '.join(wanted)} }}")
+        if self.interval:
+            parts.append(f"[::{self.interval}]")
+        if self.groups:
+            parts.append("BY " + ", ".join(f"`{tag}`" for tag in self.groups))
+        return " ".join(parts)
+
+
+def parse(
+    text: str,
+    measurement: str,
+    groups: Sequence[str] = (),
+    variables: Sequence[str] = (),
+    interval: str = "",
+    alias: str = "",
+    path: Sequence[str] = (),
+) -> Query:
+    """The query that the compact `text` describes, filtered by the dashboard's `variables` as well.
+
+    Raises ValueError with the text that cannot be read.
+    """
+    of_variables = tuple(Condition(code, "=", f"#{{{code}}}") for code in variables)
+    aggregates: List[Aggregate] = []
+
+    def take(match: "re.Match[str]") -> str:
+        if not _FUNCTION.fullmatch(match["function"]):
+            raise ValueError(f"no such function: {match['function']} in {text!r}")
+        conditions = _conditions(match["conditions"], text) + of_variables
+        aggregates.append(Aggregate(match["function"], match["field"], conditions))
+        return code_of(len(aggregates) - 1)
+
+    expression = _AGGREGATE.sub(take, text).replace(" ", "")
+    if not aggregates or not _ARITHMETIC.fullmatch(expression):
+        raise ValueError(f"not a query: {text!r}")
+    return Query(measurement, expression, tuple(aggregates), tuple(groups), interval, alias, tuple(path))
+
+
+def _conditions(listed: str, text: str) -> Tuple[Condition, ...]:
+    if not listed:
+        return ()
+    conditions = []
+    for part in listed.split(","):
+        match = _CONDITION.fullmatch(part)
+        if match is None:
+            raise ValueError(f"not a condition: {part.strip()!r} in {text!r}")
+        conditions.append(Condition(match["tag"], match["operator"], match["value"]))
+    return tuple(conditions)
+
+
+def _call(aggregate: Aggregate) -> str:
+    if re.fullmatch(r"p\d+", aggregate.function):
+        return f"percentile(`{aggregate.field}`, {aggregate.function[1:]})"
+    return f"{aggregate.function}(`{aggregate.field}`)"
+
+
+def code_of(index: int) -> str:
+    """The letter that names a query of a chart, or an operand of an expression."""
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index]

@@ -1,0 +1,38 @@
+"""The readable source of the dashboard and the monitors: YAML beside this module.
+
+Where a text differs by language, both stand beside each other: `{zh: …, en: …}`.
+"""
+
+import pkgutil
+import uuid
+from typing import Any
+
+import yaml
+
+LANGUAGES = ("zh", "en")
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "guance_chatgpt_monitor.assets")
+
+
+def load(name: str, language: str) -> Any:
+    """The source `name` in `language`. Raises ValueError for a language that there is not."""
+    if language not in LANGUAGES:
+        raise ValueError(f"no such language: {language!r}; there are {', '.join(LANGUAGES)}")
+    # get_data reads from a zipped package, too.
+    data = pkgutil.get_data(__package__, name)
+    return _in_language(yaml.safe_load(data or b""), language)
+
+
+def stable_uuid(*path: str) -> str:
+    """The same UUID each time for the same path of ids."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(path)))
+
+
+def _in_language(node: Any, language: str) -> Any:
+    if isinstance(node, list):
+        return [_in_language(item, language) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if set(node) == set(LANGUAGES):
+        return node[language]
+    return {key: _in_language(value, language) for key, value in node.items()}
