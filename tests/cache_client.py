@@ -1,0 +1,131 @@
+"""DFF.CACHE as a worker of Func has it, in the test's own process or in one that is killed.
+
+`PuppetBackend` stops before any chosen command: there the test does what another worker could do in the
+meantime, or lets this one die.
+"""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Event
+from typing import Any
+
+from guance_chatgpt_monitor.backlog import CacheBacklog
+from guance_chatgpt_monitor.datakit import DataKit
+from guance_chatgpt_monitor.delivery import Delivery
+from guance_chatgpt_monitor.line_protocol import Point, encode
+from guance_chatgpt_monitor.local.func_worker import Backend, Cache
+from guance_chatgpt_monitor.local.memory_cache import MemoryCache
+
+SCOPE = "guance_chatgpt_monitor"
+
+
+class KilledError(BaseException):
+    """This worker is dead: it carries out no further command. Nothing of ours catches it."""
+
+
+class MemoryBackend:
+    """The cache of a machine without Redis."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = MemoryCache(clock)
+
+    def cache(self, command: str, key: str, *args: Any) -> Any:
+        return self._memory.run(command, key, *map(str, args))
+
+
+class PuppetBackend:
+    """Passes commands on; `before(n, command)` is called before the n-th, counted from 0."""
+
+    def __init__(self, backend: Any, before: Callable[[int, str], None]) -> None:
+        self._backend = backend
+        self._before = before
+        self.commands = 0
+
+    def cache(self, command: str, key: str, *args: Any) -> Any:
+        self.commands += 1
+        self._before(self.commands - 1, command)
+        return self._backend.cache(command, key, *args)
+
+
+def dying_at(fatal: int) -> Callable[[int, str], None]:
+    """Die before the command of this number, and at every later one: what `finally` tries is too late."""
+
+    def before(n: int, _: str) -> None:
+        if n >= fatal:
+            raise KilledError
+
+    return before
+
+
+def cache_of(backend: Any) -> Cache:
+    """DFF.CACHE over a backend."""
+    return Cache(backend, "any_script")
+
+
+def line(n: int, timestamp_ns: int = 0, measurement: str = "openai", **tags: str) -> str:
+    """The n-th line; each has a timestamp of its own."""
+    stamp = timestamp_ns or time.time_ns()
+    return encode(Point(measurement, tags, {"question": 1.0, "n": float(n)}, stamp + n))
+
+
+def bad_line(n: int, timestamp_ns: int = 0) -> str:
+    """A line that DataKit refuses."""
+    return line(n, timestamp_ns).replace("question=1.0", "question=NaN")
+
+
+# ---- in processes of their own ----
+
+
+def processes() -> ForkServerContext:
+    """Forks from a clean process that has imported everything: a child is there within milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cache_client", "redis", "requests"])
+    return context
+
+
+def delivery_over(redis_url: str, datakit_url: str, sleep: Callable[[float], None] = time.sleep) -> Delivery:
+    backlog = CacheBacklog(cache_of(Backend("", redis_url)))
+    return Delivery(DataKit(datakit_url), backlog, lambda _: None, sleep=sleep)
+
+
+def deliver_lines(redis_url: str, datakit_url: str, caller: int, count: int, go: Event) -> None:
+    """One caller: `count` points, one after the other."""
+    delivery = delivery_over(redis_url, datakit_url)
+    go.wait(30)
+    for n in range(count):
+        delivery.deliver([line(n, caller=str(caller))])
+
+
+def replay_once(redis_url: str, datakit_url: str) -> None:
+    """One run of the auto-trigger."""
+    delivery_over(redis_url, datakit_url).replay(30.0)
+
+
+def replay_until(redis_url: str, datakit_url: str, done: Event, go: Event) -> None:
+    """The auto-trigger, again and again, until everything is `done`."""
+    go.wait(30)
+    while not done.is_set():
+        delivery_over(redis_url, datakit_url).replay(30.0)
+        done.wait(0.01)
+
+
+def run_threads(count: int, work: Callable[[int], None]) -> None:
+    """`work(0)` to `work(count - 1)` at the same time; the first error of any is raised."""
+    errors: list[BaseException] = []
+
+    def run(n: int) -> None:
+        try:
+            work(n)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if errors:
+        raise errors[0]

@@ -1,0 +1,92 @@
+"""make compat: what monitors an application, with the oldest and the newest SDK of each major.
+
+Each environment is a `.venv-compat-NAME`, made on the first run: a Python, an SDK and pytest.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from interpreters import OLDEST, ROOT, find, newest
+
+SUITE = ["test_instrument.py", "test_instrument_async.py", "test_streams.py", "test_observe.py"]
+PARALLEL = 2
+
+
+class Environment(NamedTuple):
+    """`python` is a version such as 3.8; empty for the one that runs this."""
+
+    name: str
+    python: str
+    requirements: list[str]
+
+
+def environments() -> list[Environment]:
+    return [
+        # Before 1.55.3, the SDK gave httpx an argument that 0.28 no longer has.
+        Environment("1-oldest", OLDEST, ["openai==1.0.0", "httpx<0.28"]),
+        Environment("1-newest", OLDEST, ["openai<2"]),
+        Environment("2-oldest", "", ["openai==2.0.0"]),
+        Environment("2-newest", newest(), ["openai<3"]),
+        Environment("3-oldest", "", ["openai==3.0.0"]),
+        Environment("3-newest", newest(), ["openai"]),
+    ]
+
+
+def prepare(environment: Environment) -> str | None:
+    """The Python of the environment; None where this machine has not what it is made of."""
+    base = find(environment.python) if environment.python else sys.executable
+    if base is None:
+        return None
+    folder = ROOT / f".venv-compat-{environment.name}"
+    python, ready = str(folder / "bin" / "python"), folder / ".installed"
+    if not ready.exists():
+        subprocess.run([base, "-m", "venv", str(folder)], check=True)
+        pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([*pip, "pytest", "pytest-timeout", *environment.requirements], check=True)
+        subprocess.run([*pip, "--editable", str(ROOT)], check=True)
+        ready.touch()
+    return python
+
+
+def run(environment: Environment) -> tuple[Environment, str, str, str]:
+    """(environment, versions, verdict, output); the verdict is passed, failed or skipped."""
+    python = prepare(environment)
+    if python is None:
+        return environment, f"python{environment.python}", "skipped", "there is no such Python here"
+    show = "import sys, openai; print('Python %d.%d' % sys.version_info[:2], 'openai', openai.__version__)"
+    versions = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
+    suite = [str(ROOT / "tests" / name) for name in SUITE]
+    command = [python, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", *suite]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", help="such as 1-oldest; default: all")
+    names = parser.parse_args().names
+    chosen = [environment for environment in environments() if not names or environment.name in names]
+    started_s, verdicts = time.monotonic(), []
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for environment, versions, verdict, output in pool.map(run, chosen):
+            last = output.strip().splitlines()[-1] if output.strip() else ""
+            print(f"{environment.name:10} {versions:28} {verdict}: {last}", flush=True)
+            if verdict == "failed":
+                print(output)
+            verdicts.append(verdict)
+    print(f"{len(chosen)} environments in {time.monotonic() - started_s:.0f} s")
+    required = bool(os.environ.get("REQUIRE_PYTHONS"))
+    return int("failed" in verdicts or (required and "skipped" in verdicts))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main())

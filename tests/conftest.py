@@ -1,0 +1,52 @@
+"""The parts that the tests put together: real servers on loopback, real worker processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stack import Stack
+
+from guance_chatgpt_monitor.local.redis import LocalRedis
+from guance_chatgpt_monitor.market import Built, build, default_manifest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No backlog file in the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(tmp_path_factory.mktemp("dist"), default_manifest())
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[LocalRedis | None]:
+    """One Redis for all tests; None where the machine has none: then DFF.CACHE is in memory."""
+    redis = LocalRedis().start() if LocalRedis.is_available() else None
+    yield redis
+    if redis is not None:
+        redis.remove()
+
+
+@pytest.fixture(scope="module")
+def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+    with Stack(built, redis_url=shared_redis.url if shared_redis else "") as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(module_stack: Stack) -> Stack:
+    """Func, OpenAI and DataKit, the set deployed: as new for each test, but for the warm workers."""
+    module_stack.reset()
+    return module_stack
+
+
+@pytest.fixture
+def package_dir() -> Path:
+    import guance_chatgpt_monitor
+
+    return Path(guance_chatgpt_monitor.__file__).parent

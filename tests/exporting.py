@@ -1,0 +1,103 @@
+"""What the exporter's tests put in and look at; also imported by the processes that they start."""
+
+import gzip
+import threading
+import time
+from typing import Any, List, Optional
+
+from guance_chatgpt_monitor.call import Call, Usage
+from guance_chatgpt_monitor.exporter import Exporter
+from guance_chatgpt_monitor.file_backlog import FileBacklog
+from guance_chatgpt_monitor.local.datakit import LocalDataKit
+from guance_chatgpt_monitor.local.http_server import Request, Response
+from guance_chatgpt_monitor.settings import Settings
+
+WAIT_S = 20.0  # for what takes milliseconds on a machine that is not busy
+
+
+class Observed:
+    """A call as the exporter gets it; its `ended_at_ns` tells it from every other."""
+
+    def __init__(self, ended_at_ns: int = 0, model: str = "gpt-4o", error_type: Optional[str] = None) -> None:
+        self.ended_at_ns = ended_at_ns or time.time_ns()
+        self.model = model
+        self.error_type = error_type
+
+    def to_call(self) -> Call:
+        return Call(
+            "chat",
+            self.model,
+            requests_sent=1,
+            status_code=200,
+            error_type=self.error_type,
+            usage=Usage(30.0, 10.0, 20.0),
+            response_time_s=0.5,
+            ended_at_ns=self.ended_at_ns,
+        )
+
+
+def submit(exporter: Exporter, n_calls: int) -> List[int]:
+    """Submit so many calls; the timestamps that they are known by."""
+    first_ns = time.time_ns()
+    stamps = [first_ns + n for n in range(n_calls)]
+    for stamp in stamps:
+        exporter.submit(Observed(stamp))
+    return stamps
+
+
+class WatchedDataKit(LocalDataKit):
+    """A DataKit that can be waited for. `batches` has the number of lines of each write, as they arrive."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batches: List[int] = []
+        self._changed = threading.Condition()
+
+    def respond(self, request: Request) -> Optional[Response]:
+        if request.path.startswith("/v1/write/"):
+            zipped = request.headers.get("Content-Encoding") == "gzip"
+            body = gzip.decompress(request.body) if zipped else request.body
+            with self._changed:
+                self.batches.append(body.count(b"\n") + 1)
+                self._changed.notify_all()
+        response = super().respond(request)
+        with self._changed:
+            self._changed.notify_all()
+        return response
+
+    def wait_for(self, n_points: int, measurement: str = "openai") -> bool:
+        """Whether so many points come in."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.count(measurement) >= n_points, WAIT_S)
+
+    def wait_for_writes(self, n_writes: int) -> bool:
+        """Whether so many writes arrive, answered or not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.batches) >= n_writes, WAIT_S)
+
+    def stamps(self) -> List[int]:
+        """What the stored calls are known by."""
+        return [point.timestamp_ns for point in self.points("openai")]
+
+    def total(self, field: str, **tags: str) -> float:
+        """The sum of a field of the monitor's own points that have these tags."""
+        points = [point for point in self.points("openai_monitor") if tags.items() <= point.tags.items()]
+        return sum(float(point.fields.get(field, 0.0)) for point in points)
+
+
+def settings(datakit_url: str, backlog: Any, **further: Any) -> Settings:
+    return Settings.read(datakit_url=datakit_url, backlog=str(backlog), service_name="tested", **further)
+
+
+def stamps_in(path: Any) -> List[int]:
+    """The timestamps of the lines in a backlog file, claimed or not; the monitor's own points left out."""
+    backlog = FileBacklog(str(path), print)
+    stamps = []
+    while True:
+        claim = backlog.claim(100_000)
+        if claim is None:
+            backlog.close()
+            return stamps
+        calls = [line for line in claim.lines if not line.startswith("openai_monitor")]
+        stamps += [int(line.rsplit(" ", 1)[1]) for line in calls]
+        backlog.finish(claim)

@@ -1,0 +1,66 @@
+"""Other Pythons for Func's workers: the oldest that must work, and the newest at hand."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OLDEST = "3.8"  # Func's last public image
+ROOT = Path(__file__).resolve().parent.parent
+# CI sets it: there, a Python that is not found is a failure, not a skip.
+REQUIRED = bool(os.environ.get("REQUIRE_PYTHONS"))
+
+
+def newest() -> str:
+    """The newest of the Pythons that are found, 3.13 at the latest."""
+    return next((name for name in ("3.13", "3.12", "3.11") if find(name)), OLDEST)
+
+
+def find(version: str) -> str | None:
+    """The path of `pythonX.Y`: on the PATH, or one of pyenv's."""
+    found = shutil.which(f"python{version}")
+    if found and _works(found, version):
+        return found
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for path in sorted(root.glob(f"versions/{version}.*/bin/python")):
+        if _works(str(path), version):
+            return str(path)
+    return None
+
+
+def with_packages(version: str) -> str:
+    """A Python of this version with what Func's user installs; skips the test where there is none."""
+    base = find(version)
+    if base is None:
+        message = f"skipped: no python{version} on this machine"
+        (pytest.fail if REQUIRED else pytest.skip)(message)
+    assert base is not None
+    folder = ROOT / f".venv-{version}"
+    ready = folder / ".installed"
+    with (ROOT / f".venv-{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests run in several processes
+        if not ready.exists():
+            _install(base, folder)
+            ready.touch()
+    return str(folder / "bin" / "python")
+
+
+def _install(base: str, folder: Path) -> None:
+    subprocess.run([base, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run([*pip, "openai", "requests", "redis"], check=True)
+
+
+def _works(path: str, version: str) -> bool:
+    # pyenv's shims are on the PATH for versions that are not switched on.
+    result = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return bool(re.match(rf"Python {re.escape(version)}\.", result.stdout))
+
+
+def current() -> str:
+    return sys.executable

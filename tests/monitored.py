@@ -1,0 +1,186 @@
+"""Monitored clients of the OpenAI stand-in, and where their calls arrive.
+
+Runs on Python 3.8 and with the first openai 1.x, like what it tests.
+"""
+
+import importlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import openai
+import pytest
+
+import guance_chatgpt_monitor
+from guance_chatgpt_monitor.exporter import get_exporter
+from guance_chatgpt_monitor.scope import Scope
+from guance_chatgpt_monitor.settings import Settings
+
+# By name: the package has functions called as these modules are.
+instrumenting = importlib.import_module("guance_chatgpt_monitor.instrument")
+
+# The HTTP package that this SDK is built on, 2 since openai 3.0.
+httpx = sys.modules.get("httpx2") or sys.modules["httpx"]
+
+CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "zebra quagga okapi"}]}
+WAIT_S = 20.0  # for what takes milliseconds on a machine that is not busy
+KEY = "sk-local"
+
+
+class Collector:
+    """In the place of the exporter, where a test is about the calls and not about their way."""
+
+    def __init__(self):
+        self.observations = []
+        self._arrived = threading.Condition()
+
+    def submit(self, observation):
+        with self._arrived:
+            self.observations.append(observation)
+            self._arrived.notify_all()
+
+    def calls(self):
+        """What arrived since the last time."""
+        with self._arrived:
+            taken, self.observations = self.observations, []
+        return [observation.to_call() for observation in taken]
+
+    def call(self):
+        """The only one that arrived since the last time."""
+        calls = self.calls()
+        assert len(calls) == 1
+        return calls[0]
+
+    def wait_for(self, n_calls):
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.observations) >= n_calls, WAIT_S)
+
+
+class Api:
+    """The stand-in, and clients of it: `bare()` ones, and monitored ones, whose calls go to `collector`."""
+
+    # One for all: to make one takes a tenth of a second, for certificates that nobody asks for here.
+    http_client = httpx.Client(verify=False, trust_env=False)
+
+    def __init__(self, server):
+        self.server = server
+        self.collector = Collector()
+
+    def options(self, **options):
+        return {
+            "api_key": KEY,
+            "base_url": self.server.base_url,
+            "max_retries": 0,
+            "timeout": WAIT_S,
+            **options,
+        }
+
+    def bare(self, **options):
+        return openai.OpenAI(**self.options(**{"http_client": self.http_client, **options}))
+
+    def bare_async(self, **options):
+        http_client = options.pop("http_client", None) or httpx.AsyncClient(verify=False, trust_env=False)
+        return openai.AsyncOpenAI(**self.options(http_client=http_client, **options))
+
+    def client(self, stream_usage=False, **options):
+        return self.watch(self.bare(**options), stream_usage)
+
+    def async_client(self, stream_usage=False, **options):
+        return self.watch(self.bare_async(**options), stream_usage)
+
+    def watch(self, client, stream_usage=False):
+        instrumenting.monitor_client(client, Scope(self.collector, stream_usage))
+        return client
+
+    def instrument(self, stream_usage=False):
+        classes = openai.OpenAI, openai.AsyncOpenAI
+        instrumenting.instrument_classes(classes, Scope(self.collector, stream_usage))
+
+
+def restart():
+    """As in a new process with the settings of the environment."""
+    guance_chatgpt_monitor.shutdown()
+    get_exporter(Settings.read())
+
+
+def points(datakit):
+    """All that was delivered, after everything was."""
+    assert guance_chatgpt_monitor.flush(WAIT_S)
+    return datakit.points("openai")
+
+
+def point(datakit):
+    found = points(datakit)
+    assert len(found) == 1
+    return found[0]
+
+
+def monitor_environment(datakit, **further):
+    """For a process of its own; it finds this project, and no proxy."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and not name.startswith("CHATGPT_MONITOR_")
+    }
+    settings = {
+        "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
+        "CHATGPT_MONITOR_BACKLOG": "off",
+        "PYTHONPATH": str(Path(guance_chatgpt_monitor.__file__).resolve().parent.parent),
+    }
+    return {**kept, **settings, **further}
+
+
+def faults(*words):
+    """Arguments of a call that make its attempts meet these."""
+    return {"extra_headers": {"X-Local-Faults": ",".join(words)}}
+
+
+def needs(client, *names):
+    """The attribute of `client` with these names; skips the test where its SDK has none."""
+    found = client
+    for name in names:
+        if not hasattr(found, name):
+            pytest.skip("openai " + openai.__version__ + " has no " + ".".join(names))
+        found = getattr(found, name)
+    return found
+
+
+class Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """An HTTP transport for answers that the stand-in does not give."""
+
+    def __init__(self, body=None, events=None, content_type="application/json"):
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.events = events
+        self.content_type = content_type if events is None else "text/event-stream"
+
+    def pieces(self):
+        events = [json.dumps(event) for event in self.events]
+        return [f"data: {event}\n\n".encode() for event in [*events, "[DONE]"]]
+
+    def respond(self):
+        content = self.body if self.events is None else b"".join(self.pieces())
+        return httpx.Response(200, headers={"content-type": self.content_type}, content=content)
+
+    def handle_request(self, request):
+        return self.respond()
+
+    async def handle_async_request(self, request):
+        return self.respond()
+
+
+def canned(**options):
+    """Arguments of a client that make it get this answer to everything."""
+    return {"http_client": httpx.Client(transport=Canned(**options))}
+
+
+def chunk(usage=None, choices=None, model="gpt-4o-mini", **delta):
+    """A chunk of a chat's stream."""
+    if choices is None:
+        choices = [{"index": 0, "delta": delta, "finish_reason": None}]
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model}
+    return {**head, "choices": choices, "usage": usage}
+
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}

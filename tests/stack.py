@@ -1,0 +1,92 @@
+"""Func with the built set deployed, OpenAI and DataKit: what most tests call and look at."""
+
+import sys
+from typing import Any
+
+import requests
+
+from guance_chatgpt_monitor.local.datakit import LocalDataKit, Point
+from guance_chatgpt_monitor.local.func import LocalFunc, TaskResult
+from guance_chatgpt_monitor.local.openai import LocalOpenAI
+from guance_chatgpt_monitor.market import Built
+
+KEY = "sk-secretkey-0123456789abcdef"
+STARTUP = "startup__guance_chatgpt_monitor"
+
+
+class Stack:
+    """`settings` are further arguments of ChatGPTMonitor, as a user would add them to the startup script."""
+
+    def __init__(
+        self,
+        built: Built,
+        python: str = sys.executable,
+        workers: int = 1,
+        redis_url: str = "",
+        parameters: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.openai = LocalOpenAI()
+        self.datakit = LocalDataKit()
+        self.func = LocalFunc(python=python, workers=workers, redis_url=redis_url)
+        self.link = ""
+        self._built = built
+        self._parameters = parameters
+        self._settings = settings
+        self._template = ""
+
+    def __enter__(self) -> "Stack":
+        self.openai.start()
+        self.datakit.start()
+        self.func.start()
+        set_id = self.func.install(str(self._built.zip_path))
+        defaults = {
+            "OpenAI key": KEY,
+            "OpenAI base URL": self.openai.base_url,
+            "DataKit URL": self.datakit.url,
+        }
+        self.func.deploy(set_id, {**defaults, **(self._parameters or {})})
+        self._template = self.func.script(STARTUP)
+        self.configure(**self._settings)
+        self.link = self.func.add_link(f"{STARTUP}.chat") + "/simplified"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.func.stop()
+        self.datakit.stop()
+        self.openai.stop()
+
+    def configure(self, **settings: Any) -> None:
+        """Edit the startup script: these settings, and otherwise what was deployed."""
+        lines = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
+        self.func.edit(STARTUP, self._template.replace("    DFF,\n", "    DFF,\n" + lines))
+
+    def reset(self) -> None:
+        self.configure(**self._settings)
+        self.openai.faults.clear()
+        self.openai.clear()
+        self.datakit.stop()
+        self.datakit.start()
+        self.datakit.mode = None
+        self.datakit.faults.clear()
+        self.datakit.clear()
+        self.func.records.clear()
+        self.func.clear_cache()
+
+    def post(self, body: Any, **options: Any) -> requests.Response:
+        return requests.post(self.link, json=body, timeout=60, **options)
+
+    def ask(self, question: str = "What is Guance?", **body: Any) -> requests.Response:
+        return self.post({"question": question, **body})
+
+    def collect(self) -> TaskResult:
+        return self.func.fire_cron()[0]
+
+    def points(self, measurement: str = "openai") -> list[Point]:
+        return self.datakit.points(measurement)
+
+    def point(self) -> Point:
+        """The only point there is."""
+        points = self.points()
+        assert len(points) == 1
+        return points[0]

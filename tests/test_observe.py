@@ -1,0 +1,310 @@
+"""observe(): a call made without a monitored client."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+from monitored import CHAT, USAGE, WAIT_S, monitor_environment, point, points, restart
+
+from guance_chatgpt_monitor import monitor, observe
+
+pytest_plugins = ["monitored_fixtures"]
+
+ANSWER = {"model": "llama-3-70b", "usage": USAGE}
+
+
+class Answer:
+    """An answer of some other SDK."""
+
+    def __init__(self):
+        self.model = "llama-3-70b"
+        self.usage = type("Usage", (), USAGE)()
+
+
+class UnavailableError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("answer", [ANSWER, Answer()])
+def test_a_block_is_a_point(answer, datakit):
+    with observe("chat", "llama-3", provider_name="groq", tags={"team": "web"}) as call:
+        call.record(answer)
+    found = point(datakit)
+    assert found.tags == {
+        "operation_name": "chat",
+        "provider_name": "groq",
+        "request_model": "llama-3",
+        "response_model": "llama-3-70b",
+        "status": "ok",
+        "stream": "false",
+        "service_name": "shop",
+        "team": "web",
+    }
+    assert found.fields["total_tokens"] == 30
+    assert (found.fields["question"], found.fields["create_time"], found.fields["res_status"]) == (1, 1, 0)
+    assert 0 < found.fields["response_time"] < WAIT_S
+
+
+def test_an_asynchronous_block_is_a_point(datakit):
+    async def ask():
+        async with observe(operation_name="responses", request_model="m") as call:
+            await asyncio.sleep(0)
+            call.record(ANSWER)
+
+    asyncio.run(ask())
+    found = point(datakit)
+    assert found.tags["operation_name"] == "responses"
+    assert found.fields["total_tokens"] == 30
+
+
+def test_a_decorated_function_is_a_point_each_time(datakit):
+    @observe(request_model="llama-3")
+    def ask(question, **options):
+        """Ask."""
+        return {**ANSWER, "question": question, **options}
+
+    assert (ask.__name__, ask.__doc__) == ("ask", "Ask.")
+    assert ask("why", n=1) == {**ANSWER, "question": "why", "n": 1}
+    ask("how")
+    assert [found.fields["total_tokens"] for found in points(datakit)] == [30, 30]
+
+
+def test_a_decorated_coroutine_is_a_point_each_time(datakit):
+    @observe(request_model="llama-3")
+    async def ask():
+        await asyncio.sleep(0)
+        return Answer()
+
+    async def ask_all():
+        return await asyncio.gather(*(ask() for _ in range(20)))
+
+    assert asyncio.iscoroutinefunction(ask)
+    assert len(asyncio.run(ask_all())) == 20
+    assert [found.fields["total_tokens"] for found in points(datakit)] == [30] * 20
+
+
+@pytest.mark.parametrize("result", [None, "text", 7, [ANSWER], b"bytes"])
+def test_a_function_that_returns_no_answer_is_a_point_all_the_same(result, datakit):
+    assert observe()(lambda: result)() == result
+    found = point(datakit)
+    assert found.tags["status"] == "ok"
+    assert "total_tokens" not in found.fields
+
+
+def test_an_error_is_noted_and_goes_on_its_way(datakit):
+    error = UnavailableError()
+    with pytest.raises(UnavailableError) as raised, observe():
+        raise error
+    assert raised.value is error
+    with pytest.raises(UnavailableError):
+        observe()(_fail)()
+    with pytest.raises(UnavailableError):
+        asyncio.run(observe()(_fail_later)())
+    found = points(datakit)
+    assert [each.fields["res_status"] for each in found] == [1, 1, 1]
+    assert {each.tags["error_type"] for each in found} == {"other"}
+
+
+def _fail():
+    raise UnavailableError
+
+
+async def _fail_later():
+    raise UnavailableError
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type"),
+    [(TimeoutError(), "timeout"), (ConnectionError(), "connection"), (KeyboardInterrupt(), "cancelled")],
+)
+def test_errors_have_their_names(error, error_type, datakit):
+    with pytest.raises(type(error)), observe():
+        raise error
+    assert point(datakit).tags["error_type"] == error_type
+
+
+def test_an_answer_with_an_error_is_an_error(datakit):
+    with observe() as call:
+        call.record({"error": {"code": "rate_limit_exceeded"}})
+    assert point(datakit).tags["error_type"] == "rate_limit"
+
+
+def test_of_several_answers_the_last_counts(datakit):
+    with observe() as call:
+        call.record({"usage": {"total_tokens": 1}})
+        call.record(ANSWER)
+        call.record(None)
+    assert point(datakit).fields["total_tokens"] == 30
+
+
+def test_whatever_is_recorded_nothing_is_raised(datakit):
+    class Odd:
+        @property
+        def usage(self):
+            raise UnavailableError
+
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    for odd in (Odd(), {"usage": Odd()}, {"error": Odd()}, object(), type):
+        with observe() as call:
+            call.record(odd)
+    points(datakit)
+
+
+def test_blocks_in_blocks_and_threads(datakit):
+    shared = observe(request_model="shared")
+
+    def work():
+        for _ in range(10):
+            with observe(request_model="outer") as outer:
+                with observe(request_model="inner") as inner:
+                    inner.record({"usage": {"total_tokens": 1}})
+                outer.record({"usage": {"total_tokens": 2}})
+            shared(lambda: {"usage": {"total_tokens": 3}})()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    found = [(each.tags["request_model"], each.fields["total_tokens"]) for each in points(datakit)]
+    assert sorted(found) == sorted([("inner", 1), ("outer", 2), ("shared", 3)] * 40)
+
+
+def test_one_object_for_blocks_in_many_tasks(datakit):
+    shared = observe()
+
+    async def ask(n_tokens, entered, leave):
+        async with shared as call:
+            entered.set()
+            await leave.wait()
+            call.record({"usage": {"total_tokens": n_tokens}})
+
+    async def main():
+        first, second, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        tasks = [asyncio.ensure_future(ask(1, first, second)), asyncio.ensure_future(ask(2, second, never))]
+        await tasks[0]
+        found = points(datakit)
+        never.set()
+        await tasks[1]
+        return [each.fields["total_tokens"] for each in found]
+
+    assert asyncio.run(main()) == [1]
+    assert [each.fields["total_tokens"] for each in points(datakit)] == [1, 2]
+
+
+# ---- around monitored clients ----
+
+
+def test_a_call_of_a_monitored_client_has_the_only_point(api, datakit):
+    client = monitor(api.bare())
+    with observe("chat", "my-chain", tags={"team": "web"}) as call:
+        call.record(client.chat.completions.create(**CHAT))
+    found = point(datakit)
+    assert found.tags["request_model"] == "gpt-4o-mini"
+
+    ask = observe()(lambda: client.chat.completions.create(**CHAT).choices[0].message.content)
+    ask()
+    ask()
+    assert len(points(datakit)) == 3
+
+
+def test_so_has_one_that_fails(api, datakit):
+    client = monitor(api.bare())
+    with pytest.raises(Exception, match="no-such-model"), observe():
+        client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
+    assert point(datakit).tags["error_type"] == "not_found"
+
+
+def test_an_embedding_on_the_way_is_another_call(api, datakit):
+    client = monitor(api.bare())
+    with observe("chat", "llama-3") as call:
+        client.embeddings.create(model="text-embedding-3-small", input="one two")
+        call.record(ANSWER)
+    assert [found.tags["operation_name"] for found in points(datakit)] == ["embeddings", "chat"]
+
+
+def test_a_client_that_is_not_monitored_makes_no_point_of_its_own(api, datakit):
+    with observe("chat", "gpt-4o-mini") as call:
+        answer = api.bare().chat.completions.create(**CHAT)
+        call.record(answer)
+    assert point(datakit).fields["total_tokens"] == answer.usage.total_tokens
+
+
+def test_what_a_block_started_is_not_of_the_block_once_it_has_ended(api, datakit):
+    client = monitor(api.bare_async())
+
+    async def later(ended):
+        await ended.wait()
+        await client.chat.completions.create(**CHAT)
+
+    async def main():
+        ended = asyncio.Event()
+        with observe("chat", "llama-3") as call:
+            task = asyncio.ensure_future(later(ended))
+            call.record(ANSWER)
+        ended.set()
+        await task
+
+    asyncio.run(main())
+    assert [found.tags["request_model"] for found in points(datakit)] == ["llama-3", "gpt-4o-mini"]
+
+
+# ---- wrong use, and none ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"operation_name": None}, "operation_name"),
+        ({"request_model": 4}, "request_model"),
+        ({"provider_name": b"groq"}, "provider_name"),
+        ({"tags": {"team": 7}}, "team"),
+        ({"tags": "team=web"}, "tags"),
+    ],
+)
+def test_a_wrong_argument_is_a_clear_error_at_once(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        observe(**arguments)
+
+
+def test_an_empty_operation_name_is_a_clear_error_at_once():
+    with pytest.raises(ValueError, match="operation_name"):
+        observe("")
+
+
+def test_a_generator_cannot_be_decorated():
+    def chunks():
+        yield 1
+
+    async def chunks_later():
+        yield 1
+
+    for function in (chunks, chunks_later):
+        with pytest.raises(TypeError, match="with"):
+            observe()(function)
+
+
+def test_switched_off_it_does_nothing(datakit, monkeypatch):
+    monkeypatch.setenv("CHATGPT_MONITOR_ENABLED", "false")
+    restart()
+    with observe() as call:
+        call.record(ANSWER)
+    assert points(datakit) == []
+
+
+def test_a_wrong_setting_in_the_environment_breaks_nothing(datakit):
+    code = """
+from guance_chatgpt_monitor import observe
+with observe() as call:
+    call.record({})
+assert observe()(lambda: 7)() == 7
+"""
+    environment = monitor_environment(datakit, CHATGPT_MONITOR_MAX_QUEUE="many")
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1  # said once

@@ -1,0 +1,64 @@
+"""No key, prompt or answer in any log, point, error or record that is ours, whatever goes wrong."""
+
+import pytest
+from stack import KEY, STARTUP, Stack
+
+PROMPT = "my very private zebra"
+ANSWER = "local answer"
+
+
+def everything_but_the_answer(stack: Stack) -> str:
+    records = [
+        {key: value for key, value in record.items() if key not in ("kwargs", "data")}
+        for record in stack.func.records
+    ]
+    points = [*stack.points(), *stack.points("openai_monitor")]
+    return f"{records} {points} {stack.func.worker_stderr()}"
+
+
+ALL_FAULTS = [
+    *([fault] * 3 for fault in ("ok", "500", "503", "429+0.01", "reset", "cut", "html502", "408")),
+    *([fault] for fault in ("400", "401", "403", "404", "insufficient_quota", "content_filter", "hang")),
+    *([fault] for fault in ("html200", "empty200", "error200", "null_fields", "no_usage", "drip:0.1")),
+]
+
+
+DATAKIT_FAULTS = ["500", "400", "403", "429", "reset", "crash200", "hang"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "mode"),
+    [
+        *((faults, None) for faults in ALL_FAULTS),
+        *((["ok"], mode) for mode in DATAKIT_FAULTS),
+        (["401"], "400"),
+    ],
+)
+def test_nothing_leaks(stack: Stack, faults: list[str], mode: str | None) -> None:
+    stack.configure(deadline_s=0.5)
+    stack.datakit.mode = mode
+    stack.openai.faults.extend(faults)
+    answer = stack.ask(PROMPT)
+    stack.collect()
+    assert KEY not in answer.text
+    seen = everything_but_the_answer(stack)
+    for secret in (KEY, PROMPT, "zebra", ANSWER):
+        assert secret not in seen
+
+
+def test_a_key_that_the_api_repeats_is_taken_out(stack: Stack) -> None:
+    stack.func.edit(STARTUP, stack.func.script(STARTUP).replace(KEY, "sk-refused"))
+    answer = stack.ask(PROMPT)
+    assert answer.status_code == 401
+    assert "sk-refused" not in answer.text
+    assert answer.json()["error"]["message"].startswith("Incorrect API key provided: ***")
+
+
+def test_a_failure_of_ours_is_no_traceback(stack: Stack) -> None:
+    code = stack.func.script(STARTUP)
+    broken = "monitor._chatgpt.ask = lambda request, call: 1 / len(request.body['secret'])\n"
+    stack.func.edit(STARTUP, code + "\n" + broken)
+    answer = stack.ask(PROMPT)
+    assert answer.status_code == 500
+    assert answer.json()["error"]["message"] == "the monitor failed (KeyError): please report it"
+    assert stack.point().tags["error_type"] == "other"

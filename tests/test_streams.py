@@ -1,0 +1,827 @@
+"""Streams: recorded once however they end, and unchanged for who reads them."""
+
+import asyncio
+import copy
+import gc
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+import threading
+
+import openai
+import pytest
+from monitored import (
+    CHAT,
+    USAGE,
+    WAIT_S,
+    Canned,
+    canned,
+    chunk,
+    faults,
+    httpx,
+    monitor_environment,
+    needs,
+    point,
+    points,
+)
+
+from guance_chatgpt_monitor import monitor
+
+pytest_plugins = ["monitored_fixtures"]
+
+STREAM = {**CHAT, "stream": True}
+
+
+def run(coroutine):
+    """In an event loop of its own, and not forever."""
+
+    async def bounded():
+        return await asyncio.wait_for(coroutine, WAIT_S)
+
+    return asyncio.run(bounded())
+
+
+def asking(stream_options):
+    """Arguments of a call; an SDK that is older than these options takes what it does not know."""
+    if "stream_options" in inspect.signature(openai.resources.chat.Completions.create).parameters:
+        return {"stream_options": stream_options}
+    pytest.skip(f"openai {openai.__version__} has no stream_options")
+
+
+async def read(stream):
+    return [chunk async for chunk in stream]
+
+
+# ---- through the whole stack ----
+
+
+def test_a_stream_is_a_point(api, datakit):
+    client = monitor(api.bare())
+    for _ in client.chat.completions.create(**STREAM, **asking({"include_usage": True})):
+        pass
+    found = point(datakit)
+    assert found.tags["stream"] == "true"
+    assert found.tags["response_model"] == "gpt-4o-mini-2024-07-18"
+    assert found.fields["total_tokens"] == 16
+    assert 0 < found.fields["time_to_first_token"] <= found.fields["response_time"]
+
+
+def test_unknown_usage_is_absent(api, datakit):
+    list(monitor(api.bare()).chat.completions.create(**STREAM))
+    assert "total_tokens" not in point(datakit).fields
+
+
+def test_a_stream_is_a_point_of_the_asynchronous_client(api, datakit):
+    async def read_all():
+        async with monitor(api.bare_async(), stream_usage=True) as client:
+            return await read(await client.chat.completions.create(**STREAM))
+
+    run(read_all())
+    assert point(datakit).fields["total_tokens"] == 16
+
+
+# ---- however it ends ----
+
+
+def test_read_to_the_end(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    assert api.collector.calls() == []
+    list(stream)
+    call = api.collector.call()
+    assert (call.error_type, call.status_code, call.stream) == (None, 200, True)
+    del stream
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+def test_broken_off_and_read_on(api):
+    """To leave a loop does not end a stream: it can be read on."""
+    stream = api.client().chat.completions.create(**STREAM)
+    for _ in stream:
+        break
+    assert api.collector.calls() == []
+    next(stream)
+    for _ in stream:
+        pass
+    api.collector.call()
+    assert list(stream) == []
+    assert api.collector.calls() == []
+
+
+def test_broken_off_and_collected(api):
+    for _ in api.client().chat.completions.create(**STREAM):
+        break
+    gc.collect()
+    call = api.collector.call()
+    assert call.error_type is None
+    assert call.response_model == "gpt-4o-mini-2024-07-18"
+
+
+def test_never_read_and_collected(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    del stream
+    gc.collect()
+    call = api.collector.call()
+    assert (call.error_type, call.time_to_first_token_s) == (None, None)
+
+
+@pytest.mark.parametrize("n_chunks", [0, 3])
+def test_closed(n_chunks, api):
+    stream = api.client().chat.completions.create(**STREAM)
+    for _ in range(n_chunks):
+        next(stream)
+    needs(stream, "close")()
+    assert api.collector.call().error_type is None
+    stream.close()
+    stream.response.close()
+    del stream
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+def test_its_response_closed(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    next(stream)
+    stream.response.close()
+    api.collector.call()
+
+
+def test_left_by_with(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    needs(stream, "__exit__")
+    with stream as entered:
+        assert entered is stream
+        next(stream)
+    api.collector.call()
+
+
+def test_left_by_with_and_an_error_of_the_application(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    needs(stream, "__exit__")
+    with pytest.raises(ZeroDivisionError), stream:
+        _ = 1 / len(next(stream).choices[1:])
+    assert api.collector.call().error_type is None
+
+
+def test_an_error_in_the_middle(api):
+    bare = api.bare().chat.completions.create(**STREAM, **faults("cut"))
+    with pytest.raises(Exception) as expected:  # which one is the SDK's affair
+        list(bare)
+    stream = api.client().chat.completions.create(**STREAM, **faults("cut"))
+    with pytest.raises(type(expected.value)):
+        list(stream)
+    call = api.collector.call()
+    assert (call.error_type, call.status_code) == ("connection", 200)
+    assert call.time_to_first_token_s is not None
+    assert list(stream) == list(bare) == []
+
+
+def test_an_error_of_the_api_in_the_middle(api):
+    error = {"error": {"message": "no more", "type": "server_error", "code": None}}
+    stream = api.client(**canned(events=[chunk(content="one"), error])).chat.completions.create(**STREAM)
+    next(stream)
+    with pytest.raises(openai.APIError):
+        next(stream)
+    assert api.collector.call().error_type == "server_error"
+
+
+def test_an_error_instead_of_a_stream(api):
+    with pytest.raises(openai.RateLimitError):
+        api.client().chat.completions.create(**STREAM, **faults("429"))
+    call = api.collector.call()
+    assert (call.error_type, call.stream) == ("rate_limit", True)
+
+
+@pytest.mark.parametrize("fault", ["html200", "empty200"])
+def test_no_events_at_all(fault, api):
+    assert list(api.client().chat.completions.create(**STREAM, **faults(fault))) == []
+    assert api.collector.call().error_type == "other"
+
+
+def test_retries_before_a_stream(api):
+    api.server.faults.append("429+0.01")
+    list(api.client(max_retries=1).chat.completions.create(**STREAM))
+    assert api.collector.call().requests_sent == 2
+
+
+def test_read_in_another_thread(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    chunks = [next(stream)]
+    thread = threading.Thread(target=lambda: chunks.extend(stream))
+    thread.start()
+    thread.join(WAIT_S)
+    assert len(chunks) == 15
+    api.collector.call()
+
+
+def test_closed_by_another_thread(api):
+    """While a thread waits for a chunk, another one closes the stream."""
+    waiting, go_on = threading.Event(), threading.Event()
+
+    class Held(httpx.SyncByteStream):
+        def __iter__(self):
+            yield b'data: {"choices": []}\n\n'
+            waiting.set()
+            go_on.wait(WAIT_S)
+
+    class Transport(httpx.BaseTransport):
+        def handle_request(self, request):
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Held())
+
+    client = api.client(http_client=httpx.Client(transport=Transport()))
+    stream = client.chat.completions.create(**STREAM)
+    thread = threading.Thread(target=lambda: list(stream))
+    thread.start()
+    assert waiting.wait(WAIT_S)
+    stream.response.close()
+    go_on.set()
+    thread.join(WAIT_S)
+    api.collector.wait_for(1)
+    api.collector.call()
+
+
+def test_many_streams_in_many_threads(api):
+    client = api.client(**canned(events=[chunk(content="one"), chunk(usage=USAGE, choices=[])]))
+    endings = [list, next, lambda stream: stream.response.close(), lambda stream: None]
+
+    def work():
+        for end in endings * 5:
+            end(client.chat.completions.create(**STREAM))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    gc.collect()
+    assert len(api.collector.calls()) == 8 * 4 * 5
+
+
+# ---- however an asynchronous one ends ----
+
+
+def with_stream(api, use, **options):
+    """Run `use(stream)`, and then let the loop go on once."""
+
+    async def begin_and_use():
+        client = api.async_client(**options)
+        await use(await client.chat.completions.create(**STREAM))
+
+    run(begin_and_use())
+
+
+async def collected():
+    gc.collect()
+    await asyncio.sleep(0)
+
+
+def test_async_read_to_the_end(api):
+    async def use(stream):
+        assert type(stream) is openai.AsyncStream
+        assert len(await read(stream)) == 15
+        api.collector.call()
+        assert await read(stream) == []
+
+    with_stream(api, use)
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+def test_async_broken_off_and_read_on(api):
+    async def use(stream):
+        async for _ in stream:
+            break
+        assert api.collector.calls() == []
+        await read(stream)
+        api.collector.call()
+
+    with_stream(api, use)
+
+
+@pytest.mark.parametrize("n_chunks", [0, 3])
+def test_async_closed(n_chunks, api):
+    async def use(stream):
+        for _ in range(n_chunks):
+            await stream.__anext__()
+        await needs(stream, "close")()
+        assert api.collector.call().error_type is None
+        await stream.close()
+
+    with_stream(api, use)
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+def test_async_left_by_with(api):
+    async def use(stream):
+        needs(stream, "__aexit__")
+        async with stream:
+            await stream.__anext__()
+        api.collector.call()
+
+    with_stream(api, use)
+
+
+@pytest.mark.parametrize("n_chunks", [0, 3])
+def test_async_collected(n_chunks, api):
+    async def leave():
+        stream = await api.async_client().chat.completions.create(**STREAM)
+        for _ in range(n_chunks):
+            await stream.__anext__()
+
+    async def use():
+        await leave()
+        await collected()
+        assert api.collector.call().error_type is None
+
+    run(use())
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+def test_async_error_in_the_middle(api):
+    async def use():
+        client = api.async_client()
+        stream = await client.chat.completions.create(**STREAM, **faults("cut"))
+        with pytest.raises((openai.APIConnectionError, httpx.TransportError)):
+            await read(stream)
+
+    run(use())
+    assert api.collector.call().error_type == "connection"
+
+
+class _Held(httpx.AsyncByteStream):
+    """One chunk, and then no more; `waiting` is set when more is asked for."""
+
+    def __init__(self):
+        self.waiting = asyncio.Event()
+
+    async def __aiter__(self):
+        yield b'data: {"choices": []}\n\n'
+        self.waiting.set()
+        await asyncio.Event().wait()
+
+
+async def read_held(api):
+    """A task that waits for the second chunk."""
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=held)
+
+    held = _Held()
+    client = api.async_client(http_client=httpx.AsyncClient(transport=Transport()))
+    stream = await client.chat.completions.create(**STREAM)
+    task = asyncio.ensure_future(read(stream))
+    await held.waiting.wait()
+    return task
+
+
+def test_a_cancelled_task(api):
+    async def cancel():
+        task = await read_held(api)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert api.collector.call().error_type == "cancelled"
+
+    run(cancel())
+    gc.collect()
+    assert api.collector.calls() == []
+
+
+@pytest.mark.filterwarnings("ignore")  # Python says that the task was destroyed
+def test_a_loop_that_is_closed_in_the_middle(api):
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    task = loop.run_until_complete(read_held(api))
+    loop.close()
+    del task
+    for _ in range(3):  # one frees what held another
+        gc.collect()
+    api.collector.call()
+
+
+def test_read_in_another_task(api):
+    async def use(stream):
+        first = await stream.__anext__()
+        rest = await asyncio.ensure_future(read(stream))
+        assert len([first, *rest]) == 15
+
+    with_stream(api, use)
+    api.collector.call()
+
+
+def test_fifty_streams_at_once(api):
+    async def use():
+        http_client = httpx.AsyncClient(transport=Canned(events=[chunk(content="one"), chunk(usage=USAGE)]))
+        client = api.async_client(http_client=http_client)
+
+        async def one():
+            return await read(await client.chat.completions.create(**STREAM))
+
+        await asyncio.gather(*(one() for _ in range(50)))
+
+    run(use())
+    assert [call.usage.total_tokens for call in api.collector.calls()] == [30] * 50
+
+
+# ---- the ends of processes ----
+
+
+SCRIPT = """
+import gc, os, sys, openai, guance_chatgpt_monitor
+url = os.environ["API_URL"]
+client = guance_chatgpt_monitor.monitor(openai.OpenAI(api_key="sk-local", base_url=url, max_retries=0))
+asked = dict(model="m", messages=[{"role": "user", "content": "q"}])
+stream = client.chat.completions.create(**asked, stream=True)
+next(stream)
+"""
+
+
+def run_script(code, api, datakit):
+    """The exit code of the script with `code` at its end; what it prints is an error."""
+    command = [sys.executable, "-c", SCRIPT + code]
+    environment = monitor_environment(datakit, API_URL=api.server.base_url)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    return done.returncode
+
+
+@pytest.mark.parametrize("before", ["", "client.chat.completions.create(**asked)"])
+def test_still_open_when_the_process_ends(before, api, datakit):
+    # Its exit code is not ours: Python 3.13.0 crashes when it collects an open stream at its end.
+    run_script(before, api, datakit)
+    streams = [each for each in datakit.points("openai") if each.tags["stream"] == "true"]
+    assert len(streams) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="skipped: this system does not fork")
+def test_open_while_the_process_forks(api, datakit):
+    code = """
+if os.fork() == 0:
+    del stream
+    gc.collect()
+    guance_chatgpt_monitor.flush(10)
+    sys.exit()
+os.wait()
+list(stream)
+"""
+    assert run_script(code, api, datakit) == 0
+    assert len(datakit.points("openai")) == 1
+
+
+# ---- the times ----
+
+
+class Clock:
+    """In the place of the module `time`."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def perf_counter(self):
+        return self.now_s
+
+    def time_ns(self):
+        return int(self.now_s * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    for name in ("observation", "streams", "endings"):
+        monkeypatch.setattr(importlib.import_module(f"guance_chatgpt_monitor.{name}"), "time", clock)
+    return clock
+
+
+def ticking(clock, events, **options):
+    """Arguments of a client that gets each event a second after the one before."""
+    headers = {"content-type": "text/event-stream"}
+
+    class Transport(Canned):
+        def handle_request(self, request):
+            clock.now_s += 1
+            return httpx.Response(200, headers=headers, stream=_Ticking(clock, self.pieces()))
+
+    return {"http_client": httpx.Client(transport=Transport(events=events)), **options}
+
+
+class _Ticking(httpx.SyncByteStream):
+    def __init__(self, clock, pieces):
+        self.clock = clock
+        self.pieces = pieces
+
+    def __iter__(self):
+        for piece in self.pieces:
+            self.clock.now_s += 1
+            yield piece
+
+
+EVENTS = [chunk(role="assistant", content=""), chunk(content="one"), chunk(content="two"), chunk()]
+
+
+def test_the_time_is_that_to_the_last_chunk_and_not_of_its_reader(api, clock):
+    for _ in api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM):
+        last_s = clock.now_s
+        clock.now_s += 100  # the application takes its time; the next chunk has long been there
+    call = api.collector.call()
+    assert call.response_time_s == last_s - 1000
+    assert call.ended_at_ns == int(last_s * 1e9)
+    assert call.time_to_first_token_s == 1 + 1 + 100 + 1
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        chunk(content="one"),
+        chunk(tool_calls=[{"index": 0, "function": {"arguments": "{"}}]),
+        chunk(function_call={"arguments": "{"}),
+        chunk(refusal="No"),
+        chunk(reasoning_content="Hm"),
+        {"choices": [{"index": 0, "text": "one"}]},
+        {"choices": [{"index": 0, "delta": {}}, {"index": 1, "delta": {"content": "one"}}]},
+    ],
+)
+def test_the_first_token_is_the_first_content_of_any_kind(first, api, clock):
+    events = [chunk(role="assistant", content="", refusal=None), {"choices": None}, first, chunk(content="x")]
+    list(api.client(**ticking(clock, events)).chat.completions.create(**STREAM))
+    assert api.collector.call().time_to_first_token_s == 4
+
+
+def test_a_stream_without_content_has_no_first_token(api, clock):
+    events = [chunk(role="assistant", content=""), {"choices": None}, {}, chunk(choices=[])]
+    list(api.client(**ticking(clock, events)).chat.completions.create(**STREAM))
+    call = api.collector.call()
+    assert call.time_to_first_token_s is None
+    assert call.response_time_s == 5
+
+
+def test_what_was_given_up_took_until_its_last_chunk(api, clock):
+    stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
+    next(stream)
+    clock.now_s += 100
+    stream.response.close()
+    assert api.collector.call().response_time_s == 2
+
+
+def test_what_was_never_read_took_until_the_stream_was_there(api, clock):
+    stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
+    clock.now_s += 100
+    del stream
+    gc.collect()
+    assert api.collector.call().response_time_s == 1
+
+
+# ---- what the stream says ----
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [chunk(content="one"), chunk(usage=USAGE, choices=[])],
+        [chunk(content="one"), chunk(usage=USAGE)],
+        [chunk(content="one"), chunk(usage=USAGE, choices=[]), chunk()],
+        [chunk(usage={**USAGE, "total_tokens": 1}, content="one"), chunk(usage=USAGE, choices=[])],
+    ],
+)
+def test_usage_is_read_where_the_api_sends_it(events, api):
+    chunks = list(api.client(**canned(events=events)).chat.completions.create(**STREAM))
+    assert len(chunks) == len(events)  # not asked for by us, nothing is hidden
+    assert api.collector.call().usage.total_tokens == 30
+
+
+def test_text_completions(api):
+    list(api.client().completions.create(model="gpt-3.5-turbo-instruct", prompt="one two", stream=True))
+    call = api.collector.call()
+    assert call.operation_name == "text_completion"
+    assert call.time_to_first_token_s is not None
+
+
+def test_responses(api):
+    client = api.client()
+    events = list(needs(client, "responses").create(model="gpt-4o-mini", input="one two", stream=True))
+    assert events[-1].type == "response.completed"
+    call = api.collector.call()
+    assert call.usage.total_tokens == events[-1].response.usage.total_tokens
+    assert call.response_model == "gpt-4o-mini-2024-07-18"
+    assert call.time_to_first_token_s is not None
+    assert call.error_type is None
+
+
+def test_responses_given_up(api):
+    stream = needs(api.client(), "responses").create(model="gpt-4o-mini", input="one two", stream=True)
+    next(stream)
+    stream.close()
+    assert api.collector.call().response_model == "gpt-4o-mini-2024-07-18"
+
+
+@pytest.mark.parametrize(
+    ("event", "error_type"),
+    [
+        ({"type": "error", "code": "rate_limit_exceeded", "message": "m", "param": None}, "rate_limit"),
+        ({"type": "response.failed", "response": {"error": {"code": "server_error"}}}, "server_error"),
+        ({"type": "response.incomplete", "response": {"error": None, "usage": USAGE}}, None),
+    ],
+)
+def test_responses_that_fail(event, error_type, api):
+    client = api.client(**canned(events=[{"type": "response.created", "response": {}}, event]))
+    try:
+        list(needs(client, "responses").create(model="m", input="one two", stream=True))
+    except openai.APIError:  # of an `error` event, some SDKs make one
+        pass
+    assert api.collector.call().error_type == error_type
+
+
+# ---- the SDK's helpers ----
+
+
+def test_the_chat_helper(api):
+    helper = needs(api.client(), "chat", "completions", "stream")
+    with helper(**CHAT) as stream:
+        assert stream.get_final_completion().choices[0].message.content
+    call = api.collector.call()
+    assert call.time_to_first_token_s is not None
+    with helper(**CHAT) as stream:
+        next(iter(stream))
+        assert api.collector.calls() == []
+    api.collector.call()
+
+
+def test_the_responses_helper(api):
+    helper = needs(api.client(), "responses", "stream")
+    with helper(model="gpt-4o-mini", input="one two") as stream:
+        tokens = stream.get_final_response().usage.total_tokens
+    assert api.collector.call().usage.total_tokens == tokens
+
+
+def test_the_asynchronous_helpers(api):
+    async def use():
+        client = api.async_client()
+        async with needs(client, "chat", "completions", "stream")(**CHAT) as stream:
+            await stream.get_final_completion()
+        async with needs(client, "responses", "stream")(model="gpt-4o-mini", input="one two") as stream:
+            async for _ in stream:
+                break
+
+    run(use())
+    assert [call.operation_name for call in api.collector.calls()] == ["chat", "responses"]
+
+
+# ---- raw ----
+
+
+def test_a_raw_stream_is_observed_as_what_it_is_parsed_into(api):
+    raw = api.client().chat.completions.with_raw_response.create(**STREAM)
+    stream = raw.parse()
+    assert type(stream) is openai.Stream
+    assert raw.parse() is stream
+    assert len(list(stream)) == 15
+    assert api.collector.call().time_to_first_token_s is not None
+
+
+def test_a_raw_stream_that_is_not_parsed(api):
+    raw = api.client().chat.completions.with_raw_response.create(**STREAM)
+    assert len(list(raw.http_response.iter_lines())) > 15
+    assert api.collector.call().error_type is None
+    raw = api.client().chat.completions.with_raw_response.create(**STREAM)
+    del raw
+    gc.collect()
+    api.collector.call()
+
+
+def test_a_streaming_response_of_a_stream(api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with create(**STREAM) as response:
+        assert len(list(response.parse())) == 15
+    assert api.collector.call().time_to_first_token_s is not None
+    with create(**STREAM) as response:
+        assert len(list(response.iter_lines())) > 15
+    api.collector.call()
+    with pytest.raises(httpx.TransportError), create(**STREAM, **faults("cut")) as response:
+        list(response.iter_lines())
+    assert api.collector.call().error_type == "connection"
+
+
+def test_asynchronous_raw_streams(api):
+    async def use():
+        client = api.async_client()
+        raw = await client.chat.completions.with_raw_response.create(**STREAM)
+        assert len(await read(raw.parse())) == 15
+        create = needs(client, "chat", "completions", "with_streaming_response").create
+        async with create(**STREAM) as response:
+            assert len(await read(await response.parse())) == 15
+        async with create(**STREAM) as response:
+            assert len(await read(response.iter_lines())) > 15
+
+    run(use())
+    assert [call.time_to_first_token_s is None for call in api.collector.calls()] == [False, False, True]
+
+
+# ---- the object is what it was ----
+
+
+def test_type_and_attributes_are_those_of_the_bare_sdk(api):
+    bare, stream = (client.chat.completions.create(**STREAM) for client in (api.bare(), api.client()))
+    assert type(stream) is type(bare) is openai.Stream
+    assert vars(stream).keys() == vars(bare).keys()
+    assert dir(stream) == dir(bare)
+    assert type(stream._iterator) is type(bare._iterator)
+    list(bare)
+    list(stream)
+    assert vars(stream.response).keys() == vars(bare.response).keys()
+
+
+def test_the_chunks_are_those_of_the_bare_sdk(api):
+    events = [*EVENTS, {"choices": None, "odd": 1}, chunk(usage=USAGE, choices=[])]
+    expected = list(api.bare(**canned(events=events)).chat.completions.create(**STREAM))
+    for stream_usage in (False, True):
+        client = api.client(stream_usage, **canned(events=events))
+        chunks = list(client.chat.completions.create(**STREAM, **asking({"include_usage": True})))
+        assert chunks == expected
+
+
+# ---- stream_usage ----
+
+
+def test_usage_is_asked_for_and_its_chunk_is_hidden(api):
+    expected = list(api.bare().chat.completions.create(**STREAM))
+    api.server.clear()
+    chunks = list(api.client(stream_usage=True).chat.completions.create(**STREAM))
+    assert len(chunks) == len(expected)
+    assert all(chunk.choices for chunk in chunks)
+    (request,) = api.server.requests
+    assert request.body["stream_options"] == {"include_usage": True}
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_usage_is_asked_for_asynchronously(api):
+    async def use(stream):
+        assert len(await read(stream)) == 15
+
+    with_stream(api, use, stream_usage=True)
+    assert api.collector.call().usage.total_tokens == 16
+
+
+@pytest.mark.parametrize("given", [{"include_usage": True}, {"include_usage": False}])
+def test_who_asks_or_says_no_gets_it(given, api):
+    client = api.client(stream_usage=True)
+    chunks = list(client.chat.completions.create(**STREAM, **asking(given)))
+    assert api.server.requests[-1].body["stream_options"] == given
+    assert len(chunks) == 15 + given["include_usage"]
+
+
+def test_other_stream_options_stay(api):
+    given = {"include_obfuscation": False}
+    client = api.client(stream_usage=True)
+    assert len(list(client.chat.completions.create(**STREAM, **asking(given)))) == 15
+    assert api.server.requests[-1].body["stream_options"] == {**given, "include_usage": True}
+    assert given == {"include_obfuscation": False}
+
+
+def test_options_in_the_extra_body_are_the_callers(api):
+    extra = {"stream_options": {"include_usage": True}}
+    assert len(list(api.client(stream_usage=True).chat.completions.create(**STREAM, extra_body=extra))) == 16
+
+
+def test_only_streams_of_chats_and_texts_are_asked(api):
+    client = api.client(stream_usage=True)
+    client.chat.completions.create(**CHAT)
+    client.embeddings.create(model="text-embedding-3-small", input="one")
+    if hasattr(client, "responses"):
+        list(client.responses.create(model="gpt-4o-mini", input="one", stream=True))
+    assert not any("stream_options" in request.body for request in api.server.requests)
+    list(client.completions.create(model="gpt-3.5-turbo-instruct", prompt="one", stream=True))
+    assert api.server.requests[-1].body["stream_options"] == {"include_usage": True}
+    assert api.collector.calls()[-1].usage.total_tokens == 14
+
+
+def test_the_options_of_the_caller_are_not_changed(api):
+    """Who calls `client.request()` may use the same options for another call."""
+    seen = []
+    client = api.bare()
+    request = client.request
+
+    def keep(cast_to, options, **kwargs):
+        seen.append((options, copy.deepcopy(options.json_data)))
+        return request(cast_to, options, **kwargs)
+
+    client.request = keep
+    list(client.chat.completions.create(**STREAM))
+    (options, body) = seen[0]
+    client = api.client(stream_usage=True)
+    of_chunks = openai.types.chat.ChatCompletionChunk
+    stream = client.request(of_chunks, options, stream=True, stream_cls=openai.Stream[of_chunks])
+    assert len(list(stream)) == 15
+    assert options.json_data == body
+
+
+def test_streams_in_the_whole_stack_are_one_point_each(api, datakit):
+    client = monitor(api.bare(), stream_usage=True)
+    for end in (list, next, lambda stream: None):
+        end(client.chat.completions.create(**STREAM))
+    gc.collect()
+    assert len(points(datakit)) == 3
