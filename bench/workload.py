@@ -1,18 +1,26 @@
-"""One measurement of one instrumentation, in a process and an environment of its own.
+"""What one instrumentation adds, measured in one process, in an environment of its own.
 
-    echo "sync 50" | python bench/workload.py ours     answers each line with a line of JSON
+    python bench/workload.py ours calls      what a call takes, bare and instrumented, in random order
+    python bench/workload.py ours process    what the process takes: import, memory
 
-The API is an in-process transport with a canned answer, so that what is measured is the SDK and the
-instrumentation, and nothing of a network. What the instrumentation sends goes to $SINK, on loopback.
+Prints one line of JSON. The API is an in-process transport with a canned answer, so that what is measured
+is the SDK and the instrumentation, and nothing of a network. What the instrumentation sends goes to $SINK,
+on loopback.
+
+Bare and instrumented calls alternate within one process, since two processes of the same program differ by
+tens of microseconds a call already by where the system has put their memory.
 """
 
 import asyncio
 import gc
 import json
 import os
+import random
 import resource
+import statistics
 import sys
 import time
+from typing import Any, Callable, NamedTuple
 
 import openai
 import requests  # noqa: F401 - its import is not ours to pay
@@ -25,8 +33,22 @@ except ImportError:
 SINK = os.environ.get("SINK", "http://127.0.0.1:9")
 CHUNKS = 500
 WARM_UP = 200
+AT_ONCE = 50
+PAIRS = {"sync": 3000, "concurrent": 400, "chunk": 20}
+CPU_CALLS = 500
+CPU_BATCHES = 9
+MEMORY_CALLS = 1000
+PERCENTILES = (10, 25, 50)
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+HEADERS = {
+    "x-request-id": "req_1",
+    "openai-processing-ms": "420",
+    "x-ratelimit-limit-requests": "10000",
+    "x-ratelimit-limit-tokens": "200000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-remaining-tokens": "199985",
+}
 ANSWER = json.dumps(
     {
         "id": "chatcmpl-1",
@@ -48,13 +70,13 @@ def _chunk(**delta: object) -> bytes:
 
 
 STREAM = _chunk(role="assistant", content="") + _chunk(content="word ") * CHUNKS + b"data: [DONE]\n\n"
-ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}
+ASKED: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}
 
 
 def _respond(request: httpx.Request) -> httpx.Response:
     if b'"stream":true' in request.content.replace(b" ", b""):
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=STREAM)
-    return httpx.Response(200, headers={"content-type": "application/json"}, content=ANSWER)
+        return httpx.Response(200, headers={"content-type": "text/event-stream", **HEADERS}, content=STREAM)
+    return httpx.Response(200, headers={"content-type": "application/json", **HEADERS}, content=ANSWER)
 
 
 async def _respond_async(request: httpx.Request) -> httpx.Response:
@@ -63,31 +85,37 @@ async def _respond_async(request: httpx.Request) -> httpx.Response:
     return _respond(request)
 
 
-def _sync_options() -> dict:
+def sync_options() -> dict:
     return {"api_key": "sk-bench", "http_client": httpx.Client(transport=httpx.MockTransport(_respond))}
 
 
-def _async_options() -> dict:
+def async_options() -> dict:
     transport = httpx.MockTransport(_respond_async)
     return {"api_key": "sk-bench", "http_client": httpx.AsyncClient(transport=transport)}
 
 
-# ---- the instrumentations: each returns how to make a client, and how to flush ----
+# ---- the instrumentations: each gives how to make a client, and how to flush ----
 
 
-def bare():
-    return openai.OpenAI, openai.AsyncOpenAI, lambda: None
+class Instrumented(NamedTuple):
+    sync_class: Any
+    async_class: Any
+    flush: Callable[[], object]
 
 
-def ours():
+def bare() -> Instrumented:
+    return Instrumented(openai.OpenAI, openai.AsyncOpenAI, lambda: None)
+
+
+def ours() -> Instrumented:
     import guance_chatgpt_monitor as monitor
 
     os.environ["CHATGPT_MONITOR_DATAKIT_URL"] = SINK
     monitor.instrument(service_name="bench")
-    return openai.OpenAI, openai.AsyncOpenAI, lambda: monitor.flush(30)
+    return Instrumented(openai.OpenAI, openai.AsyncOpenAI, lambda: monitor.flush(30))
 
 
-def otel():
+def otel() -> Instrumented:
     from opentelemetry import metrics, trace
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -104,80 +132,145 @@ def otel():
     metering = MeterProvider(metric_readers=[reader])
     metrics.set_meter_provider(metering)
     OpenAIInstrumentor().instrument()
-    return openai.OpenAI, openai.AsyncOpenAI, lambda: (tracing.force_flush(), metering.force_flush())
+    flush = lambda: (tracing.force_flush(), metering.force_flush())  # noqa: E731
+    return Instrumented(openai.OpenAI, openai.AsyncOpenAI, flush)
 
 
-def langfuse():
+def langfuse() -> Instrumented:
     os.environ.update(LANGFUSE_PUBLIC_KEY="pk-bench", LANGFUSE_SECRET_KEY="sk-bench", LANGFUSE_HOST=SINK)
     from langfuse import get_client
     from langfuse.openai import AsyncOpenAI, OpenAI
 
-    return OpenAI, AsyncOpenAI, lambda: get_client().flush()
+    return Instrumented(OpenAI, AsyncOpenAI, lambda: get_client().flush())
 
 
-def openlit():
+def openlit() -> Instrumented:
     import openlit as library
 
     library.init(otlp_endpoint=SINK, disable_metrics=False)
     from opentelemetry import trace
 
-    return openai.OpenAI, openai.AsyncOpenAI, lambda: trace.get_tracer_provider().force_flush()
+    flush = lambda: trace.get_tracer_provider().force_flush()  # noqa: E731
+    return Instrumented(openai.OpenAI, openai.AsyncOpenAI, flush)
 
 
-# ---- what is measured: one batch at a time, as the other side of the comparison does ----
+# ---- a call with the instrumentation, and the same one without it ----
 
 
-class Batches:
-    """Runs batches of calls; each method returns nanoseconds for one call, or one chunk."""
+def _methods(client_class: Any, options: dict, name: str) -> tuple[Any, Any]:
+    """`create` of a client, bare and instrumented."""
+    create = client_class(**options).chat.completions.create
+    if name == "bare":
+        return create, create
+    if name == "ours":
+        originals = {
+            method: getattr(client_class, method).__wrapped__
+            for method in ("request", "_build_request", "_process_response")
+        }
+        return type("Bare", (client_class,), originals)(**options).chat.completions.create, create
+    original = create
+    # The peers put a wrapper of wrapt's on the method.
+    while "FunctionWrapper" in type(original).__name__:
+        original = original.__wrapped__
+    assert original is not create, f"{name} is not instrumented in a way that can be taken off"
+    return original, create
 
-    def __init__(self, openai_class, async_class) -> None:
-        self._create = openai_class(**_sync_options()).chat.completions.create
-        self._loop = asyncio.new_event_loop()
-        self._create_async = async_class(**_async_options()).chat.completions.create
 
-    def sync(self, calls: int) -> float:
+# ---- what is measured ----
+
+
+def _sync_ns(create: Any) -> list[float]:
+    started_ns = time.perf_counter_ns()
+    create(**ASKED)
+    return [time.perf_counter_ns() - started_ns]
+
+
+def _chunk_ns(create: Any) -> list[float]:
+    """The time of each chunk but the first, which waits for the answer."""
+    stream = iter(create(stream=True, **ASKED))
+    chunk = next(stream)
+    took_ns = []
+    for _ in range(CHUNKS):
         started_ns = time.perf_counter_ns()
-        for _ in range(calls):
-            self._create(**ASKED)
-        return (time.perf_counter_ns() - started_ns) / calls
-
-    def concurrent(self, calls: int) -> float:
-        async def together() -> None:
-            await asyncio.gather(*(self._create_async(**ASKED) for _ in range(calls)))
-
-        started_ns = time.perf_counter_ns()
-        self._loop.run_until_complete(together())
-        return (time.perf_counter_ns() - started_ns) / calls
-
-    def stream(self, streams: int) -> float:
-        chunks = spent_ns = 0
-        for _ in range(streams):
-            stream = self._create(stream=True, **ASKED)
-            started_ns = time.perf_counter_ns()
-            chunks += sum(1 for _ in stream)
-            spent_ns += time.perf_counter_ns() - started_ns
-        return spent_ns / chunks
+        # Bound to a name, as by whoever reads it: the one before lives until this one is made.
+        chunk = next(stream)  # noqa: F841
+        took_ns.append(time.perf_counter_ns() - started_ns)
+    for _ in stream:
+        pass
+    return took_ns
 
 
-def main() -> None:
-    name = sys.argv[1]
-    started_s = time.perf_counter()
-    *classes, flush = globals()[name]()
-    import_ms = (time.perf_counter() - started_s) * 1e3
-    batches = Batches(*classes)
-    batches.sync(WARM_UP)
+def _added_ns(measure: Callable[[Any], list[float]], methods: tuple[Any, Any], pairs: int) -> dict:
+    """The difference that the instrumentation makes, by percentile of the calls."""
+    for create in methods:
+        measure(create)
     gc.collect()
     gc.freeze()
-    print(json.dumps({"import_ms": import_ms}), flush=True)
-    for line in sys.stdin:
-        kind, _, count = line.strip().partition(" ")
-        if kind == "flush":
-            flush()
-            memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(json.dumps({"cpu_s": time.process_time(), "memory_mb": memory_mb}), flush=True)
-        else:
-            print(json.dumps({"ns": getattr(batches, kind)(int(count))}), flush=True)
+    took_ns: tuple[list[float], list[float]] = ([], [])
+    for _ in range(pairs):
+        for side in random.sample((0, 1), 2):
+            took_ns[side].extend(measure(methods[side]))
+    gc.unfreeze()
+    without, instrumented = map(sorted, took_ns)
+    added = {
+        f"p{p}": instrumented[len(instrumented) * p // 100] - without[len(without) * p // 100]
+        for p in PERCENTILES
+    }
+    return {**added, "bare": without[len(without) // 10]}
+
+
+def _background_us(create: Any, flush: Callable[[], object]) -> float:
+    """Processor time for a call that no call waits for: of other threads, and of flushing."""
+    took_s = []
+    for _ in range(CPU_BATCHES):
+        process_s, thread_s = time.process_time(), time.thread_time()
+        for _ in range(CPU_CALLS):
+            create(**ASKED)
+        in_calls_s = time.thread_time() - thread_s
+        flush()
+        took_s.append(time.process_time() - process_s - in_calls_s)
+    return statistics.median(took_s) / CPU_CALLS * 1e6
+
+
+def measure_calls(name: str) -> dict:
+    random.seed(name)
+    instrumented = globals()[name]()
+    methods = _methods(instrumented.sync_class, sync_options(), name)
+    methods_async = _methods(instrumented.async_class, async_options(), name)
+    loop = asyncio.new_event_loop()
+
+    def concurrent_ns(create: Any) -> list[float]:
+        async def together() -> None:
+            await asyncio.gather(*(create(**ASKED) for _ in range(AT_ONCE)))
+
+        started_ns = time.perf_counter_ns()
+        loop.run_until_complete(together())
+        return [(time.perf_counter_ns() - started_ns) / AT_ONCE]
+
+    for create in methods:
+        for _ in range(WARM_UP):
+            create(**ASKED)
+    return {
+        "sync_ns": _added_ns(_sync_ns, methods, PAIRS["sync"]),
+        "async_ns": _added_ns(concurrent_ns, methods_async, PAIRS["concurrent"]),
+        "chunk_ns": _added_ns(_chunk_ns, methods, PAIRS["chunk"]),
+        "background_us": _background_us(methods[1], instrumented.flush),
+    }
+
+
+def measure_process(name: str) -> dict:
+    started_s = time.perf_counter()
+    instrumented = globals()[name]()
+    import_ms = (time.perf_counter() - started_s) * 1e3
+    create = instrumented.sync_class(**sync_options()).chat.completions.create
+    for _ in range(MEMORY_CALLS):
+        create(**ASKED)
+    instrumented.flush()
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"import_ms": import_ms, "memory_mb": memory_mb}
 
 
 if __name__ == "__main__":
-    main()
+    measured = measure_calls(sys.argv[1]) if sys.argv[2] == "calls" else measure_process(sys.argv[1])
+    print(json.dumps(measured), flush=True)
+    os._exit(0)  # some peers wait at the end for what cannot be sent

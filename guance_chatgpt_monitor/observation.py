@@ -8,7 +8,9 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
-from .call import Call, classify_error, provider_name, read_usage
+from .call import Call, classify_error, provider_name, provider_of_host, read_headers, usage_of
+from .content import Content
+from .conversation import Conversation
 
 # Parsing longer text than this would hold the interpreter for more than the few milliseconds that an event
 # loop can miss. An answer that long is a batch of embeddings, and those end with their usage.
@@ -19,46 +21,84 @@ END_BYTES = 4096
 class Observation:
     """One call. Who ends it sees to it that it ends once: the wrapper, or the `Ending` of an open answer."""
 
-    # On the class, since most calls need few of them.
-    stream = False
-    requests_sent = 0
-    status_code: Optional[int] = None
-    error_type: Optional[str] = None
-    provider_name = ""  # by default that of the URL
-    url: Any = None
-    response_model: Any = None
-    usage: Any = None
-    tags: Optional[Dict[str, str]] = None
-    # The text of a body, which is parsed later.
-    body: Any = None
-    # What the call is known by while it is under way.
-    scope: Any = None
-    options: Any = None
-    outer: Any = None
-    asks_for_usage = False
-    # Of a stream; the two last chunks, since the one with the usage may be followed by another.
-    previous_chunk: Any = None
-    last_chunk: Any = None
-    last_chunk_s = 0.0
-    first_content_s: Optional[float] = None
-    ended_at_ns = 0
-    # On the clock of time.perf_counter().
-    ended_s = 0.0
+    __slots__ = (
+        "_submit",
+        "asks_for_usage",
+        "body",
+        "content",
+        "ended_s",
+        "error_type",
+        "first_content_s",
+        "headers",
+        "last_chunk",
+        "last_chunk_s",
+        "operation_name",
+        "options",
+        "outer",
+        "provider_name",
+        "request_model",
+        "requests_sent",
+        "response_model",
+        "scope",
+        "service_tier",
+        "started_s",
+        "status_code",
+        "stream",
+        "tags",
+        "url",
+        "usage",
+    )
 
-    def __init__(self, submit: Callable[[Any], None], operation_name: str, request_model: Any) -> None:
+    def __init__(
+        self,
+        submit: Callable[[Any], None],
+        operation_name: str,
+        request_model: Any,
+        scope: Any = None,
+        options: Any = None,
+        outer: Any = None,
+    ) -> None:
         self._submit = submit
         self.operation_name = operation_name
         self.request_model = request_model
+        self.stream = False
+        self.requests_sent = 0
+        self.status_code: Optional[int] = None
+        self.headers: Any = None
+        self.error_type: Optional[str] = None
+        self.provider_name = ""  # by default that of the URL
+        self.url: Any = None
+        self.response_model: Any = None
+        self.service_tier: Any = None
+        self.usage: Any = None
+        self.tags: Optional[Dict[str, str]] = None
+        # The text of a body, which is parsed later.
+        self.body: Any = None
+        # What was said, if that is to be logged.
+        self.content: Optional[Content] = None
+        # What the call is known by while it is under way.
+        self.scope = scope
+        self.options = options
+        self.outer = outer
+        self.asks_for_usage = False
+        # Of a stream.
+        self.last_chunk: Any = None
+        self.last_chunk_s = 0.0
+        self.first_content_s: Optional[float] = None
+        # On the clock of time.perf_counter().
+        self.ended_s = 0.0
         self.started_s = time.perf_counter()
 
     # ---- noted while the application waits ----
 
     def end(self, ended_s: Optional[float] = None) -> None:
         """Hand the call to the exporter; it ended now, or at `ended_s` of time.perf_counter()."""
-        now_s, now_ns = time.perf_counter(), time.time_ns()
-        self.ended_s = now_s if ended_s is None else ended_s
-        self.ended_at_ns = now_ns - int((now_s - self.ended_s) * 1e9)
+        self.ended_s = time.perf_counter() if ended_s is None else ended_s
         self._submit(self)
+
+    def note_call(self, _: str) -> Optional["Observation"]:
+        """Another call is made; returns this one if it is under way still. Each has its own point."""
+        return None if self.options is None else self
 
     def answered(self, answer: Any) -> None:
         self.note_answer(answer)
@@ -73,16 +113,27 @@ class Observation:
         status_code = getattr(error, "status_code", None)
         if isinstance(status_code, int):
             self.status_code = status_code
+        self.headers = getattr(getattr(error, "response", None), "headers", None) or self.headers
         # An answer that was cut short is paid for, too.
         self._note_fields(fields_of(getattr(error, "completion", None)))
         self.error_type = error_type_of(error, self.status_code)
+        if self.content is not None:
+            self.content.note_error(error)
 
     def note_answer(self, answer: Any) -> None:
         """Usage, model and error of an answer: an SDK's object, a dict, or the text of a body."""
-        if isinstance(answer, (str, bytes)):
+        if self.content is not None:
+            self.content.answer = answer
+        fields = getattr(answer, "__dict__", None)
+        if fields:
+            self._note_fields(fields)
+            unknown = getattr(answer, "__pydantic_extra__", None)
+            if unknown:
+                self._note_fields(unknown)
+        elif isinstance(answer, dict):
+            self._note_fields(answer)
+        elif isinstance(answer, (str, bytes)):
             self._note_body(answer)
-        elif isinstance(answer, dict) or hasattr(answer, "__dict__"):
-            self._note_fields(fields_of(answer))
         else:
             self.error_type = "other"
 
@@ -95,6 +146,7 @@ class Observation:
     def _note_fields(self, fields: Dict[str, Any]) -> None:
         self.usage = fields.get("usage") or self.usage
         self.response_model = fields.get("model") or self.response_model
+        self.service_tier = fields.get("service_tier") or self.service_tier
         error = fields.get("error")
         if error:
             self.error_type = classify_error(self.status_code, error)
@@ -103,33 +155,14 @@ class Observation:
 
     def note_early_chunk(self, chunk: Any) -> bool:
         """Whether `chunk` is the first with content. Asked of each chunk until one is."""
-        if self.previous_chunk is None:
-            self._note_chunk(chunk)  # the model, should the stream be given up
+        if not self.response_model:
+            self.note_chunk(chunk)  # the model, should the stream be given up
         if has_content(chunk):
             self.first_content_s = self.last_chunk_s
             return True
         return False
 
-    def end_stream(self, complete: bool) -> None:
-        """The stream was read to its end, or given up by the application, which is no error."""
-        if complete and self.last_chunk is None:
-            self.error_type = "other"  # a page, or nothing at all, where events were asked for
-        self._note_last_chunks()
-        self.end(self.last_chunk_s)
-
-    def fail_stream(self, error: BaseException) -> None:
-        self._note_last_chunks()
-        self.failed(error)
-
-    def _note_last_chunks(self) -> None:
-        previous, last = self.previous_chunk, self.last_chunk
-        self.previous_chunk = self.last_chunk = None
-        if last is not None:
-            self._note_chunk(last)
-        if previous is not None and self.usage is None:
-            self._note_chunk(previous)
-
-    def _note_chunk(self, chunk: Any) -> None:
+    def note_chunk(self, chunk: Any) -> None:
         fields = fields_of(chunk)
         if fields.get("type") == "error":
             self.error_type = classify_error(self.status_code, chunk)
@@ -138,27 +171,56 @@ class Observation:
             response = fields.get("response")
             self._note_fields(fields_of(response) if response else fields)
 
+    def end_stream(self, complete: bool) -> None:
+        """The stream was read to its end, or given up by the application, which is no error."""
+        if complete and self.last_chunk is None:
+            self.error_type = "other"  # a page, or nothing at all, where events were asked for
+        self._note_last_chunk()
+        self.end(self.last_chunk_s)
+
+    def fail_stream(self, error: BaseException) -> None:
+        self._note_last_chunk()
+        self.failed(error)
+
+    def _note_last_chunk(self) -> None:
+        last, self.last_chunk = self.last_chunk, None
+        if last is not None:
+            self.note_chunk(last)
+
     # ---- on the exporter's thread ----
 
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
+        rate_limit, processing_time_s, request_id = read_headers(self.headers)
+        since_end_s = time.perf_counter() - self.ended_s
         return Call(
             operation_name=self.operation_name,
             request_model=_text(self.request_model),
-            provider_name=self.provider_name or provider_name(str(self.url)),
+            provider_name=self.provider_name or self._provider_name(),
             response_model=_text(self.response_model),
             stream=self.stream,
             requests_sent=self.requests_sent,
             status_code=self.status_code,
             error_type=self.error_type,
-            usage=read_usage({"usage": self.usage}),
+            usage=usage_of(self.usage),
             tags=self.tags or {},
             started_s=self.started_s,
             response_time_s=self.ended_s - self.started_s,
             time_to_first_token_s=self._time_to_first_token_s(),
-            ended_at_ns=self.ended_at_ns,
+            ended_at_ns=time.time_ns() - int(since_end_s * 1e9),
+            rate_limit=rate_limit,
+            processing_time_s=processing_time_s,
+            request_id=request_id,
+            service_tier=_text(self.service_tier),
         )
+
+    def to_conversation(self) -> Optional[Conversation]:
+        return None if self.content is None else self.content.read()
+
+    def _provider_name(self) -> str:
+        host = getattr(self.url, "host", None)
+        return provider_of_host(host) if isinstance(host, str) else provider_name(str(self.url))
 
     def _time_to_first_token_s(self) -> Optional[float]:
         return None if self.first_content_s is None else self.first_content_s - self.started_s

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
 from .call import read_field
 from .guard import guarded
 from .observation import Observation
-from .wrappers import surrounding
+from .wrappers import under_way
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,11 +16,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class ObservedCall:
     """The call that a block makes: what `with observe(...) as call` gives."""
 
+    # As of a call that is under way: no wrapper is to take this for its own.
+    scope = options = None
+
     def __init__(self, begin: Callable[[], Observation]) -> None:
         self._observation: Optional[Observation] = guarded(begin)
         self._has_own_point = False
-        self._outer = surrounding.get()
-        surrounding.set(self)
+        self._outer = under_way.get()
+        under_way.set(self)
 
     def record(self, response: Any) -> None:
         """Take usage, model and error from the answer, an object of an SDK's or a dict.
@@ -30,15 +33,16 @@ class ObservedCall:
         if self._observation is not None and (isinstance(response, dict) or hasattr(response, "__dict__")):
             guarded(_note, self._observation, response)
 
-    def note_call(self, operation_name: str) -> None:
+    def note_call(self, operation_name: str) -> "ObservedCall":
         """A monitored client makes a call within the block; that call has its own point."""
         # To embed something on the way to a chat is another call, not the one that is observed here.
         own = self._observation.operation_name if self._observation else operation_name
         if (operation_name == "embeddings") == (own == "embeddings"):
             self._has_own_point = True
+        return self
 
     def end(self, error: Optional[BaseException]) -> None:
-        surrounding.set(self._outer)
+        under_way.set(self._outer)
         self._outer = None
         if self._observation is None or self._has_own_point:
             return
@@ -108,8 +112,8 @@ class observe:  # noqa: N801 - it reads as a statement
         traceback: Optional[TracebackType],
     ) -> None:
         # One object may be used by several threads or tasks at a time: this one's call is the current one.
-        current = surrounding.get()
-        call = current if current in self._calls else self._calls[-1]
+        innermost = under_way.get()
+        call = innermost if innermost in self._calls else self._calls[-1]
         self._calls.remove(call)
         guarded(call.end, error)
 

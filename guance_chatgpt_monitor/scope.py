@@ -13,9 +13,10 @@ EXIT_FLUSH_S = 1.0
 class Scope:
     """The calls of one `monitor()`, or of one `instrument()` until `uninstrument()`."""
 
-    def __init__(self, exporter: Any, stream_usage: bool = False) -> None:
-        self.exporter = exporter
+    def __init__(self, exporter: Any, stream_usage: bool = False, log_content: bool = False) -> None:
+        self.submit = exporter.submit
         self.stream_usage = stream_usage
+        self.log_content = log_content
         self.active = True
 
 
@@ -31,7 +32,7 @@ def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
         return None
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
-    return Scope(exporter, read.stream_usage)
+    return Scope(exporter, read.stream_usage, read.log_content)
 
 
 def _at_exit() -> None:

@@ -1,19 +1,22 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
 A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
-passes them on; per chunk that is a clock reading and two references.
+passes them on; per chunk that is a clock reading, a reference and a look for the usage. One chunk is kept,
+the last: to keep a further one would take longer than all of this, since each is made in fresh memory then.
 """
 
 import inspect
 import time
 from functools import partial
-from typing import Any, AsyncGenerator, Callable, Generator
+from typing import Any, AsyncGenerator, Callable, Dict, Generator
 
+from .content import Content
 from .endings import Ending
 from .guard import guarded
 from .observation import Observation
 
 _PassOn = Callable[[Any], Any]
+_NONE: Dict[str, Any] = {}
 
 
 def watch_stream(observation: Observation, stream: Any, closing: str) -> None:
@@ -43,6 +46,9 @@ def _open(observation: Observation, response: Any, closing: str) -> Ending:
 
 
 def _attach(stream: Any, ending: Ending) -> None:
+    content = ending.observation.content
+    if content is not None:
+        _replace_iterator(stream, partial(_keep, content=content), partial(_keep_async, content=content))
     _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending))
 
 
@@ -95,8 +101,12 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
     try:
         for chunk in chunks:
             observation.last_chunk_s = clock()
-            observation.previous_chunk = observation.last_chunk
             observation.last_chunk = chunk
+            fields = getattr(chunk, "__dict__", _NONE)
+            if fields.get("usage") is not None:
+                observation.usage = fields["usage"]
+            elif "response" in fields:
+                guarded(observation.note_chunk, chunk)
             if before_content:
                 before_content = not guarded(observation.note_early_chunk, chunk)
             ending.reading = False
@@ -117,8 +127,12 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
     try:
         async for chunk in chunks:
             observation.last_chunk_s = clock()
-            observation.previous_chunk = observation.last_chunk
             observation.last_chunk = chunk
+            fields = getattr(chunk, "__dict__", _NONE)
+            if fields.get("usage") is not None:
+                observation.usage = fields["usage"]
+            elif "response" in fields:
+                guarded(observation.note_chunk, chunk)
             if before_content:
                 before_content = not guarded(observation.note_early_chunk, chunk)
             ending.reading = False
@@ -133,6 +147,18 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
         guarded(ending.fail, error)
         raise
     guarded(ending.complete)
+
+
+def _keep(chunks: Any, content: Content) -> Generator[Any, None, None]:
+    for chunk in chunks:
+        guarded(content.add_chunk, chunk)
+        yield chunk
+
+
+async def _keep_async(chunks: Any, content: Content) -> AsyncGenerator[Any, None]:
+    async for chunk in chunks:
+        guarded(content.add_chunk, chunk)
+        yield chunk
 
 
 def _leave_out_usage(chunks: Any) -> Generator[Any, None, None]:

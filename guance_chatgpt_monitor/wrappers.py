@@ -9,10 +9,11 @@ import copy
 import functools
 import inspect
 from contextvars import ContextVar
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 from .answers import fields_of
-from .guard import guarded
+from .content import Content
+from .guard import guarded, report
 from .observation import Observation
 from .scope import Scope
 from .streams import hide_usage, watch_raw_body, watch_raw_stream, watch_stream
@@ -24,12 +25,12 @@ OPERATIONS = {
     "/embeddings": "embeddings",
     "/completions": "text_completion",
 }
+_NONE: Dict[str, Any] = {}
+_POST = ("post", "POST")
 _STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
 
-# The call that is under way in this thread or task: its requests are counted here.
-_current: ContextVar[Optional[Observation]] = ContextVar("guance_chatgpt_monitor_call", default=None)
-# The block of observe() around it, if any.
-surrounding: ContextVar[Any] = ContextVar("guance_chatgpt_monitor_block", default=None)
+# The call that is under way in this thread or task, whose requests are counted, or a block of observe().
+under_way: ContextVar[Any] = ContextVar("guance_chatgpt_monitor_call", default=None)
 
 
 # ---- the wrappers ----
@@ -40,10 +41,16 @@ def wrap_request(original: Callable[..., Any], scope: Scope) -> Callable[..., An
     return wrap(original, scope)
 
 
+# In the ones below, a call to the guard would cost as much as what it guards.
+
+
 def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
     def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        observation = guarded(begin, scope, options, kwargs)
+        try:
+            observation = begin(scope, options, kwargs)
+        except Exception as error:
+            observation = guarded(report, begin, error)
         if observation is None:
             return original(self, cast_to, options, *args, **kwargs)
         try:
@@ -51,7 +58,10 @@ def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[.
         except BaseException as error:
             guarded(fail, self, observation, error)
             raise
-        guarded(finish, self, observation, answer, "close")
+        try:
+            finish(self, observation, answer, "close")
+        except Exception as error:
+            guarded(report, finish, error)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
         return answer
@@ -62,7 +72,10 @@ def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[.
 def _wrap_async_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
     async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        observation = guarded(begin, scope, options, kwargs)
+        try:
+            observation = begin(scope, options, kwargs)
+        except Exception as error:
+            observation = guarded(report, begin, error)
         if observation is None:
             return await original(self, cast_to, options, *args, **kwargs)
         try:
@@ -70,15 +83,15 @@ def _wrap_async_request(original: Callable[..., Any], scope: Scope) -> Callable[
         except BaseException as error:
             guarded(fail, self, observation, error)
             raise
-        guarded(finish, self, observation, answer, "aclose")
+        try:
+            finish(self, observation, answer, "aclose")
+        except Exception as error:
+            guarded(report, finish, error)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
         return answer
 
     return request
-
-
-# In the two below, a call to the guard would cost more than what it guards.
 
 
 def wrap_build_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
@@ -87,7 +100,7 @@ def wrap_build_request(original: Callable[..., Any], scope: Scope) -> Callable[.
     @functools.wraps(original)
     def _build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)
-        observation = _current.get()
+        observation = under_way.get()
         # Of the wrappers of a client and of its class, one counts.
         if observation is not None and observation.scope is scope:
             observation.requests_sent += 1
@@ -102,12 +115,14 @@ def wrap_process_response(original: Callable[..., Any], scope: Scope) -> Callabl
 
     @functools.wraps(original)
     def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        observation = _current.get()
+        observation = under_way.get()
         if observation is not None and observation.scope is scope:
             try:
-                observation.status_code = kwargs["response"].status_code
+                response = kwargs["response"]
+                observation.status_code = response.status_code
+                observation.headers = response.headers
             except Exception:
-                pass  # a later SDK passes it in some other way: then there is no status to tell
+                pass  # a later SDK passes it in some other way: then there is nothing to tell
         return original(self, *args, **kwargs)
 
     return _process_response
@@ -119,21 +134,23 @@ def wrap_process_response(original: Callable[..., Any], scope: Scope) -> Callabl
 def begin(scope: Scope, options: Any, kwargs: Any) -> Optional[Observation]:
     """The observation of a call; None for what is none, or what another wrapper observes."""
     operation_name = OPERATIONS.get(options.url)
-    if operation_name is None or not scope.active or options.method.lower() != "post":
+    if operation_name is None or options.method not in _POST or not scope.active:
         return None
-    outer = _current.get()
-    if outer is not None and outer.options is options:
-        return None  # the client is monitored, and its class is instrumented
-    block = surrounding.get()
-    if block is not None:
-        block.note_call(operation_name)
-    model = fields_of(options.json_data).get("model")
-    observation = Observation(scope.exporter.submit, operation_name, model)
-    observation.stream = bool(kwargs.get("stream"))
-    observation.scope, observation.options, observation.outer = scope, options, outer
-    if scope.stream_usage and observation.stream and operation_name in _STREAM_OPTIONS:
-        _ask_for_usage(observation)
-    _current.set(observation)
+    outer = under_way.get()
+    if outer is not None:
+        if outer.options is options:
+            return None  # the client is monitored, and its class is instrumented
+        outer = outer.note_call(operation_name)
+    body = options.json_data
+    model = body.get("model") if isinstance(body, dict) else None
+    observation = Observation(scope.submit, operation_name, model, scope, options, outer)
+    if kwargs.get("stream"):
+        observation.stream = True
+        if scope.stream_usage and operation_name in _STREAM_OPTIONS:
+            _ask_for_usage(observation)
+    if scope.log_content:
+        observation.content = guarded(Content, body)
+    under_way.set(observation)
     return observation
 
 
@@ -146,14 +163,15 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
     """The client has answered; `closing` is the method that closes its HTTP response."""
     _leave(client, observation)
     # Looked up there because a model of pydantic's takes microseconds to say that it has no such attribute.
-    attributes = getattr(answer, "__dict__", {})
+    attributes = getattr(answer, "__dict__", _NONE)
     response = attributes.get("http_response")  # of a raw answer
-    if observation.stream and response is not None:
+    if response is None:
+        if observation.stream and "response" in attributes:
+            watch_stream(observation, answer, closing)
+        else:
+            observation.answered(answer)
+    elif observation.stream:
         watch_raw_stream(observation, answer, closing)
-    elif observation.stream and "response" in attributes:
-        watch_stream(observation, answer, closing)
-    elif response is None:
-        observation.answered(answer)
     elif response.is_closed:
         observation.answered(response.content)
     else:
@@ -163,8 +181,10 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
 def _leave(client: Any, observation: Observation) -> None:
     if observation.url is None:
         observation.url = client.base_url  # no request was built
-    # Not reset(): that fails in a task which is not the one that began.
-    _current.set(observation.outer)
+    # Else what has ended stays until the next call: that takes less than to put None in its place.
+    if observation.outer is not None:
+        # Not reset(): that fails in a task which is not the one that began.
+        under_way.set(observation.outer)
     # What is queued must not hold the prompt, nor a chain of calls.
     observation.scope = observation.options = observation.outer = None
 

@@ -25,6 +25,8 @@ MODULES = [
     importlib.import_module(f"guance_chatgpt_monitor.{name}")
     for name in (
         "call",
+        "content",
+        "conversation",
         "endings",
         "guard",
         "instrument",
@@ -324,7 +326,7 @@ def collector(api, monkeypatch):
 def test_with_any_function_of_ours_failing_the_application_sees_no_difference(
     name, collector, expected, break_, failing_log
 ):
-    instrument()
+    instrument(log_content=True)
     client, async_client = new_client(), new_async_client()
     break_(name)
     assert use(client) == expected[0]
@@ -337,13 +339,13 @@ AT_FIRST = [name for name in OURS if OURS[name][0].__name__.endswith((".instrume
 @pytest.mark.parametrize("name", AT_FIRST)
 def test_so_with_one_that_fails_while_we_are_patching(name, collector, expected, break_, failing_log):
     break_(name)
-    assert use(monitor(new_client(), stream_usage=True)) == expected[0]
+    assert use(monitor(new_client(), stream_usage=True, log_content=True)) == expected[0]
     assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
     instrument()
     assert use(new_client()) == expected[0]
 
 
-@pytest.mark.parametrize("name", ["Observation.to_call", "provider_name", "read_usage", "submit"])
+@pytest.mark.parametrize("name", ["Observation.to_call", "provider_of_host", "usage_of", "submit"])
 def test_so_with_one_that_fails_in_the_exporter(name, datakit, expected, break_, failing_log):
     break_(name)
     assert use(monitor(new_client())) == expected[0]
