@@ -7,7 +7,7 @@ nothing where the API documents a number.
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 ERROR_TYPES = (
@@ -85,9 +85,30 @@ class Usage(NamedTuple):
     completion_tokens: Optional[float] = None
     cached_tokens: Optional[float] = None
     reasoning_tokens: Optional[float] = None
+    cache_write_tokens: Optional[float] = None
 
 
 NO_USAGE = Usage()
+
+
+class RateLimit(NamedTuple):
+    """What is left of the minute's limits, as the answer's headers told; None where they did not."""
+
+    remaining_requests: Optional[float] = None
+    remaining_tokens: Optional[float] = None
+    limit_requests: Optional[float] = None
+    limit_tokens: Optional[float] = None
+
+
+NO_RATE_LIMIT = RateLimit()
+
+
+class HeaderFacts(NamedTuple):
+    """What the headers of an answer tell; `request_id` is empty where they tell none."""
+
+    rate_limit: RateLimit = NO_RATE_LIMIT
+    processing_time_s: Optional[float] = None
+    request_id: str = ""
 
 
 @dataclass
@@ -108,6 +129,11 @@ class Call:
     response_time_s: float = 0.0
     time_to_first_token_s: Optional[float] = None
     ended_at_ns: int = 0
+    # Of the last answer that came, an error too.
+    rate_limit: RateLimit = NO_RATE_LIMIT
+    processing_time_s: Optional[float] = None
+    request_id: str = ""  # each is another: never a tag
+    service_tier: str = ""  # as answered: what the tokens are paid by
 
     def end(self, error_type: Optional[str] = None) -> None:
         """Close the call with its error, if any. Only the first end counts."""
@@ -120,7 +146,11 @@ class Call:
 
 def provider_name(base_url: str) -> str:
     """`openai`, `azure_openai`, or the host of another base URL."""
-    host = (urlsplit(base_url).hostname or "").lower()
+    return provider_of_host(urlsplit(base_url).hostname or "")
+
+
+def provider_of_host(host: str) -> str:
+    host = host.lower()
     if not host or host == "api.openai.com" or host.endswith(".api.openai.com"):
         return "openai"
     if host.endswith((".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")):
@@ -135,18 +165,23 @@ def without_credentials(url: str) -> str:
 
 
 def read_field(source: Any, name: str) -> Any:
-    """`source[name]` or `source.name`; None where there is neither.
+    """`source[name]` or `source.name`; None where there is neither."""
+    return _fields_of(source)(name)
 
-    Looked up in the fields of a model of pydantic's, which takes microseconds to say that it has no such
-    attribute.
+
+def _fields_of(source: Any) -> Callable[[str], Any]:
+    """What gives the fields of `source` by name, and None where there is none.
+
+    Those of a model of pydantic's from where it has them: as attributes, it takes microseconds to say that it
+    has no such one.
     """
     if isinstance(source, dict):
-        return source.get(name)
+        return source.get
     unknown_fields = getattr(source, "__pydantic_extra__", None)
     if unknown_fields is None:
-        return getattr(source, name, None)
-    fields = source.__dict__
-    return fields[name] if name in fields else unknown_fields.get(name)
+        return lambda name: getattr(source, name, None)
+    fields: Dict[str, Any] = source.__dict__
+    return {**unknown_fields, **fields}.get if unknown_fields else fields.get
 
 
 def read_text(source: Any, name: str) -> str:
@@ -154,37 +189,108 @@ def read_text(source: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_count(source: Any, *names: str) -> Optional[float]:
-    for name in names:
-        value = read_field(source, name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            count = float(value)
-            if math.isfinite(count) and count >= 0:
-                return count
-    return None
+def _count(value: Any) -> Optional[float]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        count = float(value)
+    except OverflowError:
+        return None
+    return count if 0 <= count < math.inf else None
 
 
 def read_usage(answer: Any) -> Usage:
     """The usage of an answer: Chat Completions, Completions, Embeddings or Responses."""
-    usage = read_field(answer, "usage")
+    return usage_of(read_field(answer, "usage"))
+
+
+def usage_of(usage: Any) -> Usage:
     if usage is None:
         return NO_USAGE
-    prompt = _read_count(usage, "prompt_tokens", "input_tokens")
-    completion = _read_count(usage, "completion_tokens", "output_tokens")
-    total = _read_count(usage, "total_tokens")
+    field = _fields_of(usage)
+    # Completions, else Responses.
+    prompt = _either(_count(field("prompt_tokens")), field, "input_tokens")
+    completion = _either(_count(field("completion_tokens")), field, "output_tokens")
+    total = _count(field("total_tokens"))
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
-    prompt_details = read_field(usage, "prompt_tokens_details") or read_field(usage, "input_tokens_details")
-    completion_details = read_field(usage, "completion_tokens_details") or read_field(
-        usage, "output_tokens_details"
+    prompt_details = field("prompt_tokens_details") or field("input_tokens_details")
+    completion_details = field("completion_tokens_details") or field("output_tokens_details")
+    cached = cache_write = reasoning = None
+    if prompt_details is not None:
+        detail = _fields_of(prompt_details)
+        cached, cache_write = _count(detail("cached_tokens")), _count(detail("cache_write_tokens"))
+    if completion_details is not None:
+        reasoning = _count(read_field(completion_details, "reasoning_tokens"))
+    return Usage(total, prompt, completion, cached, reasoning, cache_write)
+
+
+def _either(count: Optional[float], field: Callable[[str], Any], name: str) -> Optional[float]:
+    return _count(field(name)) if count is None else count
+
+
+_REMAINING_REQUESTS = b"x-ratelimit-remaining-requests"
+_REMAINING_TOKENS = b"x-ratelimit-remaining-tokens"
+_LIMIT_REQUESTS = b"x-ratelimit-limit-requests"
+_LIMIT_TOKENS = b"x-ratelimit-limit-tokens"
+_PROCESSING_MS = b"openai-processing-ms"
+_REQUEST_ID = b"x-request-id"
+_HEADERS = (
+    _REMAINING_REQUESTS,
+    _REMAINING_TOKENS,
+    _LIMIT_REQUESTS,
+    _LIMIT_TOKENS,
+    _PROCESSING_MS,
+    _REQUEST_ID,
+)
+MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
+
+
+def read_headers(headers: Any) -> HeaderFacts:
+    """What an answer's headers tell: httpx's, or any mapping with lower-case names, or None.
+
+    Never raises. A number that is none, is negative or has no end is not told.
+    """
+    raw = getattr(headers, "raw", None)
+    # All of httpx's at once: it goes through all of them for each that it is asked for, in twice the time.
+    found = {name.lower(): value for name, value in raw} if isinstance(raw, list) else _encoded(headers)
+    processing_time_ms = _header_number(found.get(_PROCESSING_MS))
+    return HeaderFacts(
+        RateLimit(
+            _header_number(found.get(_REMAINING_REQUESTS)),
+            _header_number(found.get(_REMAINING_TOKENS)),
+            _header_number(found.get(_LIMIT_REQUESTS)),
+            _header_number(found.get(_LIMIT_TOKENS)),
+        ),
+        None if processing_time_ms is None else processing_time_ms / 1000,
+        _header_id(found.get(_REQUEST_ID)),
     )
-    return Usage(
-        total,
-        prompt,
-        completion,
-        _read_count(prompt_details, "cached_tokens"),
-        _read_count(completion_details, "reasoning_tokens"),
-    )
+
+
+def _encoded(headers: Any) -> Dict[bytes, bytes]:
+    if not hasattr(headers, "get"):
+        return {}
+    values = {name: headers.get(name.decode()) for name in _HEADERS}
+    return {
+        name: value.encode("utf-8", "replace") for name, value in values.items() if isinstance(value, str)
+    }
+
+
+def _header_number(value: Optional[bytes]) -> Optional[float]:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None
+
+
+def _header_id(value: Optional[bytes]) -> str:
+    if value is None:
+        return ""
+    text = value.decode("ascii", "replace")
+    return text if text.isprintable() and text.isascii() and len(text) <= MAX_REQUEST_ID else ""
 
 
 def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:

@@ -13,7 +13,17 @@ from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
-from .call import Call, classify_error, provider_name, read_field, read_text, read_usage, without_credentials
+from .call import (
+    Call,
+    HeaderFacts,
+    classify_error,
+    provider_name,
+    read_field,
+    read_headers,
+    read_text,
+    read_usage,
+    without_credentials,
+)
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
@@ -211,6 +221,7 @@ class ChatGPT:
         return self._conclude(outcome, call)
 
     def _conclude(self, outcome: "_Outcome", call: Call) -> Answer:
+        call.rate_limit, call.processing_time_s, call.request_id = outcome.headers
         if outcome.failure == "timeout":
             call.end("timeout")
             message = f"no answer within {self._deadline_s:g} s, retries included"
@@ -239,6 +250,7 @@ class ChatGPT:
             )
             return Answer(502, error_body(message, "invalid_response_error", None, "not_json"))
         call.response_model = read_text(parsed, "model")
+        call.service_tier = read_text(parsed, "service_tier")
         call.usage = read_usage(parsed)
         call.end()
         return Answer(status_code, text)
@@ -268,6 +280,7 @@ class _Outcome(NamedTuple):
     status_code: int = 0
     text: str = ""
     failure: str = ""
+    headers: HeaderFacts = HeaderFacts()
 
 
 class _Refusal(NamedTuple):
@@ -337,9 +350,9 @@ class _Exchange:
         self.requests_sent += 1
         try:
             answer = _send(self._client, self._request, timeout)
-            return _Outcome(int(answer.http_response.status_code), str(answer.http_response.text))
+            return _outcome_of(answer.http_response)
         except openai.APIStatusError as error:
-            outcome = _Outcome(error.status_code, error.response.text)
+            outcome = _outcome_of(error.response)
             pause_s = _retry_after_s(error.response.headers)
             too_long = pause_s is not None and pause_s > LONGEST_RETRY_AFTER_S
             if too_long or not _worth_retrying(error):
@@ -350,6 +363,11 @@ class _Exchange:
             if isinstance(error, openai.APITimeoutError) and not connecting:
                 return _Outcome(failure="timeout")
             return _Refusal(_Outcome(failure="connection"))
+
+
+def _outcome_of(response: Any) -> _Outcome:
+    headers = read_headers(response.headers)
+    return _Outcome(int(response.status_code), str(response.text), headers=headers)
 
 
 def _failure(error: Exception) -> _Outcome:

@@ -9,6 +9,7 @@ from .check_datakit import check_datakit
 from .check_func import check_func
 from .check_link import check_link
 from .check_openai import OpenAITarget, check_openai
+from .check_prices import check_prices
 from .finding import Finding, good
 from .func_client import FuncClient
 from .market import build, default_manifest
@@ -36,6 +37,7 @@ def check(targets: Targets, show: Callable[[Finding], None]) -> int:
 
 def _findings(targets: Targets) -> Iterator[Finding]:
     yield good("settings", "; ".join(targets.sources))
+    yield check_prices()
     if targets.openai is not None:
         yield from check_openai(targets.openai)
     if targets.datakit_url:

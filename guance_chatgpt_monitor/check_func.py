@@ -5,6 +5,7 @@ import time
 from typing import Any, Callable, Dict, Iterator
 
 from .call import without_credentials
+from .check_prices import check_prices_in_func
 from .finding import Finding, bad, doubtful, from_problem, good
 from .func_client import FuncClient, Row
 from .installation import COLLECT_ID, SET_ID, STARTUP_ID, Installation, Startup, read_installation
@@ -26,6 +27,7 @@ def check_func(client: FuncClient, built: Built, clock: Callable[[], float] = ti
         if found.startup is not None:
             yield from _check_auto_trigger(client, found, clock())
             yield from _check_links(found)
+        yield check_prices_in_func(client)
     except ProblemError as problem:
         yield from_problem("Func", problem)
 

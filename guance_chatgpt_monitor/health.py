@@ -10,13 +10,16 @@ from typing import Any, Callable, Dict, List, NamedTuple
 
 from .backlog import Backlog, Size
 from .line_protocol import Point, encode
-from .metrics import MONITOR_MEASUREMENT
+from .metrics import MAX_TAG_VALUES, MONITOR_MEASUREMENT, OTHER
 
 LOCK_S = 30  # far above what a report takes; a dead reporter is in nobody's way for longer
 MAX_UNSENT_LINES = 1000  # of reporters that died, one after the other
 
 _LOCK = "health"
 _DROPPED = "dropped:"
+_UNPRICED = "unpriced:"
+_MODELS = "unpriced_models"
+_MODELS_LOCK_S = 5
 
 
 class Report(NamedTuple):
@@ -29,17 +32,36 @@ class Report(NamedTuple):
     size: Size
     oldest_age_s: float
     lines: List[str]
+    unpriced: Dict[str, int]  # model -> calls whose price is not known
 
 
 class Health:
-    """Makes the reports of all who share a backlog."""
+    """Makes the reports of all who share a backlog; `category` is that of its lines, empty for metrics."""
 
     def __init__(
-        self, backlog: Backlog, service_name: str, clock_ns: Callable[[], int] = time.time_ns
+        self,
+        backlog: Backlog,
+        service_name: str,
+        clock_ns: Callable[[], int] = time.time_ns,
+        category: str = "",
     ) -> None:
         self._backlog = backlog
         self._service_name = service_name
+        self._category = category
         self._clock_ns = clock_ns
+
+    def count_unpriced(self, counts: Dict[str, int]) -> None:
+        """Count calls by model as without a price, and take from `counts` what is counted.
+
+        Never raises; what cannot be counted is left for the next time.
+        """
+        for model in list(counts):
+            count = counts.pop(model, 0)
+            try:
+                self._backlog.add({_UNPRICED + self._known_model(model): count})
+            except Exception:
+                counts[model] = counts.get(model, 0) + count
+                return
 
     def unsent_lines(self) -> List[str]:
         """The lines of reports whose makers died before they were `sent()`; the next report has them, too."""
@@ -59,15 +81,15 @@ class Health:
         since = {name: n - last.get(name, 0) if n >= last.get(name, 0) else n for name, n in totals.items()}
         size = self._backlog.size()
         now_ns = self._clock_ns()
-        dropped = {name[len(_DROPPED) :]: n for name, n in since.items() if name.startswith(_DROPPED) and n}
         report = Report(
             since.get("delivered", 0),
             since.get("replayed", 0),
-            dropped,
+            _by_name(since, _DROPPED),
             since.get("write_us", 0) / 1e6 / max(1, since.get("writes", 0)),
             size,
             max(0.0, (now_ns - size.oldest_ns) / 1e9) if size.oldest_ns else 0.0,
             [],
+            _by_name(since, _UNPRICED),
         )
         if not alone or not self._holds_lock():
             return report
@@ -83,7 +105,7 @@ class Health:
             self._backlog.release(_LOCK)
 
     def _points(self, report: Report, datakit_up: bool, now_ns: int) -> List[Point]:
-        tags = {"service_name": self._service_name}
+        tags = {"service_name": self._service_name, "category": self._category}
         fields = {
             "backlog_lines": float(report.size.lines),
             "backlog_bytes": float(report.size.n_bytes),
@@ -99,7 +121,31 @@ class Health:
         for reason, count in report.dropped.items():
             reason_tags = {**tags, "reason": reason}
             points.append(Point(MONITOR_MEASUREMENT, reason_tags, {"dropped": float(count)}, now_ns))
+        for model, count in report.unpriced.items():
+            model_tags = {**tags, "model": model}
+            points.append(Point(MONITOR_MEASUREMENT, model_tags, {"unpriced_calls": float(count)}, now_ns))
         return points
+
+    def _known_model(self, model: str) -> str:
+        """`model`, or `other` past MAX_TAG_VALUES of them, since each has a counter for good.
+
+        Also `other` where somebody else adds one at this moment.
+        """
+        models = self._models()
+        if model in models:
+            return model
+        if len(models) >= MAX_TAG_VALUES or not self._backlog.acquire(_MODELS, _MODELS_LOCK_S):
+            return OTHER
+        models = self._models()
+        if model not in models:
+            self._backlog.save(_MODELS, json.dumps([*models, model]))
+        self._backlog.release(_MODELS)
+        return model
+
+    def _models(self) -> List[str]:
+        saved = self._backlog.load(_MODELS)
+        models: List[str] = json.loads(saved) if saved else []
+        return models
 
     def _holds_lock(self) -> bool:
         return self._backlog.acquire(_LOCK, LOCK_S)
@@ -110,3 +156,7 @@ class Health:
 
     def _save(self, totals: Dict[str, int], lines: List[str]) -> None:
         self._backlog.save("last_report", json.dumps({"totals": totals, "lines": lines}))
+
+
+def _by_name(counts: Dict[str, int], prefix: str) -> Dict[str, int]:
+    return {name[len(prefix) :]: n for name, n in counts.items() if name.startswith(prefix) and n}

@@ -1,10 +1,11 @@
 """Call -> point: the five metrics, the further fields and the tags that Guance shows."""
 
 import re
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
-from .call import Call
+from .call import Call, RateLimit, Usage
 from .line_protocol import Point
+from .prices import Prices
 
 MEASUREMENT = "openai"
 MONITOR_MEASUREMENT = "openai_monitor"
@@ -23,9 +24,16 @@ FIELDS = {
     "cached_tokens": "count",
     "reasoning_tokens": "count",
     "time_to_first_token": "s",
+    "processing_time": "s",
+    "cost": "USD",
+    "remaining_requests": "count",
+    "remaining_tokens": "count",
+    "limit_requests": "count",
+    "limit_tokens": "count",
     "delay": "s",
 }
-# The monitor's own health, measurement openai_monitor; a point with the tag `reason` has `dropped` only.
+# The monitor's own health, measurement openai_monitor; a point with the tag `reason` has `dropped` only, one
+# with the tag `model` has `unpriced_calls` only. The tag `category` stands for lines that are no points.
 MONITOR_FIELDS = {
     "backlog_lines": "count",
     "backlog_bytes": "B",
@@ -33,10 +41,11 @@ MONITOR_FIELDS = {
     "delivered": "count",
     "replayed": "count",
     "dropped": "count",
+    "unpriced_calls": "count",
     "datakit_up": "1/0",
     "write_time": "s",
 }
-MONITOR_TAGS = ("service_name", "reason")
+MONITOR_TAGS = ("service_name", "reason", "model", "category")
 # Whether the API answers, measurement openai_probe, once a minute.
 PROBE_FIELDS = {
     "up": "1/0",
@@ -68,9 +77,13 @@ TAGS = (
 # Each new value of a tag is a new series, which is what a time-series database is billed for and dies of.
 MAX_TAG_VALUES = 200
 MAX_TAG_NAMES = 64
+# Of the tags of calls that are alike.
+MAX_REMEMBERED = 256
 OTHER = "other"
 
 
+_TOKENS = Usage._fields[:5]  # cache_write_tokens is of interest for its price only
+_LIMITS = RateLimit._fields
 _MEASUREMENT_NAME = re.compile(r"[A-Za-z_][\w.-]{0,127}", re.ASCII)
 
 
@@ -85,7 +98,7 @@ class PointMaker:
     """Makes the points of one process.
 
     `memory` holds what must outlive it, in plain containers: a Func task gets new classes each time,
-    but the same process. One thread at a time.
+    but the same process. One thread at a time. `price_provider`: see Prices.
     """
 
     def __init__(
@@ -94,17 +107,27 @@ class PointMaker:
         service_name: str = "",
         tags: Optional[Dict[str, str]] = None,
         memory: Optional[Dict[str, Any]] = None,
+        price_provider: str = "",
     ) -> None:
         self._measurement = measurement
         self._service_name = service_name
         self._tags = dict(tags or {})
         self._memory: Dict[str, Any] = {} if memory is None else memory
+        self._remembered: Dict[Tuple[Any, ...], Dict[str, str]] = {}
+        self._prices = Prices(price_provider, self._memory.setdefault("prices", {}))
 
     def from_call(self, call: Call) -> Point:
         """The point of a call that has ended."""
-        return Point(
-            self._measurement, self.limit(self._tags_of(call)), _fields_of(call), self.unique_ns(call)
-        )
+        fields = _fields_of(call)
+        cost_usd = self._prices.cost_usd(call)
+        if cost_usd is not None:
+            fields["cost"] = cost_usd
+        return Point(self._measurement, self._tags_of(call), fields, self.unique_ns(call))
+
+    @property
+    def unpriced(self) -> Dict[str, int]:
+        """Model -> calls whose price is not known: who counts them, for Health, takes them away."""
+        return self._prices.unpriced
 
     def unique_ns(self, call: Call) -> int:
         """The end of the call; later by nanoseconds if that was given out before.
@@ -134,6 +157,26 @@ class PointMaker:
         return limited
 
     def _tags_of(self, call: Call) -> Dict[str, str]:
+        """The tags of the point, within their limits."""
+        key = (
+            call.operation_name,
+            call.provider_name,
+            call.request_model,
+            call.response_model,
+            call.error_type,
+            call.status_code,
+            call.stream,
+            *call.tags.items(),
+        )
+        tags = self._remembered.get(key)
+        if tags is None:
+            tags = self.limit(self._all_tags_of(call))
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = tags
+        return tags
+
+    def _all_tags_of(self, call: Call) -> Dict[str, str]:
         tags = {
             "operation_name": call.operation_name,
             "provider_name": call.provider_name,
@@ -158,14 +201,17 @@ def _fields_of(call: Call) -> Dict[str, float]:
         "create_time": float(call.requests_sent),
         "res_status": 1.0 if call.error_type else 0.0,
     }
-    usage = call.usage._asdict()
-    if call.error_type and usage["total_tokens"] is None:
-        usage["total_tokens"] = 0.0
-    fields.update((name, tokens) for name, tokens in usage.items() if tokens is not None)
-    if call.time_to_first_token_s is not None:
-        fields["time_to_first_token"] = call.time_to_first_token_s
+    if call.error_type and call.usage.total_tokens is None:
+        fields["total_tokens"] = 0.0
+    further = (
+        *zip(_TOKENS, call.usage),
+        *zip(_LIMITS, call.rate_limit),
+        ("time_to_first_token", call.time_to_first_token_s),
+        ("processing_time", call.processing_time_s),
+    )
+    fields.update({name: value for name, value in further if value is not None})
     return fields
 
 
 # Names that a tag of the user's cannot take: DataKit drops a field silently where a tag has its name.
-RESERVED_NAMES = frozenset(FIELDS) | frozenset(TAGS) | {"cost", "time"}
+RESERVED_NAMES = frozenset(FIELDS) | frozenset(TAGS) | {"time"}

@@ -1,4 +1,5 @@
-"""make compat: what monitors an application, with the oldest and the newest SDK of each major.
+"""make compat: what monitors an application, with the oldest and the newest SDK of each major; the costs,
+with the price table that pip gives on earlier Pythons.
 
 Each environment is a `.venv-compat-NAME`, made on the first run: a Python, an SDK and pytest.
 """
@@ -24,6 +25,8 @@ class Environment(NamedTuple):
     name: str
     python: str
     requirements: list[str]
+    suite: list[str] = SUITE
+    extra: str = ""
 
 
 def environments() -> list[Environment]:
@@ -35,6 +38,8 @@ def environments() -> list[Environment]:
         Environment("2-newest", newest(), ["openai<3"]),
         Environment("3-oldest", "", ["openai==3.0.0"]),
         Environment("3-newest", newest(), ["openai"]),
+        Environment("cost-3.9", "3.9", [], ["test_prices.py"], "[cost]"),
+        Environment("cost-3.10", "3.10", [], ["test_prices.py"], "[cost]"),
     ]
 
 
@@ -49,7 +54,7 @@ def prepare(environment: Environment) -> str | None:
         subprocess.run([base, "-m", "venv", str(folder)], check=True)
         pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "pytest", "pytest-timeout", *environment.requirements], check=True)
-        subprocess.run([*pip, "--editable", str(ROOT)], check=True)
+        subprocess.run([*pip, "--editable", f"{ROOT}{environment.extra}"], check=True)
         ready.touch()
     return python
 
@@ -61,7 +66,7 @@ def run(environment: Environment) -> tuple[Environment, str, str, str]:
         return environment, f"python{environment.python}", "skipped", "there is no such Python here"
     show = "import sys, openai; print('Python %d.%d' % sys.version_info[:2], 'openai', openai.__version__)"
     versions = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
-    suite = [str(ROOT / "tests" / name) for name in SUITE]
+    suite = [str(ROOT / "tests" / name) for name in environment.suite]
     command = [python, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", *suite]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr

@@ -185,6 +185,38 @@ def test_errors_are_openais(
     assert point.fields["total_tokens"] == 0.0
 
 
+def limits_of(point: object) -> dict[str, float]:
+    fields: dict[str, float] = point.fields  # type: ignore[attr-defined]
+    names = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens", "processing_time")
+    return {name: fields[name] for name in names if name in fields}
+
+
+HEADROOM = {
+    "remaining_requests": 9999.0,
+    "remaining_tokens": 199900.0,
+    "limit_requests": 10000.0,
+    "limit_tokens": 200000.0,
+    "processing_time": 0.001,
+}
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        ([], HEADROOM),
+        (["401"], HEADROOM),
+        (["429+90"], {**HEADROOM, "remaining_requests": 0.0}),
+        (["429+0.01", "ok"], HEADROOM),
+        (["429+0.01", "reset", "reset"], {}),  # of the last attempt, which had no answer
+    ],
+)
+def test_what_is_left_of_the_rate_limit(stack: Stack, faults: list[str], told: dict[str, float]) -> None:
+    stack.openai.faults.extend(faults)
+    stack.ask()
+    assert limits_of(stack.point()) == told
+    assert "req_" not in str(stack.point())
+
+
 def test_a_retry_is_visible(stack: Stack) -> None:
     stack.openai.faults.extend(["429+0.01", "500", "ok"])
     assert stack.ask().status_code == 200

@@ -1,12 +1,17 @@
 """check: whatever is wrong is named, with its cause and the next step; the exit code says the worst."""
 
+import importlib.metadata
 import json
+import os
+import re
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import date, datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -306,6 +311,37 @@ def test_an_address_that_is_none(run: CommandLine) -> None:
     assert "the DataKit URL must look like http://localhost:9529" in said.out
 
 
+# ---- the price table ----
+
+
+def test_the_price_table_that_is_installed(run: CommandLine) -> None:
+    status, what = findings(run("check", "--datakit", NOBODY))["prices"]
+    assert status == "ok"
+    version = importlib.metadata.version("genai-prices")
+    latest = re.fullmatch(re.escape(f"genai-prices {version}, its latest price of ") + r"(\S+)", what)
+    assert latest is not None, what
+    assert date(2026, 1, 1) < date.fromisoformat(latest[1]) <= datetime.now(timezone.utc).date()
+
+
+def test_no_price_table_is_no_fault(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    with LocalDataKit() as datakit:
+        said = run("check", "--datakit", datakit.url, "--json")
+    assert said.code == 0
+    (finding,) = [row for row in json.loads(said.out)["findings"] if row["name"] == "prices"]
+    assert finding["status"] == "ok"
+    assert finding["what"] == "genai-prices is not installed: points have no cost"
+    assert "pip install 'guance-chatgpt-monitor[cost]'" in finding["next_step"]
+
+
+def test_a_price_table_that_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "genai_prices.py").write_text("import no_such_dependency")
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "check", "--datakit", NOBODY]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
+    assert "warn  prices               genai-prices is installed, but cannot be imported" in said
+
+
 # ---- the link, and Func ----
 
 
@@ -505,6 +541,16 @@ def test_what_is_missing_in_func(run: CommandLine, parts: Installed) -> None:
     assert findings(said)["startup script"][0] == "fail"
 
 
+def test_the_price_table_in_func(run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.func.fire_cron()
+    said = run("check", *parts.access)
+    assert (said.code, findings(said)["prices in Func"][0]) == (0, "ok")
+    assert "genai-prices is not installed: points have no cost" in findings(said)["prices in Func"][1]
+    assert "install genai-prices with Func's PIP tool" in findings(said)["prices in Func"][1]
+    monkeypatch.setitem(parts.func.packages.builtin, "genai_prices", "0.2.3")
+    assert findings(run("check", *parts.access))["prices in Func"] == ("ok", "genai-prices 0.2.3")
+
+
 def test_an_access_key_that_is_refused(run: CommandLine, parts: Installed) -> None:
     said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", "wrong")
     assert said.code == 2
@@ -528,10 +574,11 @@ def test_with_nothing_named_what_the_environment_tells_of(
     whole = json.loads(said.out)
     assert whole["worst"] == "ok"
     assert {finding["name"] for finding in whole["findings"]} == {
-        "settings", "OpenAI reachable", "OpenAI key", "default model",
+        "settings", "prices", "OpenAI reachable", "OpenAI key", "default model",
         "DataKit reachable", "DataKit write", "test point", "clock", "rate limit",
         "link", "link authentication",
         "Func", "script set", "startup script", "auto-trigger", "delivery from Func", "links",
+        "prices in Func",
     }  # fmt: skip
     for secret in (KEY, AK_SECRET, parts.secret):
         assert secret not in said.everything

@@ -145,6 +145,22 @@ def test_headers_are_those_of_the_api(client):
         assert 0 < int(headers[f"x-ratelimit-remaining-{what}"]) < limit
 
 
+def test_a_rate_limit_that_is_reached_leaves_no_requests(server):
+    server.faults.append("429")
+    headers = requests.post(server.url + "/v1/chat/completions", timeout=10).headers
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [("flex", "flex"), ("priority", "priority"), ("fast", "priority"), ("auto", "default"), (7, "default")],
+)
+def test_the_service_tier_that_is_asked_for_answers(client, asked, answers):
+    assert ask(client, extra_body={"service_tier": asked}).service_tier == answers
+    response = client.responses.create(model="gpt-4o", input="Hello", extra_body={"service_tier": asked})
+    assert response.service_tier == answers
+
+
 @pytest.mark.parametrize("prompt", ["one two three", [11, 12, 13], ["one", "two three"]])
 def test_completion(server, client, prompt):
     request = {"model": "gpt-3.5-turbo-instruct", "prompt": prompt, "n": 2}

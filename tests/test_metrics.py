@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from guance_chatgpt_monitor.call import Call, Usage
+from guance_chatgpt_monitor.call import Call, RateLimit, Usage
 from guance_chatgpt_monitor.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
 
 
@@ -17,13 +17,32 @@ def ended(**facts: object) -> Call:
 def test_every_field_and_tag_is_a_documented_one() -> None:
     usage = Usage(10.0, 6.0, 4.0, 2.0, 1.0)
     call = ended(
-        request_model="m", response_model="m-1", status_code=200, usage=usage, time_to_first_token_s=0.1
+        request_model="m",
+        response_model="gpt-4o",
+        status_code=200,
+        usage=usage,
+        time_to_first_token_s=0.1,
+        rate_limit=RateLimit(1.0, 2.0, 3.0, 4.0),
+        processing_time_s=0.2,
+        request_id="req_1",
+        service_tier="default",
     )
     point = PointMaker(service_name="s").from_call(call)
-    assert set(point.fields) <= set(FIELDS)
+    assert set(point.fields) == set(FIELDS) - {"delay"}
     assert set(point.tags) <= set(TAGS)
+    assert "req_1" not in str(point)
     assert point.fields["total_tokens"] == 10.0
     assert point.fields["time_to_first_token"] == 0.1
+    assert point.fields["processing_time"] == 0.2
+    limits = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
+    assert [point.fields[name] for name in limits] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_limits_that_were_not_told_are_absent() -> None:
+    call = ended(rate_limit=RateLimit(remaining_tokens=0.0))
+    fields = PointMaker().from_call(call).fields
+    assert fields["remaining_tokens"] == 0.0
+    assert not {"remaining_requests", "limit_requests", "limit_tokens", "processing_time"} & set(fields)
 
 
 def test_an_error_has_no_tokens_and_an_answer_without_usage_has_none_at_all() -> None:

@@ -219,8 +219,10 @@ def _answer(request: Request, body: Optional[Body], fault: Fault, books: Books) 
     if page:
         status_code, content_type, content = page
         return _Answer(Response(status_code, content, content_type, headers))
-    if fault.word == "429" and fault.seconds is not None:
-        headers["Retry-After"] = f"{fault.seconds:g}"
+    if fault.word == "429":
+        headers["x-ratelimit-remaining-requests"] = "0"
+        if fault.seconds is not None:
+            headers["Retry-After"] = f"{fault.seconds:g}"
     try:
         bodies, is_stream = _bodies(request, body, fault, books)
     except RefusalError as refusal:

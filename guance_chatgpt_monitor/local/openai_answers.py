@@ -66,6 +66,14 @@ def response_model(request_model: str) -> str:
     return request_model if dated else request_model + _MODEL_DATE
 
 
+def _service_tier(request: Body) -> str:
+    """The tier that answers: each is to be had, and `fast` is another word for `priority`."""
+    asked = request.get("service_tier")
+    if asked == "fast":
+        return "priority"
+    return asked if asked in ("flex", "priority", "scale") else "default"
+
+
 def count_words(prompt: Any) -> int:
     """The words in text, messages, content parts, or lists of them; a number is one token."""
     words, parts = 0, [prompt]
@@ -158,7 +166,7 @@ def _chat_head(request: Body, stamp: Stamp, kind: str) -> Body:
         "object": kind,
         "created": stamp.created_s,
         "model": response_model(request["model"]),
-        "service_tier": "default",
+        "service_tier": _service_tier(request),
         "system_fingerprint": "fp_local",
     }
 
@@ -294,7 +302,7 @@ def _response_head(request: Body, stamp: Stamp) -> Body:
         "parallel_tool_calls": True,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
-        "service_tier": "default",
+        "service_tier": _service_tier(request),
         "store": True,
         "temperature": 1.0,
         "text": {"format": {"type": "text"}},
