@@ -145,7 +145,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _demo(options: Any) -> int:
-    from .local.demo import Demo, points_table
+    from .local.demo import Demo, points_table, summary
 
     say = (lambda _: None) if options.json else print
     result = Demo(say, options.datakit).run()
@@ -157,8 +157,7 @@ def _demo(options: Any) -> int:
     if result.points is not None:
         print(f"\nDataKit received {len(result.points)} points of {len(result.calls)} calls:\n")
         print("\n".join(points_table(result.points)))
-        totals = ", ".join(f"{name} {value:g}" for name, value in result.totals.items())
-        print(f"\ntotals: {totals}")
+        print("", *summary(result), sep="\n")
     else:
         print(f"\nDataKit took {result.delivered} points of {len(result.calls)} calls")
     print("every point arrived" if result.complete else "NOT every point arrived", flush=True)

@@ -136,21 +136,20 @@ class DataKit:
             name = type(error).__name__
             raise DataKitError(f"DataKit at {self.url} cannot be reached ({name})", "connection") from None
         if response.status_code != 200:
-            raise self._refusal(response)
+            raise self._refusal(response, urlsplit(path).path)
         return response
 
-    def _refusal(self, response: "_Response") -> DataKitError:
+    def _refusal(self, response: "_Response", path: str) -> DataKitError:
         status = response.status_code
         found = _ERROR_CODE.search(response.body)
         reason = found.group(1).decode("ascii") if found else str(status)
         hint = _HINTS.get(reason) or _HINTS.get(str(status)) or ""
+        hint = hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
         return DataKitError(f"DataKit at {self.url} answered {status} {reason}{hint}", reason, status)
 
 
 _HINTS = {
-    "publicAccessDisabled": (
-        ': allow this host, in datakit.conf [http_api] public_apis = ["/v1/write/metric", "/v1/ping"]'
-    ),
+    "publicAccessDisabled": ": allow this host, in datakit.conf [http_api] public_apis = {apis}",
     "reachMaxAPILimit": ": rate limited, more than 100 requests a second from this host",
     "404": ": check the DataKit URL, something else listens there",
     "407": ": a proxy stands in the way",

@@ -7,18 +7,34 @@ from .backlog import Backlog, Claim, timestamp_ns
 from .datakit import DataKit, DataKitError
 
 BATCH_LINES = 500
+# Of points, a batch is a fifth of it; of what was said, a few calls can be more.
+BATCH_BYTES = 1024 * 1024
 DOWN_S = 30.0  # how long nobody tries a DataKit that failed
 TRIAL_S = 5  # how long the one who tries it again may take
 REPLAY_LOCK_S = 30  # far above the longest request; a dead replayer is in nobody's way for longer
 MAX_AGE_S = 12 * 3600.0
 TIME_KEPT_S = 2 * 3600.0 - 60  # DataKit overwrites the time of older points, unless told not to
 MAX_STRANDED_LINES = 1000
+MAX_STRANDED_BYTES = 8 * 1024 * 1024
 # DataKit takes 100 requests a second from one address: replaying leaves half of them to the callers.
 REQUEST_INTERVAL_S = 0.02
 LONGEST_INTERVAL_S = 1.6  # doubled up to here after a 429; refused even then, it is left to the next run
 
 BACKLOG_FULL = "backlog_full"
 TOO_OLD = "too_old"
+
+
+class Category(NamedTuple):
+    """One of DataKit's. `are_series`: of two lines of one series with one time, the later overwrites."""
+
+    name: str
+    noun: str
+    are_series: bool
+    claim_lines: int  # how many are in memory while they are replayed
+
+
+METRIC = Category("metric", "point(s)", True, BATCH_LINES)
+LOGGING = Category("logging", "log line(s)", False, 50)  # up to some 100 KB each
 
 
 class Replay(NamedTuple):
@@ -33,7 +49,8 @@ class Delivery:
     """Lines on their way to DataKit. No method raises for a DataKit or a backlog that is away.
 
     `say` takes one line for the operator, without any content. `memory` outlives the object, in plain
-    containers, and takes what not even the backlog took.
+    containers, and takes what not even the backlog took. All lines are of one `category` of DataKit's, and
+    each category has a backlog and a memory of its own.
     """
 
     def __init__(
@@ -44,18 +61,21 @@ class Delivery:
         memory: Optional[Dict[str, Any]] = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        category: Category = METRIC,
     ) -> None:
         self._datakit = datakit
+        self._category = category
         self._backlog = backlog
         self._say = say
         self._memory: Dict[str, Any] = {} if memory is None else memory
         self._clock = clock
         self._sleep = sleep
 
-    def deliver(self, lines: List[str], counted: bool = True) -> None:
+    def deliver(self, lines: List[str], counted: bool = True) -> bool:
         """Write up to BATCH_LINES lines now, unless DataKit is known to be down; keep what fails.
 
-        The monitor's own points are not `counted` as delivered.
+        The monitor's own points are not `counted` as delivered. Returns whether nothing had to be kept: else
+        DataKit need not be asked for more, each time of which may take a timeout.
         """
         trying = self._may_try() if lines else None
         left = lines
@@ -64,6 +84,15 @@ class Delivery:
             if trying == "trial" and not left:
                 self._clear_down()
         self._keep(left)
+        return not left
+
+    def keep(self, lines: List[str]) -> None:
+        """Put lines on the backlog without asking DataKit."""
+        self._keep(lines)
+
+    def count_dropped(self, reason: str, count: int) -> None:
+        """Count lines that could not be made."""
+        self._count(_dropped(reason, count))
 
     def replay(self, budget_s: float) -> Replay:
         """Deliver what waits, oldest first, for at most about `budget_s`, one replayer at a time."""
@@ -80,7 +109,7 @@ class Delivery:
         for step in self._write(lines, lambda: True):
             if step.error is not None:
                 self._mark_down()
-                self._say(f"{step.error}; {len(left)} point(s) wait in the backlog")
+                self._say(f"{step.error}; {len(left)} {self._category.noun} wait in the backlog")
                 break
             if step.refused:
                 refusals.add(left[0], step.refused)
@@ -88,7 +117,7 @@ class Delivery:
             elif counted:
                 self._count({"delivered": step.n_lines})
             left = left[step.n_lines :]
-        refusals.say(self._say)
+        refusals.say(self._say, self._category.noun)
         return left
 
     def _work_off(self, budget_s: float, work: Callable[["_Run", Claim, List[str]], Claim]) -> Replay:
@@ -102,16 +131,16 @@ class Delivery:
                     self._backlog.release("replay")
         except Exception as error:
             run.problem = f"the backlog cannot be reached ({type(error).__name__})"
-        run.refusals.say(self._say)
+        run.refusals.say(self._say, self._category.noun)
         return Replay(run.replayed, run.problem, run.datakit_failed)
 
     def _work_off_claims(self, run: "_Run", work: Callable[["_Run", Claim, List[str]], Claim]) -> None:
         while not run.is_over:
-            claim = self._backlog.claim(BATCH_LINES)
+            claim = self._backlog.claim(self._category.claim_lines)
             if claim is None:
                 return
             now_s = self._clock()
-            for batch in _batches(claim.lines, now_s):
+            for batch in _batches(claim.lines, now_s, self._category.are_series):
                 if timestamp_ns(batch[0]) >= _oldest_allowed_ns(now_s):
                     claim = work(run, claim, batch)
                 elif run.may_go_on():
@@ -142,11 +171,11 @@ class Delivery:
         return claim
 
     def _write(self, lines: List[str], may_request: Callable[[], bool]) -> Iterator["_Step"]:
-        """Write lines, in order; where DataKit refuses some of them, halve until those stand alone.
+        """Write lines, in order, BATCH_BYTES at a time; of those refused, halve until the bad stand alone.
 
         After an error, the same lines are tried again if the caller goes on.
         """
-        parts = [lines]
+        parts = _requests(lines)[::-1]
         while parts and may_request():
             part = parts.pop()
             try:
@@ -164,7 +193,7 @@ class Delivery:
 
     def _timed_write(self, lines: List[str]) -> None:
         started_s = time.perf_counter()
-        named_itself = self._datakit.write(lines)
+        named_itself = self._datakit.write(lines, self._category.name)
         self._count({"writes": 1, "write_us": int((time.perf_counter() - started_s) * 1e6)})
         if not self._is_delivery(named_itself):
             raise DataKitError(
@@ -196,7 +225,7 @@ class Delivery:
                 del stranded[: len(part)]
                 self._count(_dropped(BACKLOG_FULL, dropped))
         except Exception as error:
-            too_many = max(0, len(stranded) - MAX_STRANDED_LINES)
+            too_many = _surplus(stranded)
             del stranded[:too_many]
             self._count(_dropped(BACKLOG_FULL, too_many))
             self._say(
@@ -328,28 +357,52 @@ class _Refusals:
         key = (line.split(",", 1)[0].split(" ", 1)[0], reason)
         self._counts[key] = self._counts.get(key, 0) + 1
 
-    def say(self, say: Callable[[str], None]) -> None:
+    def say(self, say: Callable[[str], None], noun: str) -> None:
         for (measurement, reason), count in self._counts.items():
-            say(f"DataKit refused {count} point(s) of {measurement}: {reason}; dropped")
+            say(f"DataKit refused {count} {noun} of {measurement}: {reason}; dropped")
 
 
 def _oldest_allowed_ns(now_s: float) -> int:
     return int((now_s - MAX_AGE_S) * 1e9)
 
 
-def _batches(lines: List[str], now_s: float) -> List[List[str]]:
+def _requests(lines: List[str]) -> List[List[str]]:
+    """`lines`, in order, cut into requests of up to BATCH_BYTES, or of one line that is longer."""
+    requests: List[List[str]] = []
+    room_bytes = 0
+    for line in lines:
+        n_bytes = len(line.encode("utf-8", "replace"))
+        if n_bytes > room_bytes or not requests:
+            requests.append([])
+            room_bytes = BATCH_BYTES
+        requests[-1].append(line)
+        room_bytes -= n_bytes
+    return requests
+
+
+def _surplus(lines: List[str]) -> int:
+    """How many of the oldest lines are too many to keep in memory."""
+    room_bytes = MAX_STRANDED_BYTES
+    for n, line in enumerate(reversed(lines)):
+        room_bytes -= len(line.encode("utf-8", "replace"))
+        if n >= MAX_STRANDED_LINES or room_bytes < 0:
+            return len(lines) - n
+    return 0
+
+
+def _batches(lines: List[str], now_s: float, are_series: bool) -> List[List[str]]:
     """`lines`, in order, cut into what is too old, and what can be one request.
 
     DataKit gives all points of a request whose time is over 2 h from its own one and the same time: two
-    of one series would overwrite each other.
+    of one series would overwrite each other. Of logs, which are no series, none does.
     """
     batches: List[List[str]] = []
     kind_before = ""
     series_seen: Set[str] = set()
     for line in lines:
         kind = _kind(line, now_s)
-        series = line.rsplit(" ", 2)[0]
-        if kind != kind_before or (kind == "replaced" and series in series_seen):
+        series = line.rsplit(" ", 2)[0] if are_series else ""
+        if kind != kind_before or (are_series and kind == "replaced" and series in series_seen):
             batches.append([])
             series_seen.clear()
         batches[-1].append(line)

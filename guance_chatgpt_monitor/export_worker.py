@@ -9,15 +9,12 @@ from itertools import count
 from typing import Any, Callable, Deque, List, Optional
 
 from .delivery import BATCH_LINES
+from .export_logs import QUEUE_FULL, make_content_log
 from .export_pipeline import REPORT_EVERY_S, Pipeline
 from .metrics import PointMaker
 from .settings import Settings
 
 BATCH_EVERY_S = 1.0
-
-QUEUE_FULL = "queue_full"
-
-_NEVER = 1 << 62
 
 _log = logging.getLogger("guance_chatgpt_monitor")
 
@@ -41,8 +38,10 @@ class Worker:
     ) -> None:
         self.queue: Deque[Any] = deque()
         self.max_queue = settings.max_queue
-        # With so many calls before it, a call wakes the worker. The first one starts the thread.
+        # With so many calls before it, a call wakes the worker, unless it is awake; never above the queue's
+        # limit, so that this is all that a call compares. The first one starts the thread.
         self.wake_at = 0
+        self.is_awake = False
         # More than this is more than DataKit takes at the time: it goes to the backlog at once.
         self._behind_at = self.max_queue // 2
         self._batch_calls = min(BATCH_LINES, self._behind_at)
@@ -53,8 +52,9 @@ class Worker:
         self._thread: Optional[threading.Thread] = None
         self._starting = threading.Lock()
         self._say = say
+        content_log = make_content_log(settings)
         self._make_pipeline: Callable[[], Pipeline] = lambda: Pipeline(
-            settings, points, say, self._pause, report_every_s
+            settings, points, content_log, say, self._pause, report_every_s
         )
         self._pipeline: Optional[Pipeline] = None
         # A SimpleQueue may be put to in the middle of anything: a call may end in a finalizer.
@@ -72,7 +72,9 @@ class Worker:
 
     def wake(self) -> bool:
         """Start the thread, or end its waiting; False if none can be started any more."""
-        self.wake_at = _NEVER  # before the signal: the thread sets it anew
+        # Before the signal: the thread sets them anew.
+        self.is_awake = True
+        self.wake_at = self.max_queue
         if self._thread is None or not self._thread.is_alive():
             return self._start()
         self._signals.put(None)
@@ -115,7 +117,8 @@ class Worker:
                 self._thread = thread
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
-            self.wake_at = len(self.queue) + self._batch_calls
+            self.is_awake = False
+            self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
             return False
         finally:
             self._starting.release()
@@ -136,7 +139,9 @@ class Worker:
             # Again, now that it is known: what was submitted before is in the queue.
             self._try(lambda: self._turn(drain=True), lambda: self._opened().finish())
         finally:
-            self.wake_at = 0  # should the thread be killed, the next call starts another
+            # Should the thread be killed, the next call starts another.
+            self.is_awake = False
+            self.wake_at = 0
 
     def _try(self, *steps: Callable[[], None]) -> None:
         try:
@@ -178,6 +183,7 @@ class Worker:
             return n_calls
 
     def _wait(self) -> None:
+        self.is_awake = False
         self.wake_at = self._batch_calls - 1
         # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
         if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
@@ -212,9 +218,11 @@ class Worker:
                 lost = len(lines) + len(self.queue)
                 break
         pipeline.count_dropped(QUEUE_FULL, self._refused.take())
+        lost += pipeline.keep_logs(until_s)
         lost += pipeline.close()
         if lost:
-            _log.warning("%d point(s) end with this process: neither DataKit nor a file took them", lost)
+            what = "point(s) or log line(s) end with this process: neither DataKit nor a file took them"
+            _log.warning("%d %s", lost, what)
 
 
 class _Flush:

@@ -33,6 +33,7 @@ from typing import Any, Callable, List, Optional
 from .export_pipeline import REPORT_EVERY_S
 from .export_worker import BATCH_EVERY_S, Worker
 from .metrics import PointMaker
+from .prices import preload_table
 from .settings import Settings
 
 SHUTDOWN_S = 2.0
@@ -55,9 +56,16 @@ class Exporter:
         report_every_s: float = REPORT_EVERY_S,
     ) -> None:
         self.settings = settings
+        if settings.enabled:
+            preload_table()
         self._batch_every_s = batch_every_s
         self._report_every_s = report_every_s
-        self._points = PointMaker(settings.measurement, settings.service_name, settings.tags)
+        self._points = PointMaker(
+            settings.measurement,
+            settings.service_name,
+            settings.tags,
+            price_provider=settings.price_provider,
+        )
         self._say = _Rarely()
         self.is_shut_down = False
         self.start_over()
@@ -68,15 +76,21 @@ class Exporter:
 
         Never waits and never raises.
         """
+        worker = self._worker
+        calls = worker.queue
+        if len(calls) < worker.wake_at:
+            calls.append(observation)
+        else:
+            self._submit_and_wake(worker, observation)
+
+    def _submit_and_wake(self, worker: Worker, observation: Any) -> None:
         if not self.settings.enabled:
             return
-        worker = self._worker
-        n_waiting = len(worker.queue)
-        if n_waiting < worker.max_queue:
+        if len(worker.queue) < worker.max_queue:
             worker.queue.append(observation)
         else:
             worker.refuse()
-        if n_waiting >= worker.wake_at:
+        if not worker.is_awake:
             self._wake(worker)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
@@ -103,6 +117,7 @@ class Exporter:
     def start_over_in_child(self) -> None:
         """After a fork: nothing inherited is used, or even collected, which could wait for its locks."""
         _inherited.append(self._worker)
+        self._points.unpriced.clear()  # the parent counts them
         self.start_over()
 
     def _wake(self, worker: Worker) -> None:

@@ -5,8 +5,9 @@ that is no finite number, an empty tag, a backslash at the end of a name or valu
 """
 
 import math
+import re
 from functools import lru_cache
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, FrozenSet, Mapping, NamedTuple, Set, Tuple
 
 # DataKit cuts or drops what is longer, in bytes, and a tag value in mid-character.
 MAX_MEASUREMENT_BYTES = 1024
@@ -17,9 +18,18 @@ MAX_TAGS = 256
 MAX_SERIES_BYTES = 60_000
 
 REMEMBERED = 2048
+REMEMBERED_SERIES = 256  # some 500 bytes each
+
+NO_TEXTS: Mapping[str, str] = {}
 
 _CONTROL = dict.fromkeys((*range(32), 127, 0x85, 0x2028, 0x2029), " ")
 _ESCAPE_MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ "})
+# In a text, a line break and a tab are part of it, and nothing else needs an escape.
+_TEXT = {
+    **dict.fromkeys((*range(9), *range(11, 32), 127), " "),
+    **str.maketrans({"\\": "\\\\", '"': '\\"'}),
+}
+_TEXT_UNUSUAL = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\\ud800-\udfff]')
 _ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 
 
@@ -32,31 +42,47 @@ class Point(NamedTuple):
     timestamp_ns: int
 
 
-def encode(point: Point) -> str:
+def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
     """One line without its line end.
 
-    Raises ValueError if no field is a finite number: DataKit would keep an empty point.
+    `texts` are further fields, for DataKit's category `logging` only: of a metric, it drops them. They may
+    hold line breaks, which in quotes end no line.
+
+    Raises ValueError if there is no field but numbers that are not finite: DataKit would keep an empty point.
     """
-    fields = {key: value for key, value in point.fields.items() if math.isfinite(value)}
-    if not fields:
+    fields = [
+        f"{_field_key(key)}={_float(value)}" for key, value in point.fields.items() if math.isfinite(value)
+    ]
+    if not fields and not texts:
         raise ValueError(f"a point of {point.measurement!r} has no finite field")
-    parts = [_measurement(point.measurement)]
+    fields += [f'{_field_key(key)}="{_text(value)}"' for key, value in texts.items()]
+    series, names = _series(point.measurement, tuple(point.tags.items()))
+    taken = names.intersection((*point.fields, *texts))
+    if taken:  # DataKit would let the tag win over the field of its name
+        tags = [(key, value) for key, value in point.tags.items() if _clean(key, MAX_KEY_BYTES) not in taken]
+        series, _ = _series(point.measurement, tuple(tags))
+    return f"{series} {','.join(fields)} {point.timestamp_ns:d}"
+
+
+# The same few names and values come again and again: to look them up takes a tenth of making them.
+@lru_cache(maxsize=REMEMBERED_SERIES)
+def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, FrozenSet[str]]:
+    """Measurement and tags as written, and the names of these tags."""
+    parts = [_measurement(measurement)]
     n_bytes = 0
-    seen = set(fields)  # DataKit lets a tag win over a field of its name, and refuses one given twice
-    for key in sorted(point.tags)[:MAX_TAGS]:
-        name, text, tag_bytes = _tag(key, point.tags[key])
-        if not text or name in seen:
+    names: Set[str] = set()  # DataKit refuses one given twice
+    for key, value in sorted(tags)[:MAX_TAGS]:
+        name, text, tag_bytes = _tag(key, value)
+        if not text or name in names:
             continue
         n_bytes += tag_bytes
         if n_bytes > MAX_SERIES_BYTES:
             break
-        seen.add(name)
+        names.add(name)
         parts.append(text)
-    line_fields = ",".join(f"{_field_key(key)}={_float(value)}" for key, value in fields.items())
-    return f"{','.join(parts)} {line_fields} {point.timestamp_ns:d}"
+    return ",".join(parts), frozenset(names)
 
 
-# The same few names and values come again and again: to look them up takes a tenth of making them.
 @lru_cache(maxsize=REMEMBERED)
 def _tag(key: str, value: str) -> Tuple[str, str, int]:
     """(name, the tag as written, its bytes); written empty where there is nothing to write."""
@@ -83,6 +109,12 @@ def _field_key(name: str) -> str:
 def _float(value: float) -> str:
     # DataKit refuses a leading plus; the one in an exponent is left out likewise.
     return repr(float(value)).replace("e+", "e")
+
+
+def _text(value: str) -> str:
+    if _TEXT_UNUSUAL.search(value) is None:
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").translate(_TEXT)
 
 
 def _clean(text: str, limit_bytes: int) -> str:

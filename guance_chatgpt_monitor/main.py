@@ -25,7 +25,9 @@ from .delivery import Delivery, Replay
 from .guard_rails import Admission, GuardRails
 from .health import Health, Report
 from .line_protocol import encode
+from .logs import Collected, Logs
 from .metrics import MEASUREMENT, RESERVED_NAMES, PointMaker, check_measurement
+from .prices import check_provider
 from .probe import DEFAULT_PROBE_TIMEOUT_S, Probe, Probed
 from .reconciliation import Reconciled, Reconciliation
 
@@ -74,11 +76,20 @@ class ChatGPTMonitor:
         allowed_models: Optional[List[str]] = None,
         max_completion_tokens: Optional[int] = None,
         daily_token_limit: Optional[int] = None,
+        price_provider: str = "",
+        log_content: bool = False,
+        log_content_max_chars: int = 16_384,
+        log_content_rate: float = 1.0,
+        redact_patterns: Optional[List[str]] = None,
     ) -> None:
         try:
             check_measurement(measurement)
         except ValueError as error:
             raise ValueError(f"measurement {error}") from None
+        try:
+            price_provider = price_provider and check_provider(price_provider)
+        except ValueError as error:
+            raise ValueError(f"price_provider {error}") from None
         if not deadline_s > 0:
             raise ValueError("deadline_s must be a number of seconds above 0")
         if backlog_max_lines < 1 or backlog_max_bytes < 1:
@@ -102,10 +113,26 @@ class ChatGPTMonitor:
         self._guard_rails = GuardRails(
             dff.CACHE, self._default_model, allowed_models, max_completion_tokens, daily_token_limit
         )
-        self._points = PointMaker(measurement, service_name, tags, _memory("points"))
+        self._points = PointMaker(measurement, service_name, tags, _memory("points"), price_provider)
         backlog = CacheBacklog(dff.CACHE, backlog_max_lines, backlog_max_bytes)
         self._delivery = Delivery(self._datakit, backlog, print, _memory("delivery"))
         self._health = Health(backlog, service_name)
+        content_log: Any = None
+        if log_content:
+            # Late: who does not ask for it pays nothing for it.
+            from .content_log import ContentLog
+
+            secrets = [key, openai_admin_key]
+            content_log = ContentLog(log_content_max_chars, log_content_rate, redact_patterns or (), secrets)
+        self._logs = Logs(
+            self._datakit,
+            dff.CACHE,
+            backlog_max_lines,
+            backlog_max_bytes,
+            service_name,
+            _memory("logs"),
+            content_log,
+        )
         self._probing = probe
         self._probe = Probe(connect, key, base_url, service_name, probe_timeout_s)
         self._reconciliation = Reconciliation(
@@ -118,14 +145,17 @@ class ChatGPTMonitor:
         line, recorded = "", False
         try:
             answer = self._answer(body, call)
-            line = self._line(call)
-            self._delivery.deliver([line])
+            point = self._points.from_call(call)
+            line = encode(point)
+            delivered = self._delivery.deliver([line])
             recorded = True
         finally:
             # Func's time limit cannot be caught, but it waits for this. The same line again is no harm.
             if not recorded:
                 call.end("timeout")
-                self._delivery.deliver([line or self._line(call)])
+                self._delivery.deliver([line or encode(self._points.from_call(call))])
+        self._health.count_unpriced(self._points.unpriced)
+        self._logs.record(call, point, body, answer.body, delivered)
         return self._dff.RESP(answer.body, status_code=answer.status_code, content_type="application/json")
 
     def collect(self) -> Dict[str, Any]:
@@ -134,7 +164,16 @@ class ChatGPTMonitor:
         Returns, and prints, what it found. None stands for what was not asked, or could not be counted.
         """
         ends_s = time.monotonic() + COLLECT_BUDGET_S
+        replay_ends_s = time.monotonic() + REPLAY_BUDGET_S
         replay, datakit_up, problem = self._deliver_waiting()
+        logs = _contained(
+            "the logs",
+            lambda: self._logs.collect(
+                datakit_up, max(0.0, replay_ends_s - time.monotonic()), self._deliver_uncounted
+            ),
+            Collected(),
+        )
+        problem = problem or logs.problem
         probed = _contained("the probe", self._probe_openai, Probed())
         report = self._report(datakit_up)
         if report is None:
@@ -146,7 +185,8 @@ class ChatGPTMonitor:
                 lambda: self._reconciliation.run(ends_s - time.monotonic()),
                 Reconciled(problem="OpenAI's usage was not read"),
             )
-        for line in [*_in_words(replay, report, problem), probed.words, read.words, read.problem]:
+        words = [*logs.words, *_in_words(replay, report, problem)]
+        for line in [*words, probed.words, read.words, read.problem]:
             if line:
                 print(line)
         return {
@@ -156,6 +196,7 @@ class ChatGPTMonitor:
             "replayed": replay.replayed,
             "dropped": report.dropped if report else None,
             "backlog_lines": report.size.lines if report else None,
+            "logs": logs.counts,
             "usage_points": read.points,
             "problem": problem or read.problem,
         }
@@ -215,9 +256,6 @@ class ChatGPTMonitor:
         self._guard_rails.count(call.usage.total_tokens)
         return answer
 
-    def _line(self, call: Call) -> str:
-        return encode(self._points.from_call(call))
-
     def _report(self, datakit_up: bool) -> Optional[Report]:
         """Send the monitor's own points the way of every point; None if the backlog is away."""
         try:
@@ -248,6 +286,8 @@ def _in_words(replay: Replay, report: Optional[Report], problem: str) -> List[st
         if report.size.lines:
             waiting, age_s = report.size.lines, report.oldest_age_s
             words.append(f"{waiting} point(s) wait in the backlog, the oldest for {age_s:.0f} s")
+        unpriced = sorted(report.unpriced.items())
+        words += [f"{count} call(s) of {model}: the price is not known" for model, count in unpriced]
     words.append(problem or "everything is delivered")
     return words
 

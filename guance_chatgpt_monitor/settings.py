@@ -12,7 +12,8 @@ not set, but for the backlog's.
 - `backlog`: the SQLite file where points wait while DataKit is away; the processes of an application share
   it. A path (`~` is the home), default: a file for this service and this DataKit in the folder
   `guance_chatgpt_monitor` of $XDG_STATE_HOME, else of ~/.local/state (Windows: %LOCALAPPDATA%). Empty or
-  `off`: in memory only, up to 10,000 points and 8 MiB, which end with the process.
+  `off`: in memory only, up to 10,000 points and 8 MiB, which end with the process. Logs wait in a file of
+  their own beside it, `…-logging.sqlite3`, in the same bounds.
 - `backlog_max_lines`: how many points wait there at most; then the oldest go. 1 to 10,000,000, default
   100,000.
 - `backlog_max_bytes`: how many bytes they have at most, as line protocol. 1 to 2^40, default 67,108,864
@@ -21,22 +22,33 @@ not set, but for the backlog's.
   `openai`.
 - `stream_usage`: whether to ask the API for the usage of streams, and to hide the chunk that brings it.
   true/false, default false.
+- `price_provider`: whose prices hold for a base URL that the price table does not know, such as that of a
+  proxy. `openai`, `azure_openai`, another provider of the table, or the host of its API; default: none, and
+  such calls have no cost.
+- `log_content`: whether what was said, redacted, goes to DataKit as logs, too. true/false, default false.
+- `log_content_max_chars`: the length of each text of a log, in characters. 1 to 131,072, default 16,384.
+- `log_content_rate`: the share of calls that have a log; those that failed always have one. 0 to 1,
+  default 1.
+- `redact_patterns`: regular expressions of what is replaced in logs, too. A list of up to 50, in the
+  environment as JSON: `["CUST-[0-9]{6}"]`; default: none.
 - `max_queue`: how many calls wait in memory for the exporter's thread at most; then further ones are
   dropped and counted. From half of it on they go to the backlog first. 2 to 1,000,000, default 10,000.
 """
 
 import hashlib
+import json
 import os
 import re
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from .backlog import MAX_BYTES, MAX_LINES
 from .datakit import DEFAULT_URL, check_url
 from .line_protocol import MAX_TAG_VALUE_BYTES
 from .metrics import MAX_TAG_NAMES, MEASUREMENT, RESERVED_NAMES, TAGS, check_measurement
+from .prices import check_provider
 
 ENVIRONMENT_PREFIX = "CHATGPT_MONITOR_"
 MAX_QUEUE = 10_000
@@ -59,6 +71,11 @@ class Settings:
     backlog_max_bytes: int = MAX_BYTES
     measurement: str = MEASUREMENT
     stream_usage: bool = False
+    price_provider: str = ""
+    log_content: bool = False
+    log_content_max_chars: int = 16_384
+    log_content_rate: float = 1.0
+    redact_patterns: Tuple[str, ...] = ()
     max_queue: int = MAX_QUEUE
 
     @classmethod
@@ -164,6 +181,10 @@ def _read_measurement(value: Any) -> str:
     return check_measurement(_text(value))
 
 
+def _read_price_provider(value: Any) -> str:
+    return check_provider(_text(value))
+
+
 def _number_reader(least: int, most: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         number = value
@@ -174,6 +195,29 @@ def _number_reader(least: int, most: int) -> Callable[[Any], int]:
         return number
 
     return read
+
+
+def _read_rate(value: Any) -> float:
+    try:
+        rate = float(value) if isinstance(value, (int, float, str)) else -1.0
+    except ValueError:
+        rate = -1.0
+    if isinstance(value, bool) or not 0 <= rate <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return rate
+
+
+def _read_patterns(value: Any) -> Tuple[str, ...]:
+    # Only who has patterns pays for what checks them.
+    from .redaction_patterns import compile_patterns
+
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None  # a list is asked for there
+    compile_patterns(value)
+    return tuple(value)
 
 
 def _text(value: Any) -> str:
@@ -192,6 +236,11 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "backlog_max_bytes": _number_reader(1, 2**40),
     "measurement": _read_measurement,
     "stream_usage": _read_switch,
+    "price_provider": _read_price_provider,
+    "log_content": _read_switch,
+    "log_content_max_chars": _number_reader(1, 131_072),
+    "log_content_rate": _read_rate,
+    "redact_patterns": _read_patterns,
     "max_queue": _number_reader(2, 1_000_000),
 }
 

@@ -12,7 +12,7 @@ _SERIES = re.compile(
     r"M::`(?P<measurement>\w+)`"
     r":\((?P<function>\w+)\(`(?P<field>\w+)`(?:, (?P<argument>\d+))?\)(?: AS `(?P<alias>[^`]+)`)?\)"
     r"(?: \{ (?P<conditions>[^}]*(?:#\{\w+\}[^}]*)*) \})?"
-    r"(?: \[::(?P<interval>\d+[smh])\])?"
+    r"(?: \[::(?P<interval>\d+[smhd])\])?"
     r"(?: BY (?P<groups>`\w+`(?:, `\w+`)*))?"
 )
 _CONDITION = re.compile(r"`(?P<tag>\w+)` (?P<operator>=|!=) '(?P<value>[^']*)'")

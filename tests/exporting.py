@@ -3,9 +3,13 @@
 import gzip
 import threading
 import time
+from pathlib import Path
 from typing import Any, List, Optional
 
 from guance_chatgpt_monitor.call import Call, Usage
+from guance_chatgpt_monitor.conversation import Conversation
+from guance_chatgpt_monitor.delivery import LOGGING
+from guance_chatgpt_monitor.export_channel import backlog_path
 from guance_chatgpt_monitor.exporter import Exporter
 from guance_chatgpt_monitor.file_backlog import FileBacklog
 from guance_chatgpt_monitor.local.datakit import LocalDataKit
@@ -34,6 +38,37 @@ class Observed:
             response_time_s=0.5,
             ended_at_ns=self.ended_at_ns,
         )
+
+
+class Said(Observed):
+    """A call with content."""
+
+    def __init__(
+        self,
+        question: str = "Why?",
+        answer: str = "Because.",
+        ended_at_ns: int = 0,
+        error_type: Optional[str] = None,
+        content: Any = True,
+        nothing_said: bool = False,
+    ) -> None:
+        super().__init__(ended_at_ns, error_type=error_type)
+        self.content = content
+        self.was_read = False
+        self._conversation = None if nothing_said else Conversation(question=question, answer=answer)
+
+    def to_conversation(self) -> Optional[Conversation]:
+        self.was_read = True
+        return self._conversation
+
+
+def submit_said(exporter: Exporter, n_calls: int, question: str = "Why?") -> List[int]:
+    """Submit so many calls with content; the timestamps that they are known by."""
+    first_ns = time.time_ns()
+    stamps = [first_ns + n for n in range(n_calls)]
+    for stamp in stamps:
+        exporter.submit(Said(question, ended_at_ns=stamp))
+    return stamps
 
 
 def submit(exporter: Exporter, n_calls: int) -> List[int]:
@@ -65,10 +100,10 @@ class WatchedDataKit(LocalDataKit):
             self._changed.notify_all()
         return response
 
-    def wait_for(self, n_points: int, measurement: str = "openai") -> bool:
+    def wait_for(self, n_points: int, measurement: str = "openai", category: str = "metric") -> bool:
         """Whether so many points come in."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.count(measurement) >= n_points, WAIT_S)
+            return self._changed.wait_for(lambda: self.count(measurement, category) >= n_points, WAIT_S)
 
     def wait_for_writes(self, n_writes: int) -> bool:
         """Whether so many writes arrive, answered or not."""
@@ -101,3 +136,13 @@ def stamps_in(path: Any) -> List[int]:
         calls = [line for line in claim.lines if not line.startswith("openai_monitor")]
         stamps += [int(line.rsplit(" ", 1)[1]) for line in calls]
         backlog.finish(claim)
+
+
+def log_file(path: Any) -> Path:
+    """Where log lines wait, beside the backlog file at `path`."""
+    return backlog_path(Settings(backlog=str(path)), LOGGING)
+
+
+def logs_in(path: Any) -> List[int]:
+    """The timestamps of the log lines that wait there."""
+    return stamps_in(log_file(path))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from inspect import signature
 from itertools import combinations
 from pathlib import Path
 
@@ -16,14 +17,20 @@ from guance_chatgpt_monitor.assets import LANGUAGES, render_assets, write_assets
 from guance_chatgpt_monitor.call import ERROR_TYPES
 from guance_chatgpt_monitor.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
 from guance_chatgpt_monitor.datakit import DEFAULT_URL
-from guance_chatgpt_monitor.main import SERVICE_NAME
+from guance_chatgpt_monitor.main import SERVICE_NAME, ChatGPTMonitor
 from guance_chatgpt_monitor.metrics import (
     FIELDS,
     MEASUREMENT,
     MONITOR_FIELDS,
     MONITOR_MEASUREMENT,
     MONITOR_TAGS,
+    PROBE_FIELDS,
+    PROBE_MEASUREMENT,
+    PROBE_TAGS,
     TAGS,
+    USAGE_FIELDS,
+    USAGE_MEASUREMENT,
+    USAGE_TAGS,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,8 +39,25 @@ COLUMNS = 24
 WRITTEN = {
     MEASUREMENT: (FIELDS, TAGS),
     MONITOR_MEASUREMENT: (MONITOR_FIELDS, MONITOR_TAGS),
+    PROBE_MEASUREMENT: (PROBE_FIELDS, PROBE_TAGS),
+    USAGE_MEASUREMENT: (USAGE_FIELDS, USAGE_TAGS),
 }
-COUNTS = {name for name, unit in FIELDS.items() if unit == "count"} | {"delivered", "replayed", "dropped"}
+# What is a level at a moment, though its unit is "count": its sum over time means nothing.
+LEVELS_OF_COUNTS = {
+    "backlog_lines",
+    "remaining_requests",
+    "remaining_tokens",
+    "limit_requests",
+    "limit_tokens",
+}
+COUNTS = {
+    name
+    for fields, _ in WRITTEN.values()
+    for name, unit in fields.items()
+    if unit == "count" and name not in LEVELS_OF_COUNTS
+}
+# The group whose charts no variable narrows: what OpenAI books is the whole organization's.
+WHOLE = {"zh": "监控与账单", "en": "Monitored against billed"}
 # Of Guance's event levels, the worst first.
 LEVELS = ["fatal", "critical", "error", "warning"]
 
@@ -145,7 +169,9 @@ def test_the_groups_are_in_the_order_in_which_one_looks():
         "By model",
         "Requests and errors",
         "Latency",
-        "Tokens",
+        "Tokens and cost",
+        "Rate-limit headroom",
+        "Monitored against billed",
         "Health of the monitor",
     ]
     assert list(dict.fromkeys(chart["group"]["name"] for chart in charts("en"))) == names
@@ -176,7 +202,7 @@ def test_every_chart_has_units(language):
             assert all(unit["units"] == settings["globalUnit"] for unit in settings["units"])
 
 
-UNIT_OF_FIELD = {"s": ["time", "s"], "B": ["digital", "B"]}
+UNIT_OF_FIELD = {"s": ["time", "s"], "B": ["digital", "B"], "USD": ["custom", "USD"]}
 
 
 @both_languages
@@ -185,9 +211,8 @@ def test_units_are_those_of_the_fields(language):
         for query, unit in zip(chart["queries"], chart["extend"]["settings"]["units"]):
             parsed = parse(query["query"]["q"])
             operands = series_of(query["query"]["q"])
-            fields = {**FIELDS, **MONITOR_FIELDS}
-            field_unit = fields[operands[0].field]
-            if getattr(parsed, "expression", "").endswith("/B*100"):
+            field_unit = WRITTEN[operands[0].measurement][0][operands[0].field]
+            if getattr(parsed, "expression", "").endswith("*100"):
                 assert unit["units"] == ["percent", "percent"], chart["name"]
             elif field_unit in UNIT_OF_FIELD:
                 assert unit["units"] == UNIT_OF_FIELD[field_unit], chart["name"]
@@ -208,7 +233,8 @@ def test_the_variables_used_are_defined_by_tags_that_the_code_writes(language):
     for chart in charts(language):
         for query in chart["queries"]:
             for series in series_of(query["query"]["q"]):
-                wanted = [code for code in codes if code in WRITTEN[series.measurement][1]]
+                narrowed = chart["group"]["name"] != WHOLE[language]
+                wanted = [code for code in codes if narrowed and code in WRITTEN[series.measurement][1]]
                 assert series.variables == wanted, chart["name"]
 
 
@@ -253,7 +279,44 @@ def test_counts_are_summed_never_averaged(language):
     assert {field for field, _ in used} == COUNTS
 
 
+@both_languages
+def test_what_is_left_of_a_limit_is_summed_only_over_the_sum_of_the_limits(language):
+    for dql in all_dql(language):
+        series = series_of(dql)
+        if len(series) > 1 and any(one.field in LEVELS_OF_COUNTS for one in series):
+            left, limit = series
+            assert parse(dql).expression == "A/B*100"
+            assert (left.function, limit.function) == ("sum", "sum")
+            assert left.field.replace("remaining_", "limit_") == limit.field
+
+
+@both_languages
+def test_points_and_content_log_are_never_counted_together(language):
+    of_metrics_alone = {"unpriced_calls", "write_time"}
+    for dql in all_dql(language):
+        for series in series_of(dql):
+            if series.measurement != MONITOR_MEASUREMENT or series.field in of_metrics_alone:
+                continue
+            # The highest or lowest of both is right without.
+            if series.function not in ("max", "min"):
+                assert [c.value for c in series.conditions if c.tag == "category"] == ["logging"], dql
+
+
 # --- the monitors
+
+# From Guance's documentation of threshold detection: how often -> over which time, in seconds.
+INTERVALS = {
+    "1m": {60, 300, 900, 1800, 3600, 10800},
+    "5m": {300, 900, 1800, 3600, 10800},
+    "1h": {3600, 10800, 21600, 43200, 86400},
+}
+
+
+@both_languages
+def test_each_is_checked_as_often_and_over_such_a_time_as_guance_offers(language):
+    for checker in checkers(language):
+        script = checker["jsonScript"]
+        assert script["interval"] in INTERVALS[script["every"]], script["name"]
 
 
 @both_languages
@@ -303,10 +366,15 @@ def test_there_is_a_monitor_for_each_trouble():
     assert [title.split(" (")[0] for title in titles] == [
         "OpenAI error rate too high",
         "OpenAI rate limit reached",
+        "OpenAI request headroom low",
+        "OpenAI token headroom low",
         "OpenAI quota used up",
         "OpenAI authentication fails",
         "OpenAI 95th percentile response time too long",
         "OpenAI tokens used too fast",
+        "OpenAI cost grows too fast",
+        "OpenAI books requests that the monitor does not see",
+        "OpenAI API unreachable",
         "OpenAI monitor runs but no call is recorded",
         "OpenAI monitor cannot reach DataKit",
         "OpenAI monitor backlog grows",
@@ -316,30 +384,43 @@ def test_there_is_a_monitor_for_each_trouble():
 # --- the integration pages
 
 
-def tables(language):
-    """The tables of the page, as lists of rows of cells, without their heads."""
-    blocks = re.findall(r"(?:^\|.*\n)+", read(f"docs/{language}/openai.md"), re.MULTILINE)
+def tables(language, section):
+    """The tables of a section, as lists of rows of cells, without their heads."""
+    [text] = re.findall(
+        rf"^## .*\{{#{section}\}}\n(.*?)(?=^## |\Z)",
+        read(f"docs/{language}/openai.md"),
+        re.MULTILINE | re.DOTALL,
+    )
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     return [[[c.strip() for c in row.strip("|\n").split("|")] for row in b.splitlines()[2:]] for b in blocks]
 
 
 @both_languages
 def test_the_page_names_the_metrics_with_their_units(language):
-    _, metrics, own, _, _ = tables(language)
-    assert {row[0].strip("`"): row[3] for row in metrics} == FIELDS
-    assert {row[0].strip("`"): row[3] for row in own} == MONITOR_FIELDS
-    assert {row[2] for row in metrics + own} == {"float"}
+    listed = tables(language, "metric")
+    assert [{row[0].strip("`"): row[3] for row in table} for table in listed] == [
+        fields for fields, _ in WRITTEN.values()
+    ]
+    assert {row[2] for table in listed for row in table} == {"float"}
 
 
 @both_languages
 def test_the_page_names_the_tags_and_the_error_types(language):
-    tags = {row[0].strip("`"): row[1] for row in tables(language)[3]}
-    assert set(tags) == {*TAGS, *MONITOR_TAGS}
-    assert re.findall(r"`(\w+)`", tags["error_type"]) == list(ERROR_TYPES)
+    [listed] = tables(language, "tag")
+    tags = {row[0].strip("`"): row[1] for row in listed}
+    assert set(tags) == {tag for _, written in WRITTEN.values() for tag in written}
+    for tag, description in tags.items():
+        named = [name for name in WRITTEN if name != MEASUREMENT and f"`{name}`" in description]
+        assert named == [name for name in WRITTEN if name != MEASUREMENT and tag in WRITTEN[name][1]], tag
+    assert [name for name in re.findall(r"`(\w+)`", tags["error_type"]) if name not in WRITTEN] == list(
+        ERROR_TYPES
+    )
 
 
 @both_languages
 def test_the_page_names_the_monitors_with_their_levels(language):
-    listed = {row[0]: [float(n) for n in re.findall(r"[≥<] (\d+)", row[2])] for row in tables(language)[4]}
+    [monitors] = tables(language, "monitor")
+    listed = {row[0]: [float(n) for n in re.findall(r"[≥<] (\d+)", row[2])] for row in monitors}
     shipped = {}
     for checker in checkers(language):
         script = checker["jsonScript"]
@@ -353,10 +434,14 @@ def test_the_page_names_the_monitors_with_their_levels(language):
 def test_the_page_names_the_steps_as_the_product_does(language):
     page = read(f"docs/{language}/openai.md")
     labels = re.findall(r'"<([^>]+)>"', read("guance_chatgpt_monitor/example.py"))
-    parameters = tables(language)[0]
+    parameters, settings = tables(language, "config")
     assert [row[0] for row in parameters] == labels
     defaults = [DEFAULT_BASE_URL, DEFAULT_MODEL, DEFAULT_URL, SERVICE_NAME]
     assert [row[2].strip("`") for row in parameters[1:5]] == defaults
+    arguments = list(signature(ChatGPTMonitor).parameters)[1:]
+    of_the_template = re.findall(r"^    (\w+)=", read("guance_chatgpt_monitor/example.py"), re.MULTILINE)
+    named = [name for row in settings for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(set(arguments) - set(of_the_template))
     for name in (
         yaml.safe_load(read("manifest.yaml"))["title"],
         "ID：`guance_chatgpt_monitor`" if language == "zh" else "ID: `guance_chatgpt_monitor`",

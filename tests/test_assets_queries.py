@@ -11,9 +11,17 @@ from dql import evaluate, series_of
 from influxdb import running_influxdb
 
 from guance_chatgpt_monitor.assets import LANGUAGES
-from guance_chatgpt_monitor.call import Call, Usage
+from guance_chatgpt_monitor.call import NO_RATE_LIMIT, Call, RateLimit, Usage
 from guance_chatgpt_monitor.line_protocol import Point, encode
-from guance_chatgpt_monitor.metrics import MONITOR_FIELDS, MONITOR_MEASUREMENT, PointMaker
+from guance_chatgpt_monitor.metrics import (
+    MONITOR_FIELDS,
+    MONITOR_MEASUREMENT,
+    PROBE_FIELDS,
+    PROBE_MEASUREMENT,
+    USAGE_FIELDS,
+    USAGE_MEASUREMENT,
+    PointMaker,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 MINUTE_NS = 60 * 10**9
@@ -30,9 +38,15 @@ def database(tmp_path_factory):
 
 # --- what was written
 
+# Not those of the price table, which change.
+USD_PER_CALL = {"gpt-4o": 0.5, "gpt-4o-mini": 0.125}
+
 
 def known_calls():
-    """Twenty calls, two a minute, with response times of 1, 2, … 20 s. Three of them failed."""
+    """Twenty calls, two a minute, with response times of 1, 2, … 20 s. Three of them failed.
+
+    The provider took half of the time. Each answer takes 1 of 100 requests and 100 of 10,000 tokens away.
+    """
     answered = Usage(150.0, 100.0, 50.0, 40.0, 10.0)
     failed = {
         # second: (error_type, status_code, HTTP requests)
@@ -57,14 +71,79 @@ def known_calls():
                 response_time_s=float(second),
                 time_to_first_token_s=second / 10 if stream else None,
                 ended_at_ns=START_NS + (second - 1) // 2 * MINUTE_NS + second,
+                rate_limit=RateLimit(100 - second, 10_000 - 100 * second, 100, 10_000)
+                if status_code
+                else NO_RATE_LIMIT,
+                processing_time_s=None if error_type else second / 2,
             )
         )
     return calls
 
 
 def known_lines():
+    return [*call_lines(), *monitor_lines(), *content_log_lines(), *probe_lines(), *usage_lines()]
+
+
+def call_lines():
     points = PointMaker(service_name="shop")
-    lines = [encode(points.from_call(call)) for call in known_calls()]
+    lines = []
+    for call in known_calls():
+        point = points.from_call(call)
+        fields = {name: value for name, value in point.fields.items() if name != "cost"}
+        if call.usage.total_tokens:
+            fields["cost"] = USD_PER_CALL[call.request_model]
+        lines.append(encode(point._replace(fields=fields)))
+    return lines
+
+
+def probe_lines():
+    """One a minute, of 0.1, 0.2, … 1 s; the one of the minute 4 got no answer."""
+    lines = []
+    for minute in range(10):
+        fields = {"up": float(minute != 4), "response_time": (minute + 1) / 10}
+        assert set(fields) == set(PROBE_FIELDS)
+        outcome = {"error_type": "timeout"} if minute == 4 else {"status_code": "200"}
+        tags = {"service_name": "shop", "provider_name": "openai", **outcome}
+        lines.append(encode(Point(PROBE_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS)))
+    return lines
+
+
+def usage_lines():
+    """What OpenAI booked: 25 requests and 3,000 tokens by the minute, and once what 12 USD were for."""
+    tags = {"model": "gpt-4o-2024-08-06", "project_id": "proj_shop"}
+    lines = []
+    for minute in range(10):
+        fields = {"requests": 2.0 + minute % 2, "input_tokens": 200.0, "output_tokens": 100.0}
+        fields["cached_tokens"] = 50.0
+        lines.append(encode(Point(USAGE_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS)))
+        assert {*fields, "cost"} == set(USAGE_FIELDS)
+    for kind, usd in (("input", 9.0), ("output", 3.0)):
+        line_item = {**tags, "line_item": f"gpt-4o-2024-08-06, {kind}"}
+        lines.append(encode(Point(USAGE_MEASUREMENT, line_item, {"cost": usd}, START_NS + 9 * MINUTE_NS)))
+    return lines
+
+
+def content_log_lines():
+    """Two reports of the content log's own backlog: numbers that must be in no sum of the points'."""
+    tags = {"service_name": "shop", "category": "logging"}
+    fields = {
+        "backlog_lines": 1000.0,
+        "backlog_bytes": 1e6,
+        "oldest_age": 3000.0,
+        "delivered": 200.0,
+        "replayed": 300.0,
+        "datakit_up": 0.0,
+        "write_time": 5.0,
+    }
+    dropped = Point(MONITOR_MEASUREMENT, {**tags, "reason": "too_old"}, {"dropped": 70.0}, START_NS)
+    reports = (
+        Point(MONITOR_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS + 1) for minute in (8, 9)
+    )
+    return [encode(point) for point in (dropped, *reports)]
+
+
+def monitor_lines():
+    lines = []
     for minute in range(10):
         now_ns = START_NS + minute * MINUTE_NS
         # DataKit is away in the minutes 4 and 5; ten lines wait, and are replayed in the minute 6.
@@ -82,7 +161,9 @@ def known_lines():
         if minute == 7:
             reason = {"service_name": "shop", "reason": "too_old"}
             lines.append(encode(Point(MONITOR_MEASUREMENT, reason, {"dropped": 3.0}, now_ns)))
-            assert {*fields, "dropped"} == set(MONITOR_FIELDS)
+            model = {"service_name": "shop", "model": "gpt-9"}
+            lines.append(encode(Point(MONITOR_MEASUREMENT, model, {"unpriced_calls": 4.0}, now_ns)))
+            assert {*fields, "dropped", "unpriced_calls"} == set(MONITOR_FIELDS)
     return lines
 
 
@@ -160,6 +241,8 @@ def test_the_overview_shows_the_known_totals(show):
     assert show("Requests") == 20
     assert show("Tokens") == 16 * 150
     assert show("Error rate") == 15.0
+    # Twelve answers of the one model, four of the other; the tenth carried no usage, so it has no cost.
+    assert show("Cost") == 12 * 0.5 + 4 * 0.125
     assert show("Mean response time") == 10.5
     assert show("95th percentile response time") == 19.0
     # 26 HTTP requests for 20 calls: two were sent twice, two three times.
@@ -191,9 +274,13 @@ def test_the_models(grouped):
         "95th percentile response time": {"gpt-4o": 14, "gpt-4o-mini": 20},
         "Tokens": {"gpt-4o": 12 * 150, "gpt-4o-mini": 4 * 150},
         "Tokens per request": {"gpt-4o": pytest.approx(120), "gpt-4o-mini": pytest.approx(120)},
+        "Cost": {"gpt-4o": 6, "gpt-4o-mini": 0.5},
+        "Cost per 1,000 requests": {"gpt-4o": pytest.approx(500), "gpt-4o-mini": pytest.approx(125)},
     }
     [top] = grouped("Models with the most errors").values()
     assert top == {"gpt-4o": 2, "gpt-4o-mini": 1}
+    [top] = grouped("Models that cost the most").values()
+    assert top == {"gpt-4o": 6, "gpt-4o-mini": 0.5}
 
 
 def test_errors_and_retries(grouped, over_time):
@@ -214,6 +301,83 @@ def test_latency_and_tokens_by_kind(over_time):
     assert over_time("Time to first token (streams)") == {"Mean": [pytest.approx(0.9)], "P95": [1.0]}
     kinds = {"Prompt": [1600], "Completion": [800], "Cached": [640], "Reasoning": [160]}
     assert over_time("Tokens by kind") == kinds
+
+
+def test_the_time_outside_the_provider(grouped, over_time):
+    # Seventeen answers in 171 s, without the two streams fifteen in 153 s; half of it was the provider's.
+    assert over_time("Response time and the provider's own time") == {
+        "Response time": [pytest.approx(10.2)],
+        "Provider's own time": [pytest.approx(5.1)],
+    }
+    [outside] = grouped("Time outside the provider").values()
+    assert outside == {"openai": pytest.approx(5.1)}
+
+
+def test_the_cost(grouped, over_time):
+    assert over_time("Cost an hour") == {"Cost an hour": [6.5]}
+    [by_model] = grouped("Cost by model").values()
+    assert by_model == {"gpt-4o": 6, "gpt-4o-mini": 0.5}
+    [by_service] = grouped("Cost by service").values()
+    assert by_service == {"shop": 6.5}
+    [per_1000] = grouped("Cost per 1,000 requests by model").values()
+    assert per_1000 == {"gpt-4o": pytest.approx(500), "gpt-4o-mini": pytest.approx(125)}
+
+
+def test_the_headroom(grouped):
+    # Of gpt-4o the calls 1 to 15, but for 13, which got no answer; of the other the calls 16 to 20.
+    left = {"gpt-4o": pytest.approx(100 - 107 / 14), "gpt-4o-mini": pytest.approx(100 - 18)}
+    assert grouped("Share of requests left by model") == {"Share of requests left by model": left}
+    assert grouped("Share of tokens left by model") == {"Share of tokens left by model": left}
+    [requests_left] = grouped("Fewest requests left by model").values()
+    assert requests_left == {"gpt-4o": 85, "gpt-4o-mini": 80}
+    [tokens_left] = grouped("Fewest tokens left by model").values()
+    assert tokens_left == {"gpt-4o": 8500, "gpt-4o-mini": 8000}
+
+
+def test_monitored_against_billed(show, grouped, over_time):
+    assert show("Requests that the monitor does not see") == 100 * (25 - 17) / 25
+    assert show("Tokens that the monitor does not see") == 100 * (3000 - 2400) / 3000
+    assert show("Billed cost") == 12
+    assert show("Computed cost") == 6.5
+    assert over_time("Requests: billed and monitored") == {"Billed": [25], "Monitored": [17]}
+    assert over_time("Tokens: billed and monitored") == {"Billed": [3000], "Monitored": [2400]}
+    [by_hour] = over_time("Requests that the monitor does not see by the hour").values()
+    assert by_hour == [pytest.approx(32)]
+    assert over_time("Cost a day: billed and computed") == {"Billed": [12], "Computed": [6.5]}
+    assert grouped("Billed by model") == {
+        "Requests": {"gpt-4o-2024-08-06": 25},
+        "Input tokens": {"gpt-4o-2024-08-06": 2000},
+        "Output tokens": {"gpt-4o-2024-08-06": 1000},
+        "Cached tokens": {"gpt-4o-2024-08-06": 500},
+        "Cost": {"gpt-4o-2024-08-06": 12},
+    }
+    [by_line_item] = grouped("Billed cost by line item").values()
+    assert by_line_item == {"gpt-4o-2024-08-06, input": 9, "gpt-4o-2024-08-06, output": 3}
+    [by_project] = grouped("Billed cost by project").values()
+    assert by_project == {"proj_shop": 12}
+
+
+def test_no_variable_narrows_what_is_compared_with_the_books(show):
+    seen = show("Requests that the monitor does not see", service_name="another", request_model="gpt-4o")
+    assert seen == 32
+
+
+def test_the_probe(show, grouped, over_time):
+    assert show("OpenAI up") == 90
+    [by_service] = grouped("OpenAI up over time").values()
+    assert by_service == {"shop": 90}
+    assert over_time("Probe response time") == {"Mean": [pytest.approx(0.55)], "Highest": [1.0]}
+
+
+def test_calls_without_a_price_and_the_content_log(grouped, over_time):
+    [by_model] = grouped("Calls without a price by model").values()
+    assert by_model == {"gpt-9": 4}
+    assert over_time("Content log: delivered, dropped, waiting") == {
+        "Delivered at once": [400],
+        "Replayed": [600],
+        "Dropped": [70],
+        "Waiting": [1000],
+    }
 
 
 def test_the_health_of_the_monitor(show, grouped, over_time):
@@ -240,6 +404,14 @@ def test_every_monitor_gets_the_number_that_it_compares(run):
             ("gpt-4o-mini", "shop"): 0,
         },
         "OpenAI rate limit reached": {("gpt-4o", "shop"): 1},
+        "OpenAI request headroom low": {
+            ("gpt-4o", "shop"): pytest.approx(100 - 107 / 14),
+            ("gpt-4o-mini", "shop"): pytest.approx(82),
+        },
+        "OpenAI token headroom low": {
+            ("gpt-4o", "shop"): pytest.approx(100 - 107 / 14),
+            ("gpt-4o-mini", "shop"): pytest.approx(82),
+        },
         "OpenAI quota used up": {},
         "OpenAI authentication fails": {("shop",): 1},
         "OpenAI 95th percentile response time too long": {
@@ -247,7 +419,11 @@ def test_every_monitor_gets_the_number_that_it_compares(run):
             ("gpt-4o-mini", "shop"): 20,
         },
         "OpenAI tokens used too fast": {("shop",): 2400},
+        "OpenAI cost grows too fast": {("shop",): 6.5},
+        "OpenAI books requests that the monitor does not see": {(): 32},
+        "OpenAI API unreachable": {("openai", "shop"): 90},
         "OpenAI monitor runs but no call is recorded": {("shop",): 26},
         "OpenAI monitor cannot reach DataKit": {("shop",): 0},
-        "OpenAI monitor backlog grows": {("shop",): 10},
+        # The content log's, which is the longer one.
+        "OpenAI monitor backlog grows": {("shop",): 1000},
     }

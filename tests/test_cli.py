@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -53,22 +54,36 @@ def test_a_refused_build_names_file_line_and_reason(
     assert said[-1] == "1 problem(s): nothing was built"
 
 
-def test_demo_as_json() -> None:
+@pytest.fixture(scope="module")
+def demo() -> Any:
     result = run("demo", "--json", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
-    demo = json.loads(result.stdout)
+    return json.loads(result.stdout)
+
+
+def test_demo_as_json(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
     assert demo["totals"]["question"] == len(demo["calls"])
     assert demo["collected"]["replayed"] == 5
     assert {call["status_code"] for call in demo["calls"]} == {200, 400, 401, 404, 429, 502, 504}
     assert sum("delay" in point["fields"] for point in demo["points"]) == 5
+    assert [point["fields"]["up"] for point in demo["probe"]] == [1, 1]
+
+
+def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
+    answered = [point for point in demo["points"] if point["tags"]["status"] == "ok"]
+    booked = sum(point["fields"].get("requests", 0) for point in demo["usage"])
+    # One was generated past our deadline, one three times for a connection that was reset.
+    assert booked == len(answered) + 4
 
 
 def test_demo_says_what_it_does_and_ends_well() -> None:
     result = run("demo", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("every point arrived\n")
+    for line in ("totals", "probe", "rate limit", "cost", "OpenAI's own books"):
+        assert re.search(rf"^{line}: ", result.stdout, re.MULTILINE), line
     assert "Traceback" not in result.stdout + result.stderr
 
 

@@ -57,6 +57,20 @@ def test_proxies_of_the_environment_are_not_asked(
 
 
 @pytest.mark.parametrize(
+    ("category", "apis"),
+    [
+        ("metric", '["/v1/write/metric", "/v1/ping"]'),
+        ("logging", '["/v1/write/metric", "/v1/write/logging", "/v1/ping"]'),
+    ],
+)
+def test_what_must_be_made_public_is_named(server: LocalDataKit, category: str, apis: str) -> None:
+    server.mode = "403"
+    with pytest.raises(DataKitError) as caught:
+        DataKit(server.url).write(lines(1), category)
+    assert str(caught.value).endswith(f"in datakit.conf [http_api] public_apis = {apis}")
+
+
+@pytest.mark.parametrize(
     ("mode", "reason", "status_code", "lines_refused"),
     [
         ("400", "invalidLinePoint", 400, True),

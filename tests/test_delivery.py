@@ -21,8 +21,18 @@ from cache_client import (
 
 from guance_chatgpt_monitor.backlog import CacheBacklog
 from guance_chatgpt_monitor.datakit import DataKit
-from guance_chatgpt_monitor.delivery import BATCH_LINES, DOWN_S, MAX_STRANDED_LINES, Delivery
+from guance_chatgpt_monitor.delivery import (
+    BATCH_BYTES,
+    BATCH_LINES,
+    DOWN_S,
+    LOGGING,
+    MAX_STRANDED_BYTES,
+    MAX_STRANDED_LINES,
+    Delivery,
+)
 from guance_chatgpt_monitor.health import Health, Report
+from guance_chatgpt_monitor.line_protocol import Point as Line
+from guance_chatgpt_monitor.line_protocol import encode
 from guance_chatgpt_monitor.local.datakit import LocalDataKit, Point
 from guance_chatgpt_monitor.local.func_worker import Backend
 from guance_chatgpt_monitor.local.redis import LocalRedis
@@ -72,6 +82,21 @@ class Bench:
             self.clock.time,
             self.clock.sleep,
         )
+
+    def logger(self, backend: Any = None, memory: Any = None) -> Delivery:
+        """A worker that delivers logs."""
+        return Delivery(
+            DataKit(self.datakit.url, read_timeout_s=2.0),
+            self.backlog(backend),
+            self.said.append,
+            memory,
+            self.clock.time,
+            self.clock.sleep,
+            LOGGING,
+        )
+
+    def logs(self) -> list[Point]:
+        return self.datakit.points("openai", "logging")
 
     def health(self, backend: Any = None) -> Health:
         return Health(self.backlog(backend), "test", self.clock.time_ns)
@@ -628,6 +653,88 @@ def test_redis_that_goes_away_in_the_middle_of_a_replay(quick: Bench) -> None:
         away.left = step
     away.left = None
     quick.assert_accounted(made, dropped=1)
+
+
+# ---- logs ----
+
+
+def log_line(n: int, text: str, at_ns: int = 0) -> str:
+    return encode(
+        Line("openai", {"t": "v"}, {"n": float(n)}, (at_ns or time.time_ns()) + n), {"answer": text}
+    )
+
+
+def test_a_log_comes_through_the_backlog_as_it_was(bench: Bench) -> None:
+    text = 'a "quoted" \\ text,\n# with line breaks = 1 2\n\n'
+    bench.datakit.mode = "500"
+    assert bench.logger().deliver([log_line(n, text) for n in range(3)]) is False
+    assert bench.said == [
+        f"DataKit at {bench.datakit.url} answered 500 500; 3 log line(s) wait in the backlog"
+    ]
+    bench.datakit.mode = None
+    bench.clock.now_s += 60.0
+    assert bench.logger().replay(60.0).replayed == 3
+    assert [log.fields["answer"] for log in bench.logs()] == [text] * 3
+    assert all(float(log.fields["delay"]) >= 59.0 for log in bench.logs())
+    assert bench.stored() == []
+
+
+def test_it_is_told_whether_datakit_took_the_lines(bench: Bench) -> None:
+    assert bench.worker().deliver(lines(1)) is True
+    assert bench.worker().deliver([bad_line(1)]) is True  # it was there, and said no
+    bench.datakit.mode = "403"
+    assert bench.worker().deliver(lines(1)) is False
+    bench.datakit.mode = None
+    assert bench.worker().deliver(lines(1)) is False  # nobody asks for a while
+    assert bench.backlog().size().lines == 2
+
+
+def test_lines_can_be_kept_without_asking_datakit(bench: Bench) -> None:
+    bench.logger().keep([log_line(1, "x")])
+    assert bench.datakit.requests_total == 0
+    assert bench.backlog().size().lines == 1
+
+
+def test_a_request_has_a_megabyte_at_most_or_one_line(bench: Bench) -> None:
+    made = [log_line(n, "x" * 300_000) for n in range(8)] + [log_line(9, "x" * (BATCH_BYTES + 1))]
+    bench.logger().deliver(made[:4])
+    assert bench.datakit.requests_total == 2
+    bench.fill(made[4:])
+    assert bench.logger().replay(60.0).replayed == 5
+    assert bench.datakit.requests_total == 5
+    assert len(bench.logs()) == 9
+
+
+def test_a_bad_log_among_long_ones_is_dropped_alone(bench: Bench) -> None:
+    bad = log_line(5, "x").replace("n=5.0", "n=NaN")
+    made = [log_line(n, "x" * 300_000) for n in range(5)]
+    bench.logger().deliver([*made[:2], bad, *made[2:]])
+    assert sorted(log.fields["n"] for log in bench.logs()) == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert bench.dropped() == {"invalidLinePoint": 1}
+    assert bench.said == ["DataKit refused 1 log line(s) of openai: invalidLinePoint; dropped"]
+
+
+def test_logs_whose_time_datakit_replaces_go_together(bench: Bench) -> None:
+    """None overwrites another: they need not go one by one, as points of one series must."""
+    at_ns = int((bench.clock.now_s - 3 * 3600) * 1e9)
+    bench.fill([log_line(n, "x", at_ns) for n in range(40)])
+    assert bench.logger().replay(60.0).replayed == 40
+    assert bench.datakit.requests_total == 1
+    assert len(bench.logs()) == 40
+
+
+def test_in_memory_no_more_bytes_than_the_bound_are_kept(bench: Bench) -> None:
+    away = AwayBackend(bench.backend)
+    memory: dict[str, Any] = {}
+    bench.datakit.stop()
+    size = MAX_STRANDED_BYTES // 8
+    for n in range(12):
+        bench.logger(away, memory).deliver([log_line(n, "x" * size)])
+    away.left = None
+    bench.datakit.start()
+    bench.logger(away, memory).replay(60.0)
+    assert [log.fields["n"] for log in bench.logs()] == [float(n) for n in range(5, 12)]
+    assert bench.dropped() == {"backlog_full": 5}
 
 
 # ---- killed, or slow, at every moment ----

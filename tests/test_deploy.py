@@ -81,7 +81,15 @@ def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, v
 
 @pytest.mark.parametrize(
     "setting",
-    ["measurement='#x'", "deadline_s=0", "backlog_max_lines=0", "tags={'a': 1}"],
+    [
+        "measurement='#x'",
+        "deadline_s=0",
+        "backlog_max_lines=0",
+        "tags={'a': 1}",
+        "log_content=True, log_content_max_chars=0",
+        "log_content=True, log_content_rate=2",
+        "log_content=True, redact_patterns=['(a+)+']",
+    ],
 )
 def test_a_wrong_setting_is_told_when_deploying(func: LocalFunc, setting: str) -> None:
     func.deploy(SET)

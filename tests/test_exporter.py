@@ -301,7 +301,7 @@ def test_what_memory_takes_along_is_said(
     datakit.stop()
     submit(exporter, 30)
     exporter.shutdown()
-    assert "30 point(s) end with this process" in caplog.text
+    assert "30 point(s) or log line(s) end with this process" in caplog.text
 
 
 def test_backlog_that_is_locked_costs_no_call(

@@ -186,7 +186,7 @@ def test_echo_as_line_protocol(write):
 
 def test_echo_shows_strings_where_they_are_kept(write):
     line = r'm s="a\"b\\c" 1699999999000000000'
-    assert write(line, "logging", echo="lp").text == line
+    assert write(line, "tracing", echo="lp").text == line
 
 
 def test_echo_as_json(write):
@@ -330,6 +330,21 @@ def test_logging_keeps_strings_with_their_quotes_and_line_breaks(server, write):
     points = server.points(category="logging")
     assert [point.fields.get("s") for point in points] == ['x, "y" = \\ \nz', None]
     assert points[0].tags["t"] == 'a"b'
+
+
+def test_logs_have_no_dot_in_a_key_no_source_or_date_and_always_a_status(server, write):
+    write('m,a.b=1,source=s,b_c=2,b.c=3 date=1,f.g=1,x="y"\nm,status=ok f=1\nm status="odd"', "logging")
+    first, second, third = server.points(category="logging")
+    assert first.tags == {"a_b": "1", "b_c": "2", "host": "local"}
+    assert first.fields == {"f_g": 1.0, "x": "y", "status": "info"}
+    assert (second.tags["status"], second.fields) == ("ok", {"f": 1.0})
+    assert third.fields == {"status": "odd"}
+
+
+def test_two_logs_of_one_time_are_two_logs(server, write):
+    for category in ("logging", "metric"):
+        write(f"m,t=a f=1 {NOW_NS}\nm,t=a f=2 {NOW_NS}", category)
+    assert (server.count(category="logging"), server.count()) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +510,7 @@ WELL_FORMED = [
 
 @pytest.mark.parametrize("line", WELL_FORMED)
 def test_an_independent_parser_reads_the_same(line):
-    (point,) = parse_lines(line.encode(), "logging")
+    (point,) = parse_lines(line.encode(), "tracing")
     expected = line_protocol_parser.parse_line(line)
     assert point.measurement == expected["measurement"]
     assert point.tags == expected["tags"]
@@ -573,14 +588,14 @@ def test_points_are_ordered_by_time_and_can_be_chosen_counted_and_forgotten(serv
 
 def test_points_over_http(server, session, write):
     write("a,t=中 f=1\nb f=2")
-    write("a f=3", "logging")
+    write("a f=3", "tracing")
     url = f"{server.url}/_local/points"
     (point,) = session.get(url, params={"measurement": "a"}, timeout=TIMEOUT_S).json()
     assert point["tags"] == {"t": "中", "host": "local"}
     assert (point["fields"], point["timestamp_ns"]) == ({"f": 1.0}, NOW_NS)
     assert len(session.get(url, timeout=TIMEOUT_S).json()) == 2
-    (logged,) = session.get(url, params={"category": "logging"}, timeout=TIMEOUT_S).json()
-    assert logged["fields"] == {"f": 3.0}
+    (traced,) = session.get(url, params={"category": "tracing"}, timeout=TIMEOUT_S).json()
+    assert traced["fields"] == {"f": 3.0}
     assert session.delete(url, timeout=TIMEOUT_S).json() == {"deleted": 3}
     assert session.get(url, timeout=TIMEOUT_S).json() == []
 

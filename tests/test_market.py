@@ -82,7 +82,7 @@ def test_imports_of_siblings_are_the_only_difference(built: Built, package_dir: 
             if before != after
         ]
         for before, after in changed:
-            assert before.startswith("from .")
+            assert before.lstrip().startswith("from .")
             assert after == before.replace("from .", f"from {SET}__", 1)
 
 

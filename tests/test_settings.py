@@ -34,6 +34,8 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.stream_usage is False
     assert settings.measurement == "openai"
     assert settings.max_queue == 10_000
+    assert settings.log_content is False
+    assert settings.redact_patterns == ()
     assert (settings.backlog_max_lines, settings.backlog_max_bytes) == (100_000, 64 * 1024 * 1024)
     backlog = Path(settings.backlog)
     assert backlog.parent == tmp_path / "guance_chatgpt_monitor"
@@ -58,7 +60,13 @@ def test_defaults(tmp_path: Path) -> None:
         ("backlog_max_lines", "500", 500),
         ("backlog_max_bytes", "1048576", 1048576),
         ("measurement", "chatgpt.calls-2", "chatgpt.calls-2"),
+        ("price_provider", "openai", "openai"),
+        ("price_provider", "api.deepseek.com", "api.deepseek.com"),
         ("max_queue", "100", 100),
+        ("log_content", "true", True),
+        ("log_content_max_chars", "1000", 1000),
+        ("log_content_rate", "0.05", 0.05),
+        ("redact_patterns", r'["CUST-\\d{6}", "[\"\u4e2d]x"]', (r"CUST-\d{6}", '["中]x')),
     ],
 )
 def test_setting_is_read_from_the_environment_and_as_an_argument(
@@ -76,6 +84,7 @@ def test_setting_is_read_from_the_environment_and_as_an_argument(
         ("datakit_url", "http://datakit:9529/v1/write"),
         ("datakit_url", "http://datakit:port"),
         ("service_name", "n" * 1025),
+        ("price_provider", "https://api.openai.com/v1"),
         ("tags", "team"),
         ("tags", "=web"),
         ("tags", "team="),
@@ -93,6 +102,16 @@ def test_setting_is_read_from_the_environment_and_as_an_argument(
         ("stream_usage", "2"),
         ("max_queue", "1"),
         ("max_queue", "1000001"),
+        ("log_content", "sometimes"),
+        ("log_content_max_chars", "0"),
+        ("log_content_max_chars", "131073"),
+        ("log_content_rate", "1.1"),
+        ("log_content_rate", "nan"),
+        ("log_content_rate", "all"),
+        ("redact_patterns", "CUST-[0-9]+"),
+        ("redact_patterns", '{"a": "b"}'),
+        ("redact_patterns", '["(unclosed"]'),
+        ("redact_patterns", "[1]"),
     ],
 )
 def test_wrong_value_is_an_error_that_names_the_setting(
@@ -118,6 +137,10 @@ def test_wrong_value_is_an_error_that_names_the_setting(
         ("backlog_max_lines", True),
         ("backlog_max_lines", 10.0),
         ("measurement", b"openai"),
+        ("log_content", 1),
+        ("log_content_max_chars", 1.5),
+        ("log_content_rate", True),
+        ("redact_patterns", {"CUST": 1}),
     ],
 )
 def test_argument_of_a_wrong_type_is_an_error(name: str, wrong: object) -> None:

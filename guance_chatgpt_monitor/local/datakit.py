@@ -376,7 +376,8 @@ class LocalDataKit(LocalServer):
 class _PointStore:
     """Points in SQLite, over one connection under a lock.
 
-    Of two points of one series with one timestamp, the later replaces the earlier, as in Guance's store.
+    Of two points of one series with one timestamp, the later replaces the earlier, as in Guance's store; two
+    logs are two logs.
     """
 
     def __init__(self, database: str) -> None:
@@ -388,8 +389,11 @@ class _PointStore:
         with self._connection:
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS points (measurement TEXT, tags TEXT, fields TEXT,"
-                " timestamp_ns INTEGER, category TEXT, input TEXT, received_at_ns INTEGER,"
-                " UNIQUE (category, measurement, tags, timestamp_ns))"
+                " timestamp_ns INTEGER, category TEXT, input TEXT, received_at_ns INTEGER)"
+            )
+            self._connection.execute(
+                "CREATE UNIQUE INDEX IF NOT EXISTS series"
+                " ON points (category, measurement, tags, timestamp_ns) WHERE category <> 'logging'"
             )
 
     def write(self, points: Iterable[Point]) -> None:

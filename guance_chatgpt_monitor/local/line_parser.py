@@ -2,14 +2,15 @@ r"""Text -> points, as DataKit reads line protocol: what it refuses, cuts and dr
 
 Written apart from `line_protocol.py` and importing nothing of it, so that each can be held against the other.
 The rules were observed on DataKit 1.84.1; the limit of a whole series and the sizes behind a guessed
-precision were read in its source, and run. A backslash escapes the delimiter behind it and nothing else,
-not even another backslash. Refused here and not there: arrays and base64 strings, and what passes by
-accident, such as a tag value that begins with a bare `=`, or a backslash before a line break.
+precision were read in its source, and run; what becomes of a log's keys was read only. A backslash escapes
+the delimiter behind it and nothing else, not even another backslash. Refused here and not there: arrays and
+base64 strings, and what passes by accident, such as a tag value that begins with a bare `=`, or a backslash
+before a line break.
 """
 
 import math
 import re
-from typing import Dict, Iterator, List, NamedTuple, Pattern, Set, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Pattern, Set, Tuple, TypeVar, Union
 
 # In bytes. What is over is cut, in mid-character if it so falls, or dropped.
 MAX_MEASUREMENT_BYTES = 1024
@@ -39,6 +40,10 @@ NS_BY_PRECISION = {
 }
 # Without one, it is guessed: (smaller than, nanoseconds).
 _GUESSES = ((10**10, 10**9), (10**13, 10**6), (10**16, 10**3))
+
+# Of a log: what its measurement and time are called elsewhere is dropped, and a status it has always.
+_NOT_IN_LOGS = ("source", "date")
+_LOG_STATUS = "info"
 
 _BLANKS = " \t\0"
 _BOOLEANS = {
@@ -76,6 +81,7 @@ class Unsigned(int):
 
 
 FieldValue = Union[bool, int, float, str]
+Value = TypeVar("Value")
 
 
 class ParsedPoint(NamedTuple):
@@ -97,12 +103,31 @@ def parse_lines(
     A timestamp that is missing, 0 or negative becomes `received_at_ns`.
     Raises LineError for the first line that DataKit refuses.
     """
-    points = []
+    points: List[ParsedPoint] = []
     for raw_line in _split_lines(body.decode("utf-8", "replace")):
         line = raw_line.lstrip(_BLANKS)
         if line and line[0] != "#":
-            points.append(_parse_line(line, category != "metric", precision, received_at_ns))
+            point = _parse_line(line, category != "metric", precision, received_at_ns)
+            points.append(_as_log(point) if category == "logging" else point)
     return points
+
+
+def _as_log(point: ParsedPoint) -> ParsedPoint:
+    tags = _log_keys(point.tags, {})
+    fields = _log_keys(point.fields, tags)
+    if "status" not in tags:
+        fields.setdefault("status", _LOG_STATUS)
+    return point._replace(tags=tags, fields=fields)
+
+
+def _log_keys(values: Dict[str, Value], taken: Mapping[str, object]) -> Dict[str, Value]:
+    """Without dots in the keys; a key that is there already keeps its value."""
+    kept = {}
+    for key, value in values.items():
+        name = key.replace(".", "_")
+        if name not in _NOT_IN_LOGS and (name == key or not (name in values or name in taken)):
+            kept[name] = value
+    return kept
 
 
 def _split_lines(text: str) -> Iterator[str]:
