@@ -15,7 +15,11 @@ UNITS = {
     "count": ["custom", "count"],
     "tokens": ["custom", "tokens"],
     "tokens/min": ["custom", "tokens/min"],
+    "USD": ["custom", "USD"],
 }
+
+# Decimal places, where two are not enough: a call costs less than a cent.
+PRECISION_OF = {"USD": "3"}
 
 # How many groups a toplist shows, and how many series a chart draws at most.
 TOP = 10
@@ -53,6 +57,7 @@ def build(language: str) -> Dict[str, Any]:
     source = load("dashboard.yaml", language)
     groups = source["groups"]
     charts = (chart for group in groups for chart in group["charts"])
+    variables = _codes_by_measurement(source["variables"])
     positions = _flow([chart["size"] for chart in charts], [len(g["charts"]) for g in groups])
     return {
         "title": source["title"],
@@ -71,7 +76,7 @@ def build(language: str) -> Dict[str, Any]:
             "vars": [_variable(i, variable) for i, variable in enumerate(source["variables"])],
             "groups": [{"name": group["name"], "extend": {"bgColor": group["color"]}} for group in groups],
             "charts": [
-                _chart(chart, group, source["variables"], next(positions))
+                _chart(chart, group, variables, next(positions))
                 for group in groups
                 for chart in group["charts"]
             ],
@@ -115,21 +120,28 @@ def _variable(seq: int, variable: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
+def _codes_by_measurement(variables: List[Dict[str, Any]]) -> Dict[str, List[str]]:
+    codes: Dict[str, List[str]] = {}
+    for variable in variables:
+        for measurement in variable["measurements"]:
+            codes.setdefault(measurement, []).append(variable["code"])
+    return codes
+
+
 def _chart(
     chart: Dict[str, Any],
     group: Dict[str, Any],
-    variables: List[Dict[str, Any]],
+    variables: Dict[str, List[str]],
     position: Dict[str, int],
 ) -> Dict[str, Any]:
-    codes = [v["code"] for v in variables if group["measurement"] in v["measurements"]]
     # A chart with one query names it by its own title.
     queries = chart.get("queries") or [{"label": chart["title"], "query": chart["query"]}]
     parsed = [
         dql.parse(
             query["query"],
-            group["measurement"],
+            chart.get("measurement") or group["measurement"],
             groups=chart.get("by", ()),
-            variables=codes,
+            variables=variables if group.get("variables", True) else {},
             interval=chart.get("interval", ""),
             alias=query["label"],
             path=("dashboard", chart["id"], str(i)),
@@ -175,7 +187,7 @@ def _settings(chart: Dict[str, Any], queries: List[Tuple[dql.Query, List[str]]])
         "currentChartType": chart["type"],
         "timeInterval": chart.get("interval", "auto"),
         "fixedTime": "",
-        "precision": "2",
+        "precision": PRECISION_OF.get(chart.get("unit", ""), "2"),
         "openThousandsSeparator": True,
         "showFieldMapping": False,
         "unitType": "global" if same else "custom",

@@ -1,15 +1,18 @@
 """From a compact query to DQL and to what Guance's editor keeps beside it, so that the two cannot disagree.
 
-Compact: `sum(res_status){status = error} / sum(question) * 100`, with measurement and tags to group by.
-One aggregate alone is what Guance calls a simple query; arithmetic between them is an expression.
+Compact: `sum(res_status){status = error} / sum(question) * 100`, with measurement and tags to group by;
+`openai_usage:sum(requests)` is of another measurement. One aggregate alone is what Guance calls a simple
+query; arithmetic between them is an expression.
 """
 
 import re
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from .source import stable_uuid
 
-_AGGREGATE = re.compile(r"(?P<function>[a-z]\w*)\((?P<field>\w+)\)(?:\{(?P<conditions>[^}]*)\})?")
+_AGGREGATE = re.compile(
+    r"(?:(?P<measurement>\w+):)?(?P<function>[a-z]\w*)\((?P<field>\w+)\)(?:\{(?P<conditions>[^}]*)\})?"
+)
 _CONDITION = re.compile(r"\s*(?P<tag>\w+)\s*(?P<operator>!=|=)\s*(?P<value>[\w.-]+)\s*")
 _FUNCTION = re.compile(r"sum|avg|last|min|max|count|p\d{1,2}")
 _ARITHMETIC = re.compile(r"[A-Z0-9.+\-*/()]+")
@@ -22,21 +25,21 @@ class Condition(NamedTuple):
 
 
 class Aggregate(NamedTuple):
-    """One function of one field, over the points that fulfil all conditions."""
+    """One function of one field, over the points of a measurement that fulfil all conditions."""
 
+    measurement: str
     function: str
     field: str
     conditions: Tuple[Condition, ...]
 
 
 class Query(NamedTuple):
-    """What is asked of one measurement.
+    """What is asked.
 
     `expression` names the aggregates A, B, … in their order; `interval` is a DQL duration or "" where
     the chart's own applies; `path` makes the UUIDs of the filters.
     """
 
-    measurement: str
     expression: str
     aggregates: Tuple[Aggregate, ...]
     groups: Tuple[str, ...] = ()
@@ -87,7 +90,7 @@ class Query(NamedTuple):
             "code": code,
             "type": "simple",
             "namespace": "metric",
-            "dataSource": self.measurement,
+            "dataSource": aggregate.measurement,
             "field": aggregate.field,
             "fieldFunc": aggregate.function,
             "fieldType": "float",
@@ -117,7 +120,7 @@ class Query(NamedTuple):
 
     def _dql_of(self, aggregate: Aggregate, alias: str = "") -> str:
         # The order of the clauses is DQL's: filter, time, group.
-        parts = [f"M::`{self.measurement}`:({_call(aggregate)}{f' AS `{alias}`' if alias else ''})"]
+        parts = [f"M::`{aggregate.measurement}`:({_call(aggregate)}{f' AS `{alias}`' if alias else ''})"]
         if aggregate.conditions:
             wanted = (f"`{tag}` {operator} '{value}'" for tag, operator, value in aggregate.conditions)
             parts.append(f"{{ {' and '.join(wanted)} }}")
@@ -132,29 +135,31 @@ def parse(
     text: str,
     measurement: str,
     groups: Sequence[str] = (),
-    variables: Sequence[str] = (),
+    variables: Mapping[str, Sequence[str]] = {},
     interval: str = "",
     alias: str = "",
     path: Sequence[str] = (),
 ) -> Query:
-    """The query that the compact `text` describes, filtered by the dashboard's `variables` as well.
+    """The query that the compact `text` describes, of `measurement` where it names no other.
 
-    Raises ValueError with the text that cannot be read.
+    `variables` are the dashboard's, by measurement: they filter as well. Raises ValueError with the text that
+    cannot be read.
     """
-    of_variables = tuple(Condition(code, "=", f"#{{{code}}}") for code in variables)
     aggregates: List[Aggregate] = []
 
     def take(match: "re.Match[str]") -> str:
         if not _FUNCTION.fullmatch(match["function"]):
             raise ValueError(f"no such function: {match['function']} in {text!r}")
-        conditions = _conditions(match["conditions"], text) + of_variables
-        aggregates.append(Aggregate(match["function"], match["field"], conditions))
+        source = match["measurement"] or measurement
+        of_variables = [Condition(code, "=", f"#{{{code}}}") for code in variables.get(source, ())]
+        conditions = (*_conditions(match["conditions"], text), *of_variables)
+        aggregates.append(Aggregate(source, match["function"], match["field"], conditions))
         return code_of(len(aggregates) - 1)
 
     expression = _AGGREGATE.sub(take, text).replace(" ", "")
     if not aggregates or not _ARITHMETIC.fullmatch(expression):
         raise ValueError(f"not a query: {text!r}")
-    return Query(measurement, expression, tuple(aggregates), tuple(groups), interval, alias, tuple(path))
+    return Query(expression, tuple(aggregates), tuple(groups), interval, alias, tuple(path))
 
 
 def _conditions(listed: str, text: str) -> Tuple[Condition, ...]:

@@ -16,7 +16,11 @@ from .redis import LocalRedis
 
 DEADLINE_S = 2.0  # instead of 170: the call that is not answered must not take three minutes
 LOCAL_KEY = "sk-local-demo"
+LOCAL_ADMIN_KEY = "sk-admin-local-demo"
+# OpenAI's books are read up to the last full minute: the stand-in books everything as of this much earlier.
+BOOKED_EARLIER_S = 120.0
 METRICS = ("question", "response_time", "create_time", "res_status", "total_tokens")
+RATE_LIMIT = {"remaining_requests", "limit_requests", "remaining_tokens", "limit_tokens"}
 CALLS_WHILE_DOWN = 5
 
 
@@ -37,13 +41,21 @@ class Made(NamedTuple):
     text: str
 
 
+_Points = List[Dict[str, Any]]
+
+
 class Result(NamedTuple):
-    """What the demo saw. `points` is None where a real DataKit has them."""
+    """What the demo saw: the points of the calls, of the probe and of OpenAI's books.
+
+    `points` is None where a real DataKit has all of them; without the stand-in there are no books.
+    """
 
     calls: List[Made]
     collected: Dict[str, Any]
-    points: Optional[List[Dict[str, Any]]]
+    points: Optional[_Points]
     delivered: int
+    probe: _Points
+    usage: _Points
 
     @property
     def complete(self) -> bool:
@@ -53,8 +65,7 @@ class Result(NamedTuple):
 
     @property
     def totals(self) -> Dict[str, float]:
-        points = self.points or []
-        return {name: sum(point["fields"].get(name, 0.0) for point in points) for name in METRICS}
+        return {name: _sum(self.points or [], name) for name in METRICS}
 
 
 MODEL = "gpt-4o-mini"
@@ -85,7 +96,7 @@ class Demo:
     def __init__(self, say: Callable[[str], None], datakit_url: str = "") -> None:
         self._say = say
         self._key = os.environ.get("OPENAI_API_KEY", "")
-        self._openai = None if self._key else LocalOpenAI()
+        self._openai = None if self._key else LocalOpenAI(clock=_earlier)
         self._datakit = None if datakit_url else LocalDataKit()
         self._datakit_url = datakit_url
         self._redis = LocalRedis() if LocalRedis.is_available() else None
@@ -102,6 +113,8 @@ class Demo:
             # The report that this run makes starts anew with the outage.
             direct = _collect(func)
             calls += self._outage(link)
+            if self._openai is not None:
+                func.set_env("OPENAI_ADMIN_KEY", LOCAL_ADMIN_KEY)
             return self._result(calls, direct, _collect(func))
         finally:
             func.stop()
@@ -129,8 +142,9 @@ class Demo:
         }
         script_id = func.deploy(set_id, parameters)
         if self._openai is not None:
-            code = func.script(script_id)
-            func.edit(script_id, code.replace("    DFF,\n", f"    DFF,\n    deadline_s={DEADLINE_S},\n"))
+            # The stand-in's own host is in no price table.
+            settings = f'    deadline_s={DEADLINE_S},\n    price_provider="openai",\n'
+            func.edit(script_id, func.script(script_id).replace("    DFF,\n", "    DFF,\n" + settings))
         link = func.add_link(f"{script_id}.chat")
         self._say(f"deployed   {script_id}; auto-trigger {', '.join(func.cron_jobs)}")
         self._say(f"link       {link}/simplified")
@@ -162,13 +176,23 @@ class Demo:
     def _result(self, calls: List[Made], direct: Dict[str, Any], last: Dict[str, Any]) -> Result:
         delivered = sum(run[key] or 0 for run in (direct, last) for key in ("delivered", "replayed"))
         self._say(f"collect()  {last}")
-        points = None
-        if self._datakit is not None:
-            points = [
-                {"tags": point.tags, "fields": point.fields, "timestamp_ns": point.timestamp_ns}
-                for point in self._datakit.points("openai")
-            ]
-        return Result(calls, last, points, delivered)
+        points = None if self._datakit is None else self._points("openai")
+        probe, usage = self._points("openai_probe"), self._points("openai_usage")
+        return Result(calls, last, points, delivered, probe, usage)
+
+    def _points(self, measurement: str) -> _Points:
+        return [
+            {"tags": point.tags, "fields": point.fields, "timestamp_ns": point.timestamp_ns}
+            for point in (self._datakit.points(measurement) if self._datakit else ())
+        ]
+
+
+def _earlier() -> float:
+    return time.time() - BOOKED_EARLIER_S
+
+
+def _sum(points: _Points, name: str) -> float:
+    return float(sum(point["fields"].get(name, 0.0) for point in points))
 
 
 def _collect(func: LocalFunc) -> Dict[str, Any]:
@@ -190,7 +214,7 @@ def _excerpt(answer: requests.Response) -> str:
     return f"{body.get('model')}, tokens: {tokens}"
 
 
-def points_table(points: List[Dict[str, Any]]) -> List[str]:
+def points_table(points: _Points) -> List[str]:
     """The points as lines of a table: the tags that differ, and the five metrics."""
     tags = ("operation_name", "request_model", "status_code", "error_type")
     header = [*tags, *METRICS, "delay"]
@@ -203,6 +227,45 @@ def points_table(points: List[Dict[str, Any]]) -> List[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [header, *rows]
     ]
+
+
+def summary(result: Result) -> List[str]:
+    """What the points say beside the five metrics, a line each."""
+    points, probe = result.points or [], result.probe
+    lines = [f"totals: {', '.join(f'{name} {value:g}' for name, value in result.totals.items())}"]
+    if probe:
+        mean_s = _sum(probe, "response_time") / len(probe)
+        lines.append(f"probe: OpenAI was up {_sum(probe, 'up'):g} of {len(probe)} times, in {mean_s:.3f} s")
+    lines += _headroom(points)
+    lines.append(_cost(points))
+    if result.usage:
+        lines.append(_books(points, result.usage))
+    return lines
+
+
+def _headroom(points: _Points) -> List[str]:
+    told = [point["fields"] for point in points if point["fields"].keys() >= RATE_LIMIT]
+    return [
+        f"rate limit: {last['remaining_requests']:g} of {last['limit_requests']:g} requests left, "
+        f"{last['remaining_tokens']:g} of {last['limit_tokens']:g} tokens"
+        for last in told[-1:]
+    ]
+
+
+def _cost(points: _Points) -> str:
+    if any("cost" in point["fields"] for point in points):
+        return f"cost: {_sum(points, 'cost'):.6f} USD"
+    return "cost: not known without a price table: pip install genai-prices (Python 3.9 or later)"
+
+
+def _books(points: _Points, usage: _Points) -> str:
+    answered = [point for point in points if point["tags"]["status"] == "ok"]
+    return (
+        f"OpenAI's own books: {_sum(usage, 'requests'):g} requests, "
+        f"{_sum(usage, 'input_tokens') + _sum(usage, 'output_tokens'):g} tokens, "
+        f"{_sum(usage, 'cost'):.6f} USD (at the stand-in's prices); answered here: {len(answered)} requests, "
+        f"{_sum(answered, 'total_tokens'):g} tokens"
+    )
 
 
 def _number(value: Optional[float]) -> str:
