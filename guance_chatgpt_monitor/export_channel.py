@@ -64,7 +64,7 @@ class Channel:
         """To DataKit, or to the backlog; `counted` as delivered, as the monitor's own points are not."""
         if lines:
             self._delivery.deliver(lines, counted)
-        self._expect_replay()
+            self._expect_replay()
 
     def keep(self, lines: List[str]) -> bool:
         """To the backlog at once; False if it does not take them."""

@@ -50,21 +50,40 @@ def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
 
     Raises ValueError if there is no field but numbers that are not finite: DataKit would keep an empty point.
     """
-    fields = [
-        f"{_field_key(key)}={_float(value)}" for key, value in point.fields.items() if math.isfinite(value)
-    ]
+    fields = _fields(point.fields)
     if not fields and not texts:
         raise ValueError(f"a point of {point.measurement!r} has no finite field")
-    fields += [f'{_field_key(key)}="{_text(value)}"' for key, value in texts.items()]
+    if texts:
+        written = (f'{_field_key(key)}="{_text(value)}"' for key, value in texts.items())
+        fields = ",".join((fields, *written) if fields else written)
     series, names = _series(point.measurement, tuple(point.tags.items()))
-    taken = names.intersection((*point.fields, *texts))
-    if taken:  # DataKit would let the tag win over the field of its name
+    if not names.isdisjoint(point.fields) or not names.isdisjoint(texts):
+        # DataKit would let the tag win over the field of its name.
+        taken = names.intersection((*point.fields, *texts))
         tags = [(key, value) for key, value in point.tags.items() if _clean(key, MAX_KEY_BYTES) not in taken]
         series, _ = _series(point.measurement, tuple(tags))
-    return f"{series} {','.join(fields)} {point.timestamp_ns:d}"
+    return f"{series} {fields} {point.timestamp_ns:d}"
+
+
+def _fields(fields: Mapping[str, float]) -> str:
+    """All that are finite, as written; empty where none is."""
+    values = tuple(map(float, fields.values()))
+    if math.isfinite(sum(values)):
+        # One format for all of them: one by one, they take three times as long.
+        written = _format(tuple(fields)) % values
+        if "e+" not in written:  # DataKit refuses a leading plus; the one in an exponent is left out likewise
+            return written
+    return ",".join(
+        f"{_field_key(key)}={_float(value)}" for key, value in zip(fields, values) if math.isfinite(value)
+    )
 
 
 # The same few names and values come again and again: to look them up takes a tenth of making them.
+@lru_cache(maxsize=REMEMBERED)
+def _format(names: Tuple[str, ...]) -> str:
+    return ",".join(_field_key(name).replace("%", "%%") + "=%r" for name in names)
+
+
 @lru_cache(maxsize=REMEMBERED_SERIES)
 def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, FrozenSet[str]]:
     """Measurement and tags as written, and the names of these tags."""
@@ -107,8 +126,7 @@ def _field_key(name: str) -> str:
 
 
 def _float(value: float) -> str:
-    # DataKit refuses a leading plus; the one in an exponent is left out likewise.
-    return repr(float(value)).replace("e+", "e")
+    return repr(value).replace("e+", "e")
 
 
 def _text(value: str) -> str:
