@@ -243,28 +243,44 @@ _HEADERS = (
     _PROCESSING_MS,
     _REQUEST_ID,
 )
+_TELLING = frozenset(_HEADERS)
+_NOTHING_TOLD = HeaderFacts()
 MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
 
 
 def read_headers(headers: Any) -> HeaderFacts:
-    """What an answer's headers tell: httpx's, or any mapping with lower-case names, or None.
+    """What an answer's headers tell: httpx's, any mapping with lower-case names, or None.
 
     Never raises. A number that is none, is negative or has no end is not told.
     """
-    raw = getattr(headers, "raw", None)
-    # All of httpx's at once: it goes through all of them for each that it is asked for, in twice the time.
-    found = {name.lower(): value for name, value in raw} if isinstance(raw, list) else _encoded(headers)
-    processing_time_ms = _header_number(found.get(_PROCESSING_MS))
+    found = _telling(headers)
+    if not found:
+        return _NOTHING_TOLD
+    get = found.get
+    processing_time_ms = _header_number(get(_PROCESSING_MS))
     return HeaderFacts(
         RateLimit(
-            _header_number(found.get(_REMAINING_REQUESTS)),
-            _header_number(found.get(_REMAINING_TOKENS)),
-            _header_number(found.get(_LIMIT_REQUESTS)),
-            _header_number(found.get(_LIMIT_TOKENS)),
+            _header_number(get(_REMAINING_REQUESTS)),
+            _header_number(get(_REMAINING_TOKENS)),
+            _header_number(get(_LIMIT_REQUESTS)),
+            _header_number(get(_LIMIT_TOKENS)),
         ),
         None if processing_time_ms is None else processing_time_ms / 1000,
-        _header_id(found.get(_REQUEST_ID)),
+        _header_id(get(_REQUEST_ID)),
     )
+
+
+def _telling(headers: Any) -> Dict[bytes, bytes]:
+    """Those of the headers that tell something."""
+    # As httpx has them inside: it goes through all of them, some 25, for each that it is asked for.
+    inside = getattr(headers, "_list", None)
+    if isinstance(inside, list):
+        return {name: value for _, name, value in inside if name in _TELLING}
+    raw = getattr(headers, "raw", None)
+    if isinstance(raw, list):
+        lower = {name.lower(): value for name, value in raw}
+        return {name: lower[name] for name in _HEADERS if name in lower}
+    return _encoded(headers)
 
 
 def _encoded(headers: Any) -> Dict[bytes, bytes]:

@@ -1,8 +1,9 @@
 """What is kept of a call's request and answer until its log line is made. Only where logs were asked for."""
 
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
-from .conversation import Conversation, read_conversation
+if TYPE_CHECKING:
+    from .conversation import Conversation
 
 # Of a stream, in memory for a second or so at some 4 KB each; of a longer one, what is in between has no log.
 MAX_CHUNKS = 10_000
@@ -31,7 +32,10 @@ class Content:
         if body is not None:
             self.answer = {"error": body}
 
-    def read(self) -> Conversation:
+    def read(self) -> "Conversation":
+        # Imported by who makes the logs, before the first call.
+        from .conversation import read_conversation
+
         return read_conversation(self._request, self._chunks or self.answer)
 
 

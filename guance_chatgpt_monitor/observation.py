@@ -5,12 +5,14 @@ would keep its memory: noted are its usage, its model and its error. Prompts are
 """
 
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
 from .call import Call, classify_error, provider_name, provider_of_host, read_headers, usage_of
 from .content import Content
-from .conversation import Conversation
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
 
 # Parsing longer text than this would hold the interpreter for more than the few milliseconds that an event
 # loop can miss. An answer that long is a batch of embeddings, and those end with their usage.
@@ -215,7 +217,7 @@ class Observation:
             service_tier=_text(self.service_tier),
         )
 
-    def to_conversation(self) -> Optional[Conversation]:
+    def to_conversation(self) -> "Optional[Conversation]":
         return None if self.content is None else self.content.read()
 
     def _provider_name(self) -> str:

@@ -104,7 +104,6 @@ def wrap_build_request(original: Callable[..., Any], scope: Scope) -> Callable[.
         # Of the wrappers of a client and of its class, one counts.
         if observation is not None and observation.scope is scope:
             observation.requests_sent += 1
-            observation.url = getattr(request, "url", None)
         return request
 
     return _build_request
@@ -179,8 +178,7 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
 
 
 def _leave(client: Any, observation: Observation) -> None:
-    if observation.url is None:
-        observation.url = client.base_url  # no request was built
+    observation.url = client.base_url  # not the request's, which is another object for each
     # Else what has ended stays until the next call: that takes less than to put None in its place.
     if observation.outer is not None:
         # Not reset(): that fails in a task which is not the one that began.

@@ -204,7 +204,7 @@ def test_a_log_that_cannot_be_made_costs_no_point(client, datakit, monkeypatch):
     def raising(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("guance_chatgpt_monitor.content.read_conversation", raising)
+    monkeypatch.setattr("guance_chatgpt_monitor.conversation.read_conversation", raising)
     client.chat.completions.create(**CHAT)
     assert logs(datakit) == []
     assert point(datakit).tags["status"] == "ok"
