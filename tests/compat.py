@@ -15,7 +15,13 @@ from typing import NamedTuple
 
 from interpreters import OLDEST, ROOT, find, newest
 
-SUITE = ["test_instrument.py", "test_instrument_async.py", "test_streams.py", "test_observe.py"]
+SUITE = [
+    "test_instrument.py",
+    "test_instrument_async.py",
+    "test_instrument_content.py",
+    "test_streams.py",
+    "test_observe.py",
+]
 PARALLEL = 2
 
 
