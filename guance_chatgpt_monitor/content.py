@@ -29,14 +29,21 @@ class Content:
     def note_error(self, error: BaseException) -> None:
         # The body only: to keep the exception is to keep the frames of the application.
         body = getattr(error, "body", None)
-        if body is not None:
-            self.answer = {"error": body}
+        self.answer = _text_of_answer(error) if body is None else {"error": body}
 
     def read(self) -> "Conversation":
         # Imported by who makes the logs, before the first call.
         from .conversation import read_conversation
 
         return read_conversation(self._request, self._chunks or self.answer)
+
+
+def _text_of_answer(error: BaseException) -> Any:
+    """The first SDK does not keep the body of an error."""
+    try:
+        return error.response.text  # type: ignore[attr-defined]
+    except Exception:
+        return None  # there was no answer, or it was not read
 
 
 def _as_it_is_now(request: Any) -> Any:

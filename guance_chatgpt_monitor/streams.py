@@ -103,9 +103,10 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
             observation.last_chunk_s = clock()
             observation.last_chunk = chunk
             fields = getattr(chunk, "__dict__", _NONE)
-            if fields.get("usage") is not None:
-                observation.usage = fields["usage"]
-            elif "response" in fields:
+            if "usage" in fields:
+                if fields["usage"] is not None:
+                    observation.usage = fields["usage"]
+            elif "response" in fields or getattr(chunk, "__pydantic_extra__", None):
                 guarded(observation.note_chunk, chunk)
             if before_content:
                 before_content = not guarded(observation.note_early_chunk, chunk)
@@ -129,9 +130,10 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
             observation.last_chunk_s = clock()
             observation.last_chunk = chunk
             fields = getattr(chunk, "__dict__", _NONE)
-            if fields.get("usage") is not None:
-                observation.usage = fields["usage"]
-            elif "response" in fields:
+            if "usage" in fields:
+                if fields["usage"] is not None:
+                    observation.usage = fields["usage"]
+            elif "response" in fields or getattr(chunk, "__pydantic_extra__", None):
                 guarded(observation.note_chunk, chunk)
             if before_content:
                 before_content = not guarded(observation.note_early_chunk, chunk)

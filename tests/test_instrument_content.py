@@ -93,7 +93,7 @@ def test_of_an_asynchronous_stream(api, logging, datakit):
 def test_of_a_stream_that_was_given_up(client, datakit):
     stream = client.chat.completions.create(**STREAM)
     read = [next(stream) for _ in range(3)]
-    stream.close()
+    stream.response.close()
     text = "".join(part.choices[0].delta.content or "" for part in read)
     assert text
     assert log(datakit).fields["answer"] == text
