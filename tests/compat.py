@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from interpreters import OLDEST, ROOT, find, newest
+from interpreters import OLDEST, ROOT, find, make_environment, newest
 
 SUITE = [
     "test_instrument.py",
@@ -57,10 +57,8 @@ def prepare(environment: Environment) -> str | None:
     folder = ROOT / f".venv-compat-{environment.name}"
     python, ready = str(folder / "bin" / "python"), folder / ".installed"
     if not ready.exists():
-        subprocess.run([base, "-m", "venv", str(folder)], check=True)
-        pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*pip, "pytest", "pytest-timeout", *environment.requirements], check=True)
-        subprocess.run([*pip, "--editable", f"{ROOT}{environment.extra}"], check=True)
+        asked_for = ["pytest", "pytest-timeout", *environment.requirements]
+        make_environment(base, folder, *asked_for, "--editable", f"{ROOT}{environment.extra}")
         ready.touch()
     return python
 
