@@ -1,7 +1,8 @@
 """What is noted of one call while it is made, and how that becomes a Call on the exporter's thread.
 
 What the application waits for is two clock readings and a few references. A reference to a whole answer
-would keep its memory: noted are its usage, its model and its error. Prompts are not looked at.
+would keep its memory: noted are its usage, its model and its error. Prompts and answers are not looked at,
+unless they are to be logged: then `content` holds them until the log line is made.
 """
 
 import time
