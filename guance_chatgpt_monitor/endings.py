@@ -5,7 +5,7 @@ import sys
 import time
 import weakref
 from functools import partial
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from .guard import guarded
 from .observation import Observation
@@ -21,16 +21,23 @@ class Ending:
 
     def __init__(self, observation: Observation, response: Any, closing: str) -> None:
         self.observation = observation
-        # Set by who reads: what closes the response meanwhile is a part of the reading.
+        # Set by who reads in one piece: what closes the response meanwhile is a part of the reading.
         self.reading = False
+        self._reader: Callable[[], Any] = _nobody
         self._closing = closing
         self._response = weakref.ref(response, partial(guarded, _collected))
         setattr(response, closing, partial(_close, self, getattr(response, closing)))
         _open[id(self._response)] = self
 
-    def complete(self) -> None:
+    def is_read_by(self, generator: Any) -> None:
+        """Chunk by chunk: what closes the response while this generator runs is a part of the reading."""
+        # Not held: the stream holds it, and is to be collected when nobody else holds that.
+        self._reader = weakref.ref(generator)
+
+    def complete(self, last_chunk: Any) -> None:
         """Everything was read."""
         if self._take():
+            self.observation.last_chunk = last_chunk
             self.observation.end_stream(True)
 
     def answered(self, body: Any) -> None:
@@ -38,17 +45,18 @@ class Ending:
         if self._take():
             self.observation.answered(body)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, last_chunk: Any = None) -> None:
         if self._take():
+            self.observation.last_chunk = last_chunk
             self.observation.fail_stream(error)
 
     def closed(self) -> None:
         """The response is closed, by whomever."""
-        if self.reading:
+        if self.reading or _is_running(self._reader()):
             return
         error = sys.exc_info()[1]
         if error is not None and self._is_of_this_call(error):
-            self.fail(error)
+            self.fail(error, self.observation.last_chunk)
         else:
             self._note_reading()
             self.give_up()
@@ -77,6 +85,14 @@ class Ending:
         # Read piece by piece, past the SDK's stream: then its end is the only time there is.
         if self.observation.last_chunk is None and getattr(self._response(), "is_stream_consumed", False):
             self.observation.last_chunk_s = time.perf_counter()
+
+
+def _nobody() -> None:
+    """In the place of a reference to a generator."""
+
+
+def _is_running(generator: Any) -> bool:
+    return getattr(generator, "gi_running", False) or getattr(generator, "ag_running", False)
 
 
 def _close(ending: Ending, close: Any, *args: Any, **kwargs: Any) -> Any:

@@ -12,9 +12,10 @@ import threading
 from types import MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
+from .attempts import wrap_build_request, wrap_process_response
 from .guard import guarded
 from .scope import Scope, open_scope
-from .wrappers import wrap_build_request, wrap_process_response, wrap_request
+from .wrappers import wrap_request
 
 Client = TypeVar("Client")
 
@@ -127,7 +128,9 @@ def _is_replaced(owner: Any, name: str) -> bool:
 
 
 def _is_known(request: Any) -> bool:
-    return {"cast_to", "options"} <= set(inspect.signature(request).parameters)
+    parameters = inspect.signature(request).parameters
+    defaults = [parameters[name].default for name in ("stream", "stream_cls") if name in parameters]
+    return {"cast_to", "options"} <= parameters.keys() and defaults == [False, None]
 
 
 def _replace(client: Any, name: str, wrap: _Wrap, scope: Scope) -> None:

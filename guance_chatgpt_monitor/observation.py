@@ -6,6 +6,7 @@ unless they are to be logged: then `content` holds them until the log line is ma
 """
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
@@ -15,6 +16,9 @@ from .content import Content
 if TYPE_CHECKING:
     from .conversation import Conversation
 
+# The call that is under way in this thread or task, or the block of observe(), whose requests are counted.
+under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default=None)
+
 # Parsing longer text than this would hold the interpreter for more than the few milliseconds that an event
 # loop can miss. An answer that long is a batch of embeddings, and those end with their usage.
 MAX_PARSED_BYTES = 1 << 20
@@ -22,89 +26,57 @@ END_BYTES = 4096
 
 
 class Observation:
-    """One call. Who ends it sees to it that it ends once: the wrapper, or the `Ending` of an open answer."""
+    """One call. Who ends it sees to it that it ends once: the wrapper, or the `Ending` of an open answer.
 
-    __slots__ = (
-        "_submit",
-        "asks_for_usage",
-        "body",
-        "content",
-        "ended_s",
-        "error_type",
-        "first_content_s",
-        "headers",
-        "last_chunk",
-        "last_chunk_s",
-        "operation_name",
-        "options",
-        "outer",
-        "provider_name",
-        "request_model",
-        "requests_sent",
-        "response_model",
-        "scope",
-        "service_tier",
-        "started_s",
-        "status_code",
-        "stream",
-        "tags",
-        "url",
-        "usage",
-    )
+    Who begins one sets the first five attributes, and most calls few others. So there is no `__init__`: to
+    call it would take longer than to set them.
+    """
 
-    def __init__(
-        self,
-        submit: Callable[[Any], None],
-        operation_name: str,
-        request_model: Any,
-        scope: Any = None,
-        options: Any = None,
-        outer: Any = None,
-    ) -> None:
-        self._submit = submit
-        self.operation_name = operation_name
-        self.request_model = request_model
-        self.stream = False
-        self.requests_sent = 0
-        self.status_code: Optional[int] = None
-        self.headers: Any = None
-        self.error_type: Optional[str] = None
-        self.provider_name = ""  # by default that of the URL
-        self.url: Any = None
-        self.response_model: Any = None
-        self.service_tier: Any = None
-        self.usage: Any = None
-        self.tags: Optional[Dict[str, str]] = None
-        # The text of a body, which is parsed later.
-        self.body: Any = None
-        # What was said, if that is to be logged.
-        self.content: Optional[Content] = None
-        # What the call is known by while it is under way.
-        self.scope = scope
-        self.options = options
-        self.outer = outer
-        self.asks_for_usage = False
-        # Of a stream.
-        self.last_chunk: Any = None
-        self.last_chunk_s = 0.0
-        self.first_content_s: Optional[float] = None
-        # On the clock of time.perf_counter().
-        self.ended_s = 0.0
-        self.started_s = time.perf_counter()
+    submit: Callable[[Any], None]
+    operation_name: str
+    # What the call is known by while it is under way; None for one that has ended.
+    scope: Any = None
+    options: Any = None
+    # On the clock of time.perf_counter().
+    started_s: float
+    ended_s = 0.0
+
+    outer: Any = None
+    request_model: Any = None
+    stream = False
+    asks_for_usage = False
+    requests_sent = 0
+    status_code: Optional[int] = None
+    headers: Any = None
+    error_type: Optional[str] = None
+    provider_name = ""  # by default that of the URL
+    url: Any = None
+    response_model: Any = None
+    service_tier: Any = None
+    usage: Any = None
+    tags: Optional[Dict[str, str]] = None
+    # The text of a body, which is parsed later.
+    body: Any = None
+    # What was said, if that is to be logged.
+    content: Optional[Content] = None
+    # Of a stream.
+    last_chunk: Any = None
+    last_chunk_s = 0.0
+    first_content_s: Optional[float] = None
 
     # ---- noted while the application waits ----
 
     def end(self, ended_s: Optional[float] = None) -> None:
         """Hand the call to the exporter; it ended now, or at `ended_s` of time.perf_counter()."""
         self.ended_s = time.perf_counter() if ended_s is None else ended_s
-        self._submit(self)
+        self.submit(self)
 
-    def note_call(self, _: str) -> Optional["Observation"]:
-        """Another call is made; returns this one if it is under way still. Each has its own point."""
-        return None if self.options is None else self
+    def note_call(self, _: str) -> "Observation":
+        """Another call is made while this one is under way. Each has its own point."""
+        return self
 
     def answered(self, answer: Any) -> None:
-        self.note_answer(answer)
+        self.note_answer(answer, getattr(answer, "__dict__", None))
         self.end()
 
     def failed(self, error: BaseException) -> None:
@@ -123,16 +95,20 @@ class Observation:
         if self.content is not None:
             self.content.note_error(error)
 
-    def note_answer(self, answer: Any) -> None:
-        """Usage, model and error of an answer: an SDK's object, a dict, or the text of a body."""
+    def note_answer(self, answer: Any, fields: Optional[Dict[str, Any]] = None) -> None:
+        """Usage, model and error of an answer: an SDK's object (with these `fields`), a dict, or a text."""
         if self.content is not None:
             self.content.answer = answer
-        fields = getattr(answer, "__dict__", None)
         if fields:
-            self._note_fields(fields)
+            # Not _note_fields(): that takes longer, and nothing is noted yet.
+            self.usage = fields.get("usage")
+            self.response_model = fields.get("model")
+            self.service_tier = fields.get("service_tier")
             unknown = getattr(answer, "__pydantic_extra__", None)
             if unknown:
                 self._note_fields(unknown)
+            elif fields.get("error"):
+                self._note_fields(fields)
         elif isinstance(answer, dict):
             self._note_fields(answer)
         elif isinstance(answer, (str, bytes)):

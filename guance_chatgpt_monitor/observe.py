@@ -2,13 +2,13 @@
 
 import functools
 import inspect
+import time
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
 
 from .call import read_field
 from .guard import guarded
-from .observation import Observation
-from .wrappers import under_way
+from .observation import Observation, under_way
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,8 +16,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class ObservedCall:
     """The call that a block makes: what `with observe(...) as call` gives."""
 
-    # As of a call that is under way: no wrapper is to take this for its own.
-    scope = options = None
+    # As of a call that is under way, in nobody's scope: no wrapper is to take this for its own.
+    scope = None
+    options = ()
 
     def __init__(self, begin: Callable[[], Observation]) -> None:
         self._observation: Optional[Observation] = guarded(begin)
@@ -95,10 +96,14 @@ class observe:  # noqa: N801 - it reads as a statement
     def _begin(self) -> Observation:
         from .exporter import get_exporter
 
-        observation = Observation(get_exporter().submit, self._operation_name, self._request_model)
+        observation = Observation()
+        observation.submit = get_exporter().submit
+        observation.operation_name = self._operation_name
+        observation.request_model = self._request_model
         observation.provider_name = self._provider_name
         observation.tags = self._tags
         observation.requests_sent = 1  # as far as can be told from outside
+        observation.started_s = time.perf_counter()
         return observation
 
     def __enter__(self) -> ObservedCall:

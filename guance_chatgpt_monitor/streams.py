@@ -1,8 +1,8 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
 A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
-passes them on; per chunk that is a clock reading, a reference and a look for the usage. One chunk is kept,
-the last: to keep a further one would take longer than all of this, since each is made in fresh memory then.
+passes them on. Once there was content, a chunk costs the step through that generator, a clock reading and a
+look for the usage, and nothing else: whether it is being read is asked of the generator itself.
 """
 
 import inspect
@@ -49,7 +49,8 @@ def _attach(stream: Any, ending: Ending) -> None:
     content = ending.observation.content
     if content is not None:
         _replace_iterator(stream, partial(_keep, content=content), partial(_keep_async, content=content))
-    _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending))
+    if _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending)):
+        ending.is_read_by(stream._iterator)
 
 
 def hide_usage(answer: Any) -> None:
@@ -63,12 +64,16 @@ def hide_usage(answer: Any) -> None:
         _replace_iterator(answer, _leave_out_usage, _leave_out_usage_async)
 
 
-def _replace_iterator(stream: Any, pass_on: _PassOn, pass_on_async: _PassOn) -> None:
+def _replace_iterator(stream: Any, pass_on: _PassOn, pass_on_async: _PassOn) -> bool:
+    """False for a stream that takes its chunks from something else than a generator."""
     chunks = vars(stream).get("_iterator")
     if inspect.isgenerator(chunks):
         stream._iterator = pass_on(chunks)
     elif inspect.isasyncgen(chunks):
         stream._iterator = pass_on_async(chunks)
+    else:
+        return False
+    return True
 
 
 def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
@@ -96,59 +101,56 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
 
 def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
     clock, observation = time.perf_counter, ending.observation
-    before_content = True
-    ending.reading = True
+    chunk, before_content, reads_usage = None, True, False
     try:
         for chunk in chunks:
             observation.last_chunk_s = clock()
-            observation.last_chunk = chunk
-            fields = getattr(chunk, "__dict__", _NONE)
-            if "usage" in fields:
-                if fields["usage"] is not None:
-                    observation.usage = fields["usage"]
-            elif "response" in fields or getattr(chunk, "__pydantic_extra__", None):
-                guarded(observation.note_chunk, chunk)
-            if before_content:
-                before_content = not guarded(observation.note_early_chunk, chunk)
-            ending.reading = False
+            if reads_usage:
+                try:
+                    if chunk.usage is not None:
+                        observation.usage = chunk.usage
+                except Exception:
+                    reads_usage = False  # a chunk of another kind
+            else:
+                observation.last_chunk = chunk
+                if before_content and guarded(observation.note_early_chunk, chunk):
+                    before_content, reads_usage = False, "usage" in getattr(chunk, "__dict__", _NONE)
             yield chunk
-            ending.reading = True
     except GeneratorExit:
         raise  # closed or collected between two chunks
     except BaseException as error:
-        guarded(ending.fail, error)
+        guarded(ending.fail, error, chunk)
         raise
-    guarded(ending.complete)
+    guarded(ending.complete, chunk)
 
 
 async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
     clock, observation = time.perf_counter, ending.observation
-    before_content = True
-    ending.reading = True
+    chunk, before_content, reads_usage, given_up = None, True, False, False
     try:
         async for chunk in chunks:
             observation.last_chunk_s = clock()
-            observation.last_chunk = chunk
-            fields = getattr(chunk, "__dict__", _NONE)
-            if "usage" in fields:
-                if fields["usage"] is not None:
-                    observation.usage = fields["usage"]
-            elif "response" in fields or getattr(chunk, "__pydantic_extra__", None):
-                guarded(observation.note_chunk, chunk)
-            if before_content:
-                before_content = not guarded(observation.note_early_chunk, chunk)
-            ending.reading = False
-            yield chunk
-            ending.reading = True
-    except GeneratorExit as error:
-        # Between two chunks, the stream was given up; in the wait for one, the task was broken off.
-        if ending.reading:
-            guarded(ending.fail, error)
-        raise
+            if reads_usage:
+                try:
+                    if chunk.usage is not None:
+                        observation.usage = chunk.usage
+                except Exception:
+                    reads_usage = False  # a chunk of another kind
+            else:
+                observation.last_chunk = chunk
+                if before_content and guarded(observation.note_early_chunk, chunk):
+                    before_content, reads_usage = False, "usage" in getattr(chunk, "__dict__", _NONE)
+            try:
+                yield chunk
+            except GeneratorExit:
+                given_up = True  # between two chunks
+                raise
     except BaseException as error:
-        guarded(ending.fail, error)
+        # Also a GeneratorExit in the wait for a chunk: the task was broken off.
+        if not given_up:
+            guarded(ending.fail, error, chunk)
         raise
-    guarded(ending.complete)
+    guarded(ending.complete, chunk)
 
 
 def _keep(chunks: Any, content: Content) -> Generator[Any, None, None]:

@@ -8,13 +8,13 @@ outside of every guard, and what it returns or raises is passed on as it is.
 import copy
 import functools
 import inspect
-from contextvars import ContextVar
+import time
 from typing import Any, Callable, Dict, Optional
 
 from .answers import fields_of
 from .content import Content
 from .guard import guarded, report
-from .observation import Observation
+from .observation import Observation, under_way
 from .scope import Scope
 from .streams import hide_usage, watch_raw_body, watch_raw_stream, watch_stream
 
@@ -29,10 +29,6 @@ _NONE: Dict[str, Any] = {}
 _POST = ("post", "POST")
 _STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
 
-# The call that is under way in this thread or task, whose requests are counted, or a block of observe().
-under_way: ContextVar[Any] = ContextVar("guance_chatgpt_monitor_call", default=None)
-
-
 # ---- the wrappers ----
 
 
@@ -41,20 +37,32 @@ def wrap_request(original: Callable[..., Any], scope: Scope) -> Callable[..., An
     return wrap(original, scope)
 
 
-# In the ones below, a call to the guard would cost as much as what it guards.
+# In the ones below, a call to the guard would cost as much as what it guards. So would arguments that are
+# passed on as *args and **kwargs: named one by one, they take a quarter of that.
 
 
 def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
-    def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+    def request(
+        self: Any,
+        cast_to: Any,
+        options: Any,
+        *args: Any,
+        stream: Any = False,
+        stream_cls: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if args or kwargs:
+            wrapped = _wrap_sync_request(_with_further(original, args, kwargs), scope)
+            return wrapped(self, cast_to, options, stream=stream, stream_cls=stream_cls)
         try:
-            observation = begin(scope, options, kwargs)
+            observation = begin(scope, options, stream)
         except Exception as error:
             observation = guarded(report, begin, error)
         if observation is None:
-            return original(self, cast_to, options, *args, **kwargs)
+            return original(self, cast_to, options, stream=stream, stream_cls=stream_cls)
         try:
-            answer = original(self, cast_to, observation.options, *args, **kwargs)
+            answer = original(self, cast_to, observation.options, stream=stream, stream_cls=stream_cls)
         except BaseException as error:
             guarded(fail, self, observation, error)
             raise
@@ -71,15 +79,26 @@ def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[.
 
 def _wrap_async_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+    async def request(
+        self: Any,
+        cast_to: Any,
+        options: Any,
+        *args: Any,
+        stream: Any = False,
+        stream_cls: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if args or kwargs:
+            wrapped = _wrap_async_request(_with_further(original, args, kwargs), scope)
+            return await wrapped(self, cast_to, options, stream=stream, stream_cls=stream_cls)
         try:
-            observation = begin(scope, options, kwargs)
+            observation = begin(scope, options, stream)
         except Exception as error:
             observation = guarded(report, begin, error)
         if observation is None:
-            return await original(self, cast_to, options, *args, **kwargs)
+            return await original(self, cast_to, options, stream=stream, stream_cls=stream_cls)
         try:
-            answer = await original(self, cast_to, observation.options, *args, **kwargs)
+            answer = await original(self, cast_to, observation.options, stream=stream, stream_cls=stream_cls)
         except BaseException as error:
             guarded(fail, self, observation, error)
             raise
@@ -94,62 +113,47 @@ def _wrap_async_request(original: Callable[..., Any], scope: Scope) -> Callable[
     return request
 
 
-def wrap_build_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
-    """The client builds a request for each attempt, right before it sends it."""
+def _with_further(original: Callable[..., Any], args: Any, kwargs: Any) -> Callable[..., Any]:
+    """`original`, with further arguments: the first SDK has some that it does not use itself."""
 
-    @functools.wraps(original)
-    def _build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        request = original(self, *args, **kwargs)
-        observation = under_way.get()
-        # Of the wrappers of a client and of its class, one counts.
-        if observation is not None and observation.scope is scope:
-            observation.requests_sent += 1
-        return request
+    def request(self: Any, cast_to: Any, options: Any, **streaming: Any) -> Any:
+        return original(self, cast_to, options, *args, **streaming, **kwargs)
 
-    return _build_request
-
-
-def wrap_process_response(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
-    """The client makes its answer of the HTTP response, which the answer itself does not show."""
-
-    @functools.wraps(original)
-    def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        observation = under_way.get()
-        if observation is not None and observation.scope is scope:
-            try:
-                response = kwargs["response"]
-                observation.status_code = response.status_code
-                observation.headers = response.headers
-            except Exception:
-                pass  # a later SDK passes it in some other way: then there is nothing to tell
-        return original(self, *args, **kwargs)
-
-    return _process_response
+    return request
 
 
 # ---- what they note ----
 
 
-def begin(scope: Scope, options: Any, kwargs: Any) -> Optional[Observation]:
+def begin(scope: Scope, options: Any, stream: Any) -> Optional[Observation]:
     """The observation of a call; None for what is none, or what another wrapper observes."""
     operation_name = OPERATIONS.get(options.url)
     if operation_name is None or options.method not in _POST or not scope.active:
         return None
     outer = under_way.get()
-    if outer is not None:
-        if outer.options is options:
-            return None  # the client is monitored, and its class is instrumented
-        outer = outer.note_call(operation_name)
+    if outer is not None and outer.options is options:
+        return None  # the client is monitored, and its class is instrumented
+    observation = Observation()
+    observation.submit = scope.submit
+    observation.operation_name = operation_name
+    observation.scope = scope
+    observation.options = options
     body = options.json_data
-    model = body.get("model") if isinstance(body, dict) else None
-    observation = Observation(scope.submit, operation_name, model, scope, options, outer)
-    if kwargs.get("stream"):
+    observation.request_model = body.get("model") if isinstance(body, dict) else None
+    # These stand on the class, too; but they are read in the way of the call, which takes longer from there.
+    observation.outer = observation.content = None
+    observation.stream = observation.asks_for_usage = False
+    observation.requests_sent = 0
+    if outer is not None and outer.options is not None:
+        observation.outer = outer.note_call(operation_name)
+    if stream:
         observation.stream = True
         if scope.stream_usage and operation_name in _STREAM_OPTIONS:
             _ask_for_usage(observation)
     if scope.log_content:
         observation.content = guarded(Content, body)
     under_way.set(observation)
+    observation.started_s = time.perf_counter()
     return observation
 
 
@@ -160,12 +164,22 @@ def fail(client: Any, observation: Observation, error: BaseException) -> None:
 
 def finish(client: Any, observation: Observation, answer: Any, closing: str) -> None:
     """The client has answered; `closing` is the method that closes its HTTP response."""
+    observation.ended_s = time.perf_counter()
     _leave(client, observation)
     # Looked up there because a model of pydantic's takes microseconds to say that it has no such attribute.
-    attributes = getattr(answer, "__dict__", _NONE)
-    response = attributes.get("http_response")  # of a raw answer
+    fields = getattr(answer, "__dict__", _NONE)
+    if observation.stream or "http_response" in fields:
+        _watch(observation, answer, fields, closing)
+    else:
+        observation.note_answer(answer, fields)
+        observation.submit(observation)
+
+
+def _watch(observation: Observation, answer: Any, fields: Dict[str, Any], closing: str) -> None:
+    """Of an answer that is a stream, or raw, or both."""
+    response = fields.get("http_response")
     if response is None:
-        if observation.stream and "response" in attributes:
+        if "response" in fields:
             watch_stream(observation, answer, closing)
         else:
             observation.answered(answer)
@@ -184,8 +198,9 @@ def _leave(client: Any, observation: Observation) -> None:
     if observation.outer is not None:
         # Not reset(): that fails in a task which is not the one that began.
         under_way.set(observation.outer)
+        observation.outer = None
     # What is queued must not hold the prompt, nor a chain of calls.
-    observation.scope = observation.options = observation.outer = None
+    observation.scope = observation.options = None
 
 
 def _ask_for_usage(observation: Observation) -> None:

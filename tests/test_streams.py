@@ -493,7 +493,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for name in ("observation", "streams", "endings"):
+    for name in ("wrappers", "observation", "streams", "endings"):
         monkeypatch.setattr(importlib.import_module(f"guance_chatgpt_monitor.{name}"), "time", clock)
     return clock
 

@@ -35,6 +35,7 @@ MODULES = [
         "scope",
         "streams",
         "wrappers",
+        "attempts",
     )
 ]
 # What the application itself calls, and what stands in its way and calls nothing of ours unguarded.
