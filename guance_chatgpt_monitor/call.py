@@ -7,7 +7,7 @@ nothing where the API documents a number.
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 ERROR_TYPES = (
@@ -89,26 +89,22 @@ class Usage(NamedTuple):
 
 
 NO_USAGE = Usage()
-
-
-class RateLimit(NamedTuple):
-    """What is left of the minute's limits, as the answer's headers told; None where they did not."""
-
-    remaining_requests: Optional[float] = None
-    remaining_tokens: Optional[float] = None
-    limit_requests: Optional[float] = None
-    limit_tokens: Optional[float] = None
-
-
-NO_RATE_LIMIT = RateLimit()
+_ENDLESS = math.inf
+_EXACT = 2**53  # below, a float is the same number
 
 
 class HeaderFacts(NamedTuple):
-    """What the headers of an answer tell; `request_id` is empty where they tell none."""
+    """What the headers of an answer tell; `request_id` is empty where they tell none.
 
-    rate_limit: RateLimit = NO_RATE_LIMIT
-    processing_time_s: Optional[float] = None
-    request_id: str = ""
+    `rate_limit` is what is left of the minute's limits, field -> count: those that the answer told.
+    """
+
+    rate_limit: Dict[str, float]
+    processing_time_s: Optional[float]
+    request_id: str
+
+
+NO_HEADERS = HeaderFacts({}, None, "")
 
 
 @dataclass
@@ -130,7 +126,7 @@ class Call:
     time_to_first_token_s: Optional[float] = None
     ended_at_ns: int = 0
     # Of the last answer that came, an error too.
-    rate_limit: RateLimit = NO_RATE_LIMIT
+    rate_limit: Dict[str, float] = field(default_factory=dict)
     processing_time_s: Optional[float] = None
     request_id: str = ""  # each is another: never a tag
     service_tier: str = ""  # as answered: what the tokens are paid by
@@ -190,13 +186,17 @@ def read_text(source: Any, name: str) -> str:
 
 
 def _count(value: Any) -> Optional[float]:
+    if value is None:
+        return None
+    if type(value) is int and 0 <= value < _EXACT:  # as nearly all are
+        return float(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
         count = float(value)
     except OverflowError:
         return None
-    return count if 0 <= count < math.inf else None
+    return count if 0 <= count < _ENDLESS else None
 
 
 def read_usage(answer: Any) -> Usage:
@@ -208,9 +208,12 @@ def usage_of(usage: Any) -> Usage:
     if usage is None:
         return NO_USAGE
     field = _fields_of(usage)
-    # Completions, else Responses.
-    prompt = _either(_count(field("prompt_tokens")), field, "input_tokens")
-    completion = _either(_count(field("completion_tokens")), field, "output_tokens")
+    prompt, completion = _count(field("prompt_tokens")), _count(field("completion_tokens"))
+    # As the Responses API calls them.
+    if prompt is None:
+        prompt = _count(field("input_tokens"))
+    if completion is None:
+        completion = _count(field("output_tokens"))
     total = _count(field("total_tokens"))
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
@@ -225,26 +228,11 @@ def usage_of(usage: Any) -> Usage:
     return Usage(total, prompt, completion, cached, reasoning, cache_write)
 
 
-def _either(count: Optional[float], field: Callable[[str], Any], name: str) -> Optional[float]:
-    return _count(field(name)) if count is None else count
-
-
-_REMAINING_REQUESTS = b"x-ratelimit-remaining-requests"
-_REMAINING_TOKENS = b"x-ratelimit-remaining-tokens"
-_LIMIT_REQUESTS = b"x-ratelimit-limit-requests"
-_LIMIT_TOKENS = b"x-ratelimit-limit-tokens"
-_PROCESSING_MS = b"openai-processing-ms"
+RATE_LIMIT_FIELDS = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
+_PROCESSING_MS = "processing_ms"
 _REQUEST_ID = b"x-request-id"
-_HEADERS = (
-    _REMAINING_REQUESTS,
-    _REMAINING_TOKENS,
-    _LIMIT_REQUESTS,
-    _LIMIT_TOKENS,
-    _PROCESSING_MS,
-    _REQUEST_ID,
-)
-_TELLING = frozenset(_HEADERS)
-_NOTHING_TOLD = HeaderFacts()
+_NUMBERS = {b"openai-processing-ms": _PROCESSING_MS}
+_NUMBERS.update((b"x-ratelimit-" + name.replace("_", "-").encode(), name) for name in RATE_LIMIT_FIELDS)
 MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
 
 
@@ -253,60 +241,43 @@ def read_headers(headers: Any) -> HeaderFacts:
 
     Never raises. A number that is none, is negative or has no end is not told.
     """
-    found = _telling(headers)
-    if not found:
-        return _NOTHING_TOLD
-    get = found.get
-    processing_time_ms = _header_number(get(_PROCESSING_MS))
-    return HeaderFacts(
-        RateLimit(
-            _header_number(get(_REMAINING_REQUESTS)),
-            _header_number(get(_REMAINING_TOKENS)),
-            _header_number(get(_LIMIT_REQUESTS)),
-            _header_number(get(_LIMIT_TOKENS)),
-        ),
-        None if processing_time_ms is None else processing_time_ms / 1000,
-        _header_id(get(_REQUEST_ID)),
-    )
-
-
-def _telling(headers: Any) -> Dict[bytes, bytes]:
-    """Those of the headers that tell something."""
-    # As httpx has them inside: it goes through all of them, some 25, for each that it is asked for.
+    numbers: Dict[str, float] = {}
+    request_id = ""
+    # From the inside: httpx goes through all of its headers, some 25, for each that it is asked for.
     inside = getattr(headers, "_list", None)
-    if isinstance(inside, list):
-        return {name: value for _, name, value in inside if name in _TELLING}
+    for _, name, value in inside if isinstance(inside, list) else _as_httpx_has_them(headers):
+        known = _NUMBERS.get(name)
+        if known is not None:
+            try:
+                number = float(value)
+            except ValueError:
+                continue
+            if 0 <= number < _ENDLESS:
+                numbers[known] = number
+        elif name == _REQUEST_ID:
+            request_id = _header_id(value)
+    processing_time_ms = numbers.pop(_PROCESSING_MS, None)
+    return HeaderFacts(numbers, None if processing_time_ms is None else processing_time_ms / 1000, request_id)
+
+
+def _as_httpx_has_them(headers: Any) -> Iterable[Tuple[Any, bytes, bytes]]:
+    """Of each: the name, that in lower case, the value."""
     raw = getattr(headers, "raw", None)
     if isinstance(raw, list):
-        lower = {name.lower(): value for name, value in raw}
-        return {name: lower[name] for name in _HEADERS if name in lower}
-    return _encoded(headers)
-
-
-def _encoded(headers: Any) -> Dict[bytes, bytes]:
+        return [(name, name.lower(), value) for name, value in raw]
     if not hasattr(headers, "get"):
-        return {}
-    values = {name: headers.get(name.decode()) for name in _HEADERS}
-    return {
-        name: value.encode("utf-8", "replace") for name, value in values.items() if isinstance(value, str)
-    }
+        return ()
+    values = [(name, headers.get(name.decode())) for name in (*_NUMBERS, _REQUEST_ID)]
+    return [
+        (name, name, value.encode("utf-8", "replace")) for name, value in values if isinstance(value, str)
+    ]
 
 
-def _header_number(value: Optional[bytes]) -> Optional[float]:
-    if value is None:
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if 0 <= number < math.inf else None
-
-
-def _header_id(value: Optional[bytes]) -> str:
-    if value is None:
+def _header_id(value: bytes) -> str:
+    if len(value) > MAX_REQUEST_ID or not value.isascii():
         return ""
-    text = value.decode("ascii", "replace")
-    return text if text.isprintable() and text.isascii() and len(text) <= MAX_REQUEST_ID else ""
+    text = value.decode("ascii")
+    return text if text.isprintable() else ""
 
 
 def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:

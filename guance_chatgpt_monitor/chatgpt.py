@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
 from .call import (
+    NO_HEADERS,
     Call,
     HeaderFacts,
     classify_error,
@@ -280,7 +281,7 @@ class _Outcome(NamedTuple):
     status_code: int = 0
     text: str = ""
     failure: str = ""
-    headers: HeaderFacts = HeaderFacts()
+    headers: HeaderFacts = NO_HEADERS
 
 
 class _Refusal(NamedTuple):

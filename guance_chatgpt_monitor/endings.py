@@ -5,7 +5,7 @@ import sys
 import time
 import weakref
 from functools import partial
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
 from .guard import guarded
 from .observation import Observation
@@ -24,6 +24,9 @@ class Ending:
         # Set by who reads in one piece: what closes the response meanwhile is a part of the reading.
         self.reading = False
         self._reader: Callable[[], Any] = _nobody
+        opened_s = time.perf_counter()
+        # The last chunk that was read, and when: who reads chunk by chunk knows more.
+        self.progress: Callable[[], Tuple[Any, float]] = lambda: (None, opened_s)
         self._closing = closing
         self._response = weakref.ref(response, partial(guarded, _collected))
         setattr(response, closing, partial(_close, self, getattr(response, closing)))
@@ -34,21 +37,19 @@ class Ending:
         # Not held: the stream holds it, and is to be collected when nobody else holds that.
         self._reader = weakref.ref(generator)
 
-    def complete(self, last_chunk: Any) -> None:
+    def complete(self) -> None:
         """Everything was read."""
         if self._take():
-            self.observation.last_chunk = last_chunk
-            self.observation.end_stream(True)
+            self.observation.end_stream(*self.progress(), complete=True)
 
     def answered(self, body: Any) -> None:
         """The body was read, in one piece."""
         if self._take():
             self.observation.answered(body)
 
-    def fail(self, error: BaseException, last_chunk: Any = None) -> None:
+    def fail(self, error: BaseException) -> None:
         if self._take():
-            self.observation.last_chunk = last_chunk
-            self.observation.fail_stream(error)
+            self.observation.fail_stream(self.progress()[0], error)
 
     def closed(self) -> None:
         """The response is closed, by whomever."""
@@ -56,15 +57,18 @@ class Ending:
             return
         error = sys.exc_info()[1]
         if error is not None and self._is_of_this_call(error):
-            self.fail(error, self.observation.last_chunk)
+            self.fail(error)
         else:
-            self._note_reading()
             self.give_up()
 
     def give_up(self) -> None:
         """What was not read will not be."""
         if self._take():
-            self.observation.end_stream(False)
+            last_chunk, read_s = self.progress()
+            if last_chunk is None and getattr(self._response(), "is_stream_consumed", False):
+                # Read piece by piece, past the SDK's stream: then its end is the only time there is.
+                read_s = time.perf_counter()
+            self.observation.end_stream(last_chunk, read_s, complete=False)
 
     def _take(self) -> bool:
         """Whether the call is still to be ended: true for one caller, of all threads."""
@@ -80,11 +84,6 @@ class Ending:
         """Whether the response raised it, and not the application, whose `with` block ends with an error."""
         request = getattr(error, "request", None)
         return request is not None and request is getattr(self._response(), "request", None)
-
-    def _note_reading(self) -> None:
-        # Read piece by piece, past the SDK's stream: then its end is the only time there is.
-        if self.observation.last_chunk is None and getattr(self._response(), "is_stream_consumed", False):
-            self.observation.last_chunk_s = time.perf_counter()
 
 
 def _nobody() -> None:

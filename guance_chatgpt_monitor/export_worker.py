@@ -15,6 +15,9 @@ from .metrics import PointMaker
 from .settings import Settings
 
 BATCH_EVERY_S = 1.0
+# So many calls are made into lines before it is time to deliver them: a call holds the headers of its answer,
+# some 3 KB, and a line has 0.4.
+TAKE_CALLS = 100
 
 _log = logging.getLogger("guance_chatgpt_monitor")
 
@@ -45,7 +48,9 @@ class Worker:
         # More than this is more than DataKit takes at the time: it goes to the backlog at once.
         self._behind_at = self.max_queue // 2
         self._batch_calls = min(BATCH_LINES, self._behind_at)
+        self._take_calls = min(TAKE_CALLS, self._batch_calls)
         self._batch_every_s = batch_every_s
+        self._deliver_at_s = float("-inf")
         self._refused = _Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
@@ -118,7 +123,7 @@ class Worker:
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
             self.is_awake = False
-            self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
+            self.wake_at = min(len(self.queue) + self._take_calls, self.max_queue)
             return False
         finally:
             self._starting.release()
@@ -154,11 +159,17 @@ class Worker:
         pipeline = self._opened()
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         try:
+            everything = drain or bool(flushes)
             # What comes while a batch is under way waits for the next: no requests of a few points each.
-            left = len(self.queue) if drain or flushes else 1
-            while left > 0:
-                taken = self._deliver_batch(pipeline)
-                left = left - taken if taken else 0
+            left = len(self.queue) if everything else 1
+            while True:
+                behind = len(self.queue) > self._behind_at
+                taken = self._take(pipeline)
+                if everything or behind or self._is_due():
+                    self._deliver(pipeline, behind)
+                left -= taken
+                if left <= 0 or not taken:
+                    break
             for flush in flushes:
                 flush.ok = pipeline.is_settled()
         finally:
@@ -166,29 +177,34 @@ class Worker:
                 flush.done.set()
         pipeline.count_dropped(QUEUE_FULL, self._refused.take())
 
-    def _deliver_batch(self, pipeline: Pipeline) -> int:
-        behind = len(self.queue) > self._behind_at
-        taken = self._take(pipeline)
-        if not (behind and pipeline.keep(self._in_hand)):
-            pipeline.deliver(self._in_hand)
-        self._in_hand = []
-        return taken
-
     def _take(self, pipeline: Pipeline) -> int:
+        """Make calls into lines in hand, one batch of them at most; returns how many calls."""
         with self._taking:
             if self._taken_over:
                 return 0
-            n_calls = min(len(self.queue), BATCH_LINES)
-            self._in_hand = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
+            n_calls = min(len(self.queue), BATCH_LINES - len(self._in_hand))
+            self._in_hand += pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
             return n_calls
+
+    def _is_due(self) -> bool:
+        return len(self._in_hand) >= self._batch_calls or time.monotonic() >= self._deliver_at_s
+
+    def _deliver(self, pipeline: Pipeline, behind: bool) -> None:
+        if not self._taken_over and not (behind and pipeline.keep(self._in_hand)):
+            pipeline.deliver(self._in_hand)
+        self._in_hand = []
+        self._deliver_at_s = time.monotonic() + self._batch_every_s
 
     def _wait(self) -> None:
         self.is_awake = False
-        self.wake_at = self._batch_calls - 1
+        self.wake_at = self._take_calls - 1
         # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
-        if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
-            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else self._batch_every_s
-            self._pause(min(self._batch_every_s, due_in_s))
+        if len(self.queue) < self._take_calls and not self._flushes and not self._stopping:
+            pause_s = self._batch_every_s
+            if self._in_hand:
+                pause_s = self._deliver_at_s - time.monotonic()
+            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else pause_s
+            self._pause(max(0.0, min(pause_s, due_in_s)))
 
     def _pause(self, pause_s: float) -> None:
         try:

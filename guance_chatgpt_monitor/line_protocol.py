@@ -7,7 +7,7 @@ that is no finite number, an empty tag, a backslash at the end of a name or valu
 import math
 import re
 from functools import lru_cache
-from typing import Dict, FrozenSet, Mapping, NamedTuple, Set, Tuple
+from typing import Dict, FrozenSet, Mapping, NamedTuple, Optional, Set, Tuple
 
 # DataKit cuts or drops what is longer, in bytes, and a tag value in mid-character.
 MAX_MEASUREMENT_BYTES = 1024
@@ -18,7 +18,9 @@ MAX_TAGS = 256
 MAX_SERIES_BYTES = 60_000
 
 REMEMBERED = 2048
-REMEMBERED_SERIES = 256  # some 500 bytes each
+
+# Python writes larger floats with an exponent.
+_NO_EXPONENT = 1e16
 
 NO_TEXTS: Mapping[str, str] = {}
 
@@ -31,6 +33,12 @@ _TEXT = {
 }
 _TEXT_UNUSUAL = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\\ud800-\udfff]')
 _ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+
+
+class Tags(Dict[str, str]):
+    """Tags that many points have, and nobody changes: how they are written is remembered with them."""
+
+    series: "Optional[Tuple[str, Tuple[str, FrozenSet[str]]]]" = None  # of the measurement named first
 
 
 class Point(NamedTuple):
@@ -56,7 +64,7 @@ def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
     if texts:
         written = (f'{_field_key(key)}="{_text(value)}"' for key, value in texts.items())
         fields = ",".join((fields, *written) if fields else written)
-    series, names = _series(point.measurement, tuple(point.tags.items()))
+    series, names = _series_of(point)
     if not names.isdisjoint(point.fields) or not names.isdisjoint(texts):
         # DataKit would let the tag win over the field of its name.
         taken = names.intersection((*point.fields, *texts))
@@ -65,14 +73,21 @@ def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
     return f"{series} {fields} {point.timestamp_ns:d}"
 
 
+def _series_of(point: Point) -> Tuple[str, FrozenSet[str]]:
+    tags = point.tags
+    if not isinstance(tags, Tags):
+        return _series(point.measurement, tuple(tags.items()))
+    if tags.series is None or tags.series[0] != point.measurement:
+        tags.series = point.measurement, _series(point.measurement, tuple(tags.items()))
+    return tags.series[1]
+
+
 def _fields(fields: Mapping[str, float]) -> str:
     """All that are finite, as written; empty where none is."""
     values = tuple(map(float, fields.values()))
-    if math.isfinite(sum(values)):
+    if sum(map(abs, values)) < _NO_EXPONENT:  # so is no sum with NaN or Inf in it
         # One format for all of them: one by one, they take three times as long.
-        written = _format(tuple(fields)) % values
-        if "e+" not in written:  # DataKit refuses a leading plus; the one in an exponent is left out likewise
-            return written
+        return _format(tuple(fields)) % values
     return ",".join(
         f"{_field_key(key)}={_float(value)}" for key, value in zip(fields, values) if math.isfinite(value)
     )
@@ -84,7 +99,6 @@ def _format(names: Tuple[str, ...]) -> str:
     return ",".join(_field_key(name).replace("%", "%%") + "=%r" for name in names)
 
 
-@lru_cache(maxsize=REMEMBERED_SERIES)
 def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, FrozenSet[str]]:
     """Measurement and tags as written, and the names of these tags."""
     parts = [_measurement(measurement)]
@@ -126,6 +140,7 @@ def _field_key(name: str) -> str:
 
 
 def _float(value: float) -> str:
+    # DataKit refuses a leading plus; the one in an exponent is left out likewise.
     return repr(value).replace("e+", "e")
 
 

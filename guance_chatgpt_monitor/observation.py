@@ -7,7 +7,7 @@ unless they are to be logged: then `content` holds them until the log line is ma
 
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
 from .call import Call, classify_error, provider_name, provider_of_host, read_headers, usage_of
@@ -60,8 +60,6 @@ class Observation:
     # What was said, if that is to be logged.
     content: Optional[Content] = None
     # Of a stream.
-    last_chunk: Any = None
-    last_chunk_s = 0.0
     first_content_s: Optional[float] = None
 
     # ---- noted while the application waits ----
@@ -132,12 +130,12 @@ class Observation:
 
     # ---- noted of a stream ----
 
-    def note_early_chunk(self, chunk: Any) -> bool:
+    def note_early_chunk(self, chunk: Any, read_s: float) -> bool:
         """Whether `chunk` is the first with content. Asked of each chunk until one is."""
         if not self.response_model:
             self.note_chunk(chunk)  # the model, should the stream be given up
         if has_content(chunk):
-            self.first_content_s = self.last_chunk_s
+            self.first_content_s = read_s
             return True
         return False
 
@@ -150,21 +148,18 @@ class Observation:
             response = fields.get("response")
             self._note_fields(fields_of(response) if response else fields)
 
-    def end_stream(self, complete: bool) -> None:
+    def end_stream(self, last_chunk: Any, ended_s: float, complete: bool) -> None:
         """The stream was read to its end, or given up by the application, which is no error."""
-        if complete and self.last_chunk is None:
+        if last_chunk is not None:
+            self.note_chunk(last_chunk)
+        elif complete:
             self.error_type = "other"  # a page, or nothing at all, where events were asked for
-        self._note_last_chunk()
-        self.end(self.last_chunk_s)
+        self.end(ended_s)
 
-    def fail_stream(self, error: BaseException) -> None:
-        self._note_last_chunk()
+    def fail_stream(self, last_chunk: Any, error: BaseException) -> None:
+        if last_chunk is not None:
+            self.note_chunk(last_chunk)
         self.failed(error)
-
-    def _note_last_chunk(self) -> None:
-        last, self.last_chunk = self.last_chunk, None
-        if last is not None:
-            self.note_chunk(last)
 
     # ---- on the exporter's thread ----
 
@@ -176,7 +171,7 @@ class Observation:
         return Call(
             operation_name=self.operation_name,
             request_model=_text(self.request_model),
-            provider_name=self.provider_name or self._provider_name(),
+            provider_name=self.provider_name or _provider_of(self.url),
             response_model=_text(self.response_model),
             stream=self.stream,
             requests_sent=self.requests_sent,
@@ -185,8 +180,10 @@ class Observation:
             usage=usage_of(self.usage),
             tags=self.tags or {},
             started_s=self.started_s,
-            response_time_s=self.ended_s - self.started_s,
-            time_to_first_token_s=self._time_to_first_token_s(),
+            response_time_s=_to_us(self.ended_s - self.started_s),
+            time_to_first_token_s=None
+            if self.first_content_s is None
+            else _to_us(self.first_content_s - self.started_s),
             ended_at_ns=time.time_ns() - int(since_end_s * 1e9),
             rate_limit=rate_limit,
             processing_time_s=processing_time_s,
@@ -197,13 +194,6 @@ class Observation:
     def to_conversation(self) -> "Optional[Conversation]":
         return None if self.content is None else self.content.read()
 
-    def _provider_name(self) -> str:
-        host = getattr(self.url, "host", None)
-        return provider_of_host(host) if isinstance(host, str) else provider_name(str(self.url))
-
-    def _time_to_first_token_s(self) -> Optional[float]:
-        return None if self.first_content_s is None else self.first_content_s - self.started_s
-
     def _parse_body(self) -> None:
         fields = parse_body(self.body)
         self.body = None
@@ -211,6 +201,25 @@ class Observation:
             self.error_type = "other"
         else:
             self._note_fields(fields)
+
+
+# The last URL that was asked for, and its provider: an application has few clients, and each has one URL.
+_last_provider: Tuple[Any, str] = (None, "")
+
+
+def _provider_of(url: Any) -> str:
+    global _last_provider
+    last_url, name = _last_provider
+    if url is not last_url:
+        host = getattr(url, "host", None)
+        name = provider_of_host(host) if isinstance(host, str) else provider_name(str(url))
+        _last_provider = url, name
+    return name
+
+
+def _to_us(time_s: float) -> float:
+    """To the microsecond: all digits of a float are twice as long, and take as long again to be written."""
+    return round(time_s * 1e6) / 1e6
 
 
 def _text(value: Any) -> str:

@@ -41,7 +41,6 @@ def watch_raw_body(observation: Observation, response: Any, closing: str) -> Non
 
 def _open(observation: Observation, response: Any, closing: str) -> Ending:
     observation.status_code = response.status_code
-    observation.last_chunk_s = time.perf_counter()
     return Ending(observation, response, closing)
 
 
@@ -101,56 +100,70 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
 
 def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk, before_content, reads_usage = None, True, False
+    chunk, read_s = ending.progress()
+    ending.progress = lambda: (chunk, read_s)
     try:
         for chunk in chunks:
-            observation.last_chunk_s = clock()
-            if reads_usage:
+            read_s = clock()
+            has_content = guarded(observation.note_early_chunk, chunk, read_s)
+            yield chunk
+            if has_content:
+                break
+        if "usage" in getattr(chunk, "__dict__", _NONE):
+            for chunk in chunks:
+                read_s = clock()
                 try:
                     if chunk.usage is not None:
                         observation.usage = chunk.usage
                 except Exception:
-                    reads_usage = False  # a chunk of another kind
-            else:
-                observation.last_chunk = chunk
-                if before_content and guarded(observation.note_early_chunk, chunk):
-                    before_content, reads_usage = False, "usage" in getattr(chunk, "__dict__", _NONE)
-            yield chunk
+                    pass  # a chunk of another kind
+                yield chunk
+        else:
+            for chunk in chunks:
+                read_s = clock()
+                yield chunk
     except GeneratorExit:
         raise  # closed or collected between two chunks
     except BaseException as error:
-        guarded(ending.fail, error, chunk)
+        guarded(ending.fail, error)
         raise
-    guarded(ending.complete, chunk)
+    guarded(ending.complete)
 
 
 async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk, before_content, reads_usage, given_up = None, True, False, False
+    chunk, read_s = ending.progress()
+    ending.progress = lambda: (chunk, read_s)
     try:
         async for chunk in chunks:
-            observation.last_chunk_s = clock()
-            if reads_usage:
+            read_s = clock()
+            has_content = guarded(observation.note_early_chunk, chunk, read_s)
+            yield chunk
+            if has_content:
+                break
+        if "usage" in getattr(chunk, "__dict__", _NONE):
+            async for chunk in chunks:
+                read_s = clock()
                 try:
                     if chunk.usage is not None:
                         observation.usage = chunk.usage
                 except Exception:
-                    reads_usage = False  # a chunk of another kind
-            else:
-                observation.last_chunk = chunk
-                if before_content and guarded(observation.note_early_chunk, chunk):
-                    before_content, reads_usage = False, "usage" in getattr(chunk, "__dict__", _NONE)
-            try:
+                    pass  # a chunk of another kind
                 yield chunk
-            except GeneratorExit:
-                given_up = True  # between two chunks
-                raise
-    except BaseException as error:
-        # Also a GeneratorExit in the wait for a chunk: the task was broken off.
-        if not given_up:
-            guarded(ending.fail, error, chunk)
+        else:
+            async for chunk in chunks:
+                read_s = clock()
+                yield chunk
+    except GeneratorExit as error:
+        # Between two chunks, the stream was given up. In the wait for one, the task was: that ends the SDK's
+        # generator, too.
+        if chunks.ag_frame is None:
+            guarded(ending.fail, error)
         raise
-    guarded(ending.complete, chunk)
+    except BaseException as error:
+        guarded(ending.fail, error)
+        raise
+    guarded(ending.complete)
 
 
 def _keep(chunks: Any, content: Content) -> Generator[Any, None, None]:

@@ -11,7 +11,7 @@ from dql import evaluate, series_of
 from influxdb import running_influxdb
 
 from guance_chatgpt_monitor.assets import LANGUAGES
-from guance_chatgpt_monitor.call import NO_RATE_LIMIT, Call, RateLimit, Usage
+from guance_chatgpt_monitor.call import RATE_LIMIT_FIELDS, Call, Usage
 from guance_chatgpt_monitor.line_protocol import Point, encode
 from guance_chatgpt_monitor.metrics import (
     MONITOR_FIELDS,
@@ -71,9 +71,11 @@ def known_calls():
                 response_time_s=float(second),
                 time_to_first_token_s=second / 10 if stream else None,
                 ended_at_ns=START_NS + (second - 1) // 2 * MINUTE_NS + second,
-                rate_limit=RateLimit(100 - second, 10_000 - 100 * second, 100, 10_000)
+                rate_limit=dict(
+                    zip(RATE_LIMIT_FIELDS, (100 - second, 10_000 - 100 * second, 100, 10_000), strict=True)
+                )
                 if status_code
-                else NO_RATE_LIMIT,
+                else {},
                 processing_time_s=None if error_type else second / 2,
             )
         )

@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from guance_chatgpt_monitor.call import Call, RateLimit, Usage
+from guance_chatgpt_monitor.call import RATE_LIMIT_FIELDS, Call, Usage
 from guance_chatgpt_monitor.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
 
 
@@ -22,7 +22,7 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
         status_code=200,
         usage=usage,
         time_to_first_token_s=0.1,
-        rate_limit=RateLimit(1.0, 2.0, 3.0, 4.0),
+        rate_limit=dict(zip(RATE_LIMIT_FIELDS, (1.0, 2.0, 3.0, 4.0), strict=True)),
         processing_time_s=0.2,
         request_id="req_1",
         service_tier="default",
@@ -39,7 +39,7 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
 
 
 def test_limits_that_were_not_told_are_absent() -> None:
-    call = ended(rate_limit=RateLimit(remaining_tokens=0.0))
+    call = ended(rate_limit={"remaining_tokens": 0.0})
     fields = PointMaker().from_call(call).fields
     assert fields["remaining_tokens"] == 0.0
     assert not {"remaining_requests", "limit_requests", "limit_tokens", "processing_time"} & set(fields)
