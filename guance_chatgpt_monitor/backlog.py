@@ -58,8 +58,8 @@ class Backlog(ABC):
     delivered twice, and never disappears.
     """
 
-    # How many lines `push()` takes in one step: all of them, or, when it raises, none.
-    push_lines = 500
+    # How many lines `push()` and counters `add()` takes in one step: all of them, or, when it raises, none.
+    at_once = 500
 
     @abstractmethod
     def push(self, lines: List[str]) -> int:
@@ -115,7 +115,7 @@ class CacheBacklog(Backlog):
     none is ever untrue, however slow its writer was.
     """
 
-    push_lines = 1
+    at_once = 1
 
     # The lists are pushed at the left: the oldest line is at the right end.
     _LINES = "backlog"

@@ -80,7 +80,10 @@ class BacklogDatabase(Backlog):
     def put(self, lines: List[str], counts: Dict[str, int]) -> int:
         """`push()` and `add()` in one."""
         with self._transaction():
-            self._add(counts)
+            if counts:
+                self._add(counts)
+            if not lines:
+                return 0
             rows = [(line, len(line.encode("utf-8", "replace")), timestamp_ns(line)) for line in lines]
             self._connection.executemany(
                 "INSERT INTO lines (line, n_bytes, timestamp_ns) VALUES (?, ?, ?)", rows

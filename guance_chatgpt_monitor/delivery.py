@@ -115,8 +115,9 @@ class Delivery:
                 refusals.add(left[0], step.refused)
                 self._count(_dropped(step.refused, 1))
             elif counted:
-                self._count({"delivered": step.n_lines})
+                self._note({"delivered": step.n_lines})
             left = left[step.n_lines :]
+        self._count_noted()
         refusals.say(self._say, self._category.noun)
         return left
 
@@ -131,6 +132,7 @@ class Delivery:
                     self._backlog.release("replay")
         except Exception as error:
             run.problem = f"the backlog cannot be reached ({type(error).__name__})"
+        self._count_noted()
         run.refusals.say(self._say, self._category.noun)
         return Replay(run.replayed, run.problem, run.datakit_failed)
 
@@ -194,7 +196,7 @@ class Delivery:
     def _timed_write(self, lines: List[str]) -> None:
         started_s = time.perf_counter()
         named_itself = self._datakit.write(lines, self._category.name)
-        self._count({"writes": 1, "write_us": int((time.perf_counter() - started_s) * 1e6)})
+        self._note({"writes": 1, "write_us": int((time.perf_counter() - started_s) * 1e6)})
         if not self._is_delivery(named_itself):
             raise DataKitError(
                 f"DataKit at {self._datakit.url} answered 200 without X-Datakit: not delivered", "no_header"
@@ -220,7 +222,7 @@ class Delivery:
         stranded.extend(lines)
         try:
             while stranded:
-                part = stranded[: self._backlog.push_lines]
+                part = stranded[: self._backlog.at_once]
                 dropped = self._backlog.push(part)
                 del stranded[: len(part)]
                 self._count(_dropped(BACKLOG_FULL, dropped))
@@ -258,17 +260,25 @@ class Delivery:
             pass  # then the next caller finds out for itself
 
     def _count(self, counts: Dict[str, int]) -> None:
+        self._note(counts)
+        self._count_noted()
+
+    def _note(self, counts: Dict[str, int]) -> None:
+        """To be counted with what is counted next: to a file, each time is a transaction."""
         waiting = self._memory.setdefault("uncounted", {})
         for name, count in counts.items():
             if count:
                 waiting[name] = waiting.get(name, 0) + count
+
+    def _count_noted(self) -> None:
+        waiting = self._memory.setdefault("uncounted", {})
         try:
             while waiting:
-                name, count = waiting.popitem()
+                part = {name: waiting.pop(name) for name in list(waiting)[: self._backlog.at_once]}
                 try:
-                    self._backlog.add({name: count})
+                    self._backlog.add(part)
                 except Exception:
-                    waiting[name] = count
+                    waiting.update(part)
                     raise
         except Exception:
             pass  # counted with the next call

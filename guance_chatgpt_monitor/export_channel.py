@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Union
 
 from .datakit import DataKit, DataKitError
-from .delivery import BACKLOG_FULL, METRIC, Category, Delivery
+from .delivery import BACKLOG_FULL, METRIC, Category, Delivery, Replay
 from .health import Health, Report
 from .memory_backlog import MEMORY_MAX_BYTES, MEMORY_MAX_LINES, MemoryBacklog
 from .settings import Settings
@@ -133,7 +133,8 @@ class Channel:
 
     def _replay(self) -> None:
         self._replay_at_s = time.monotonic() + self._backoff_s
-        replay = self._delivery.replay(REPLAY_BUDGET_S)
+        # The lock alone, which a replay takes first, is more work than to look.
+        replay = Replay() if self._is_empty() else self._delivery.replay(REPLAY_BUDGET_S)
         if not replay.problem:
             wait_s = REPLAY_EVERY_S
             self._datakit.up = True  # a sister process may have delivered what this one could not
@@ -150,14 +151,15 @@ class Channel:
     def _expect_replay(self) -> None:
         """Have a replay soon if something waits."""
         soon_s = time.monotonic() + self._backoff_s
-        if soon_s < self._replay_at_s and self._n_waiting():
+        if soon_s < self._replay_at_s and not self._is_empty():
             self._replay_at_s = soon_s
 
-    def _n_waiting(self) -> int:
+    def _is_empty(self) -> bool:
+        """Whether nothing waits; not while that cannot be told."""
         try:
-            return self._backlog.size().lines
+            return not self.stranded() and not self._backlog.size().lines
         except Exception:
-            return 0  # asked again after the next batch
+            return False
 
     def _save_dropped(self) -> None:
         for reason in list(self._dropped):
