@@ -41,8 +41,8 @@ class Worker:
     ) -> None:
         self.queue: Deque[Any] = deque()
         self.max_queue = settings.max_queue
-        # With so many calls before it, a call wakes the worker, unless it is awake; never above the queue's
-        # limit, so that this is all that a call compares. The first one starts the thread.
+        # With fewer calls before it, a call is appended, and that is all. With more, it wakes the worker, or
+        # finds it awake, and behind. The first one starts the thread.
         self.wake_at = 0
         self.is_awake = False
         # More than this is more than DataKit takes at the time: it goes to the backlog at once.
@@ -79,7 +79,7 @@ class Worker:
         """Start the thread, or end its waiting; False if none can be started any more."""
         # Before the signal: the thread sets them anew.
         self.is_awake = True
-        self.wake_at = self.max_queue
+        self.wake_at = self._take_calls - 1
         if self._thread is None or not self._thread.is_alive():
             return self._start()
         self._signals.put(None)
@@ -197,8 +197,7 @@ class Worker:
 
     def _wait(self) -> None:
         self.is_awake = False
-        self.wake_at = self._take_calls - 1
-        # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
+        # Looked at after that: a call from here on is seen now, or gives a signal.
         if len(self.queue) < self._take_calls and not self._flushes and not self._stopping:
             pause_s = self._batch_every_s
             if self._in_hand:
