@@ -15,9 +15,6 @@ from .metrics import PointMaker
 from .settings import Settings
 
 BATCH_EVERY_S = 1.0
-# So many calls are made into lines before it is time to deliver them: a call holds the headers of its answer,
-# some 3 KB, and a line has 0.4.
-TAKE_CALLS = 100
 
 _log = logging.getLogger("guance_chatgpt_monitor")
 
@@ -41,16 +38,14 @@ class Worker:
     ) -> None:
         self.queue: Deque[Any] = deque()
         self.max_queue = settings.max_queue
-        # With fewer calls before it, a call is appended, and that is all. With more, it wakes the worker, or
-        # finds it awake, and behind. The first one starts the thread.
+        # With so many calls before it, a call wakes the worker, unless it is awake; never above the queue's
+        # limit, so that this is all that a call compares. The first one starts the thread.
         self.wake_at = 0
         self.is_awake = False
         # More than this is more than DataKit takes at the time: it goes to the backlog at once.
         self._behind_at = self.max_queue // 2
         self._batch_calls = min(BATCH_LINES, self._behind_at)
-        self._take_calls = min(TAKE_CALLS, self._batch_calls)
         self._batch_every_s = batch_every_s
-        self._deliver_at_s = float("-inf")
         self._refused = _Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
@@ -79,7 +74,7 @@ class Worker:
         """Start the thread, or end its waiting; False if none can be started any more."""
         # Before the signal: the thread sets them anew.
         self.is_awake = True
-        self.wake_at = self._take_calls - 1
+        self.wake_at = self.max_queue
         if self._thread is None or not self._thread.is_alive():
             return self._start()
         self._signals.put(None)
@@ -123,7 +118,7 @@ class Worker:
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
             self.is_awake = False
-            self.wake_at = min(len(self.queue) + self._take_calls, self.max_queue)
+            self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
             return False
         finally:
             self._starting.release()
@@ -159,17 +154,11 @@ class Worker:
         pipeline = self._opened()
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         try:
-            everything = drain or bool(flushes)
             # What comes while a batch is under way waits for the next: no requests of a few points each.
-            left = len(self.queue) if everything else 1
-            while True:
-                behind = len(self.queue) > self._behind_at
-                taken = self._take(pipeline)
-                if everything or behind or self._is_due():
-                    self._deliver(pipeline, behind)
-                left -= taken
-                if left <= 0 or not taken:
-                    break
+            left = len(self.queue) if drain or flushes else 1
+            while left > 0:
+                taken = self._deliver_batch(pipeline)
+                left = left - taken if taken else 0
             for flush in flushes:
                 flush.ok = pipeline.is_settled()
         finally:
@@ -177,33 +166,29 @@ class Worker:
                 flush.done.set()
         pipeline.count_dropped(QUEUE_FULL, self._refused.take())
 
+    def _deliver_batch(self, pipeline: Pipeline) -> int:
+        behind = len(self.queue) > self._behind_at
+        taken = self._take(pipeline)
+        if not (behind and pipeline.keep(self._in_hand)):
+            pipeline.deliver(self._in_hand)
+        self._in_hand = []
+        return taken
+
     def _take(self, pipeline: Pipeline) -> int:
-        """Make calls into lines in hand, one batch of them at most; returns how many calls."""
         with self._taking:
             if self._taken_over:
                 return 0
-            n_calls = min(len(self.queue), BATCH_LINES - len(self._in_hand))
-            self._in_hand += pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
+            n_calls = min(len(self.queue), BATCH_LINES)
+            self._in_hand = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
             return n_calls
-
-    def _is_due(self) -> bool:
-        return len(self._in_hand) >= self._batch_calls or time.monotonic() >= self._deliver_at_s
-
-    def _deliver(self, pipeline: Pipeline, behind: bool) -> None:
-        if not self._taken_over and not (behind and pipeline.keep(self._in_hand)):
-            pipeline.deliver(self._in_hand)
-        self._in_hand = []
-        self._deliver_at_s = time.monotonic() + self._batch_every_s
 
     def _wait(self) -> None:
         self.is_awake = False
-        # Looked at after that: a call from here on is seen now, or gives a signal.
-        if len(self.queue) < self._take_calls and not self._flushes and not self._stopping:
-            pause_s = self._batch_every_s
-            if self._in_hand:
-                pause_s = self._deliver_at_s - time.monotonic()
-            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else pause_s
-            self._pause(max(0.0, min(pause_s, due_in_s)))
+        self.wake_at = self._batch_calls - 1
+        # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
+        if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
+            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else self._batch_every_s
+            self._pause(min(self._batch_every_s, due_in_s))
 
     def _pause(self, pause_s: float) -> None:
         try:

@@ -1,11 +1,10 @@
 """Takes what was observed of a call off the application's hands; a daemon thread does the rest.
 
 **In the way of the application**: `Exporter.submit()` looks at the length of a deque and appends, in 0.1 to
-0.5 us; a call with 100 before it is also made smaller, since it may wait for long, in 2 us. It never waits: a
-full queue refuses the call, which is counted as dropped with the reason `queue_full`. That is a last resort.
-Half full, the thread puts calls on the backlog without asking DataKit first; the longest that anything keeps
-it from that is a request to a DataKit that hangs, 2.5 s, in which 10,000 calls are more than the SDK can make
-in one process.
+0.5 us. It never waits: a full queue refuses the call, which is counted as dropped with the reason
+`queue_full`. That is a last resort. Half full, the thread puts calls on the backlog without asking DataKit
+first; the longest that anything keeps it from that is a request to a DataKit that hangs, 2.5 s, in which
+10,000 calls are more than the SDK can make in one process.
 
 **On the thread**: batches of up to 500 points or one second; what DataKit does not take goes to the backlog
 and is replayed when DataKit is back, also after a restart of the application, or by a sister process.
@@ -33,7 +32,6 @@ from typing import Any, Callable, List, Optional
 
 from .export_pipeline import REPORT_EVERY_S
 from .export_worker import BATCH_EVERY_S, Worker
-from .guard import guarded
 from .metrics import PointMaker
 from .prices import preload_table
 from .settings import Settings
@@ -76,7 +74,7 @@ class Exporter:
     def submit(self, observation: Any) -> None:
         """Hand over one call: an object whose `to_call()` gives the Call, asked for on the thread.
 
-        Its `make_small()` is called where it may wait for long. Never waits and never raises.
+        Never waits and never raises.
         """
         worker = self._worker
         calls = worker.queue
@@ -89,8 +87,6 @@ class Exporter:
         if not self.settings.enabled:
             return
         if len(worker.queue) < worker.max_queue:
-            if worker.is_awake:
-                guarded(_make_small, observation)
             worker.queue.append(observation)
         else:
             worker.refuse()
@@ -133,10 +129,6 @@ class Exporter:
             worker.wake()
         except Exception:
             pass  # the next call tries again; nothing may reach the application
-
-
-def _make_small(observation: Any) -> None:
-    observation.make_small()
 
 
 class _Rarely:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
-from .call import Call, HeaderFacts, classify_error, provider_name, provider_of_host, read_headers, usage_of
+from .call import Call, classify_error, provider_name, provider_of_host, read_headers, usage_of
 from .content import Content
 
 if TYPE_CHECKING:
@@ -161,17 +161,12 @@ class Observation:
             self.note_chunk(last_chunk)
         self.failed(error)
 
-    def make_small(self) -> None:
-        """It may wait for long: of the headers of its answer, some 3 KB, a tenth is of interest."""
-        self.headers = read_headers(self.headers)
-
     # ---- on the exporter's thread ----
 
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
-        headers = self.headers
-        told = headers if isinstance(headers, HeaderFacts) else read_headers(headers)
+        rate_limit, processing_time_s, request_id = read_headers(self.headers)
         since_end_s = time.perf_counter() - self.ended_s
         return Call(
             operation_name=self.operation_name,
@@ -190,9 +185,9 @@ class Observation:
             if self.first_content_s is None
             else _to_us(self.first_content_s - self.started_s),
             ended_at_ns=time.time_ns() - int(since_end_s * 1e9),
-            rate_limit=told.rate_limit,
-            processing_time_s=told.processing_time_s,
-            request_id=told.request_id,
+            rate_limit=rate_limit,
+            processing_time_s=processing_time_s,
+            request_id=request_id,
             service_tier=_text(self.service_tier),
         )
 

@@ -26,10 +26,6 @@ class Observed:
         self.ended_at_ns = ended_at_ns or time.time_ns()
         self.model = model
         self.error_type = error_type
-        self.is_small = False
-
-    def make_small(self) -> None:
-        self.is_small = True
 
     def to_call(self) -> Call:
         return Call(

@@ -18,7 +18,6 @@ import pytest
 from exporting import WAIT_S, Observed, WatchedDataKit, settings, stamps_in, submit
 
 from guance_chatgpt_monitor.call import Call
-from guance_chatgpt_monitor.export_worker import TAKE_CALLS
 from guance_chatgpt_monitor.exporter import Exporter
 from guance_chatgpt_monitor.file_backlog import FileBacklog
 
@@ -105,40 +104,6 @@ def test_calls_go_out_when_a_batch_is_full(make: Callable[..., Exporter], dataki
     assert {request.encoding for request in datakit.requests_received} == {"", "gzip"}
     assert exporter.flush(WAIT_S)
     assert datakit.stamps() == stamps
-
-
-def test_calls_become_lines_before_their_batch_is_due(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
-    exporter = make(batch_every_s=3600)
-    submit(exporter, 1)
-    assert datakit.wait_for(1)
-    read = threading.Semaphore(0)
-
-    class Read(Observed):
-        def to_call(self) -> Call:
-            read.release()
-            return super().to_call()
-
-    for _ in range(TAKE_CALLS):
-        exporter.submit(Read())
-    assert all(read.acquire(timeout=WAIT_S) for _ in range(TAKE_CALLS))
-    assert datakit.batches == [1]
-    assert exporter.flush(WAIT_S)
-    assert datakit.batches == [1, TAKE_CALLS]
-
-
-def test_calls_that_may_wait_for_long_are_made_small(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
-    datakit.mode = "hang"
-    exporter = make()
-    submit(exporter, 1)
-    assert datakit.wait_for_writes(1)
-    calls = [Observed() for _ in range(2 * TAKE_CALLS)]
-    for call in calls:
-        exporter.submit(call)
-    assert [call.is_small for call in calls] == [n >= TAKE_CALLS - 1 for n in range(2 * TAKE_CALLS)]
 
 
 def test_flush_delivers_all_that_was_submitted(

@@ -497,17 +497,6 @@ def test_what_the_headers_of_an_answer_tell(api):
     assert call.request_id == told["x-request-id"]
 
 
-def test_a_call_that_is_made_small_tells_the_same(api):
-    api.client().chat.completions.create(**CHAT)
-    (observation,) = api.collector.observations
-    as_it_was = observation.to_call()
-    observation.make_small()
-    small = api.collector.call()
-    assert small.rate_limit == as_it_was.rate_limit != {}
-    assert small.processing_time_s == as_it_was.processing_time_s > 0
-    assert small.request_id == as_it_was.request_id != ""
-
-
 def test_what_the_headers_of_an_error_tell(api):
     with pytest.raises(openai.RateLimitError) as caught:
         api.client().chat.completions.create(**CHAT, **faults("429"))
