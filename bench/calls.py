@@ -1,6 +1,6 @@
 """What a monitored call costs: bare SDK, ours, and the best peers, side by side in one run.
 
-    python bench/calls.py [--rounds 3] [--json]
+    python bench/calls.py [--rounds 5] [--json]
 
 Each instrumentation runs in an environment of its own (`.venv-bench-NAME`, made on the first run), beside
 the bare SDK of the same environment and in the same process, call by call in random order. Shown is what
@@ -42,6 +42,7 @@ COLUMNS = {
     "sync_us": "sync, µs a call",
     "async_us": "async, 50 at once, µs a call",
     "chunk_us": "stream, µs a chunk",
+    "async_chunk_us": "async stream, µs a chunk",
     "cpu_us": "processor, µs a call",
     "import_ms": "import, ms",
     "memory_mb": "memory, MB",
@@ -92,6 +93,7 @@ def one_round(name: str, url: str) -> dict:
         "sync_us": calls["sync_ns"]["p10"] / 1e3,
         "async_us": calls["async_ns"]["p10"] / 1e3,
         "chunk_us": calls["chunk_ns"]["p10"] / 1e3,
+        "async_chunk_us": calls["async_chunk_ns"]["p10"] / 1e3,
         "cpu_us": calls["sync_ns"]["p10"] / 1e3 + calls["background_us"],
         "import_ms": process["import_ms"] - bare["import_ms"],
         "memory_mb": process["memory_mb"] - bare["memory_mb"],
@@ -153,7 +155,7 @@ def _machine() -> str:
 def markdown(result: dict) -> str:
     rows = [f"| added by | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, row in result["added"].items():
-        digits = {"chunk_us": 2}
+        digits = {"chunk_us": 2, "async_chunk_us": 2}
         cells = [f"{row[key]:.{digits.get(key, 1)}f}" for key in COLUMNS]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     last = (
@@ -169,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of all; default: 3, some six minutes")
+    parser.add_argument("--rounds", type=int, default=5, help="of all; default: 5, some ten minutes")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result = run(options.rounds)

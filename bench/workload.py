@@ -20,6 +20,8 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple
 
 import openai
@@ -34,7 +36,7 @@ SINK = os.environ.get("SINK", "http://127.0.0.1:9")
 CHUNKS = 500
 WARM_UP = 200
 AT_ONCE = 50
-PAIRS = {"sync": 3000, "concurrent": 250, "chunk": 20}
+PAIRS = {"sync": 2000, "concurrent": 150, "stream": 10}
 CPU_CALLS = 500
 CPU_BATCHES = 9
 MEMORY_CALLS = 1000
@@ -185,32 +187,66 @@ def _sync_ns(create: Any) -> list[float]:
     return [time.perf_counter_ns() - started_ns]
 
 
-def _chunk_ns(create: Any) -> list[float]:
-    """The time of each chunk but the first, which waits for the answer."""
-    stream = iter(create(stream=True, **ASKED))
-    chunk = next(stream)
-    took_ns = []
-    for _ in range(CHUNKS):
-        started_ns = time.perf_counter_ns()
-        # Bound to a name, as by whoever reads it: the one before lives until this one is made.
-        chunk = next(stream)  # noqa: F841
-        took_ns.append(time.perf_counter_ns() - started_ns)
-    for _ in stream:
-        pass
-    return took_ns
-
-
 def _added_ns(measure: Callable[[Any], list[float]], methods: tuple[Any, Any], pairs: int) -> dict:
     """The difference that the instrumentation makes, by percentile of the calls."""
     for create in methods:
         measure(create)
+    took_ns: tuple[list[float], list[float]] = ([], [])
+    with _no_old_garbage():
+        for _ in range(pairs):
+            for side in random.sample((0, 1), 2):
+                took_ns[side].extend(measure(methods[side]))
+    return _difference(took_ns)
+
+
+def _added_to_chunks_ns(methods: tuple[Any, Any]) -> dict:
+    """Likewise; two streams are read side by side, chunk by chunk, since a chunk is much less than a call."""
+    took_ns: tuple[list[float], list[float]] = ([], [])
+    with _no_old_garbage():
+        for _ in range(PAIRS["stream"]):
+            streams = [iter(create(stream=True, **ASKED)) for create in methods]
+            # Bound to a name, as by whoever reads it: the one before lives until this one is made.
+            chunks = [next(stream) for stream in streams]
+            for _ in range(CHUNKS):
+                for side in random.sample((0, 1), 2):
+                    stream = streams[side]
+                    started_ns = time.perf_counter_ns()
+                    chunks[side] = next(stream)
+                    took_ns[side].append(time.perf_counter_ns() - started_ns)
+            for stream in streams:
+                assert not list(stream)
+    return _difference(took_ns)
+
+
+async def _added_to_async_chunks_ns(methods: tuple[Any, Any]) -> dict:
+    took_ns: tuple[list[float], list[float]] = ([], [])
+    with _no_old_garbage():
+        for _ in range(PAIRS["stream"]):
+            streams = [(await create(stream=True, **ASKED)).__aiter__() for create in methods]
+            chunks = [await stream.__anext__() for stream in streams]
+            for _ in range(CHUNKS):
+                for side in random.sample((0, 1), 2):
+                    stream = streams[side]
+                    started_ns = time.perf_counter_ns()
+                    chunks[side] = await stream.__anext__()
+                    took_ns[side].append(time.perf_counter_ns() - started_ns)
+            for stream in streams:
+                assert not [chunk async for chunk in stream]
+    return _difference(took_ns)
+
+
+@contextmanager
+def _no_old_garbage() -> Iterator[None]:
+    """What was made before is not gone through by the collector while the calls are timed."""
     gc.collect()
     gc.freeze()
-    took_ns: tuple[list[float], list[float]] = ([], [])
-    for _ in range(pairs):
-        for side in random.sample((0, 1), 2):
-            took_ns[side].extend(measure(methods[side]))
-    gc.unfreeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _difference(took_ns: tuple[list[float], list[float]]) -> dict:
     without, instrumented = map(sorted, took_ns)
     added = {
         f"p{p}": instrumented[len(instrumented) * p // 100] - without[len(without) * p // 100]
@@ -253,7 +289,8 @@ def measure_calls(name: str) -> dict:
     return {
         "sync_ns": _added_ns(_sync_ns, methods, PAIRS["sync"]),
         "async_ns": _added_ns(concurrent_ns, methods_async, PAIRS["concurrent"]),
-        "chunk_ns": _added_ns(_chunk_ns, methods, PAIRS["chunk"]),
+        "chunk_ns": _added_to_chunks_ns(methods),
+        "async_chunk_ns": loop.run_until_complete(_added_to_async_chunks_ns(methods_async)),
         "background_us": _background_us(methods[1], instrumented.flush),
     }
 

@@ -336,6 +336,37 @@ def test_a_wrapper_of_somebody_else_outlives_ours(api, monkeypatch):
     monkeypatch.setattr(owner, "request", ours.__wrapped__)
 
 
+@pytest.mark.parametrize("further", [{}, {"priority": 3}])
+def test_an_sdk_whose_methods_take_more(further, api):
+    """As the first one does, and a later one may."""
+    passed_on = []
+
+    class Client(openai.OpenAI):
+        def request(self, cast_to, options, *args, stream=False, stream_cls=None, **more):
+            passed_on.append((args, more))
+            return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+
+        def _build_request(self, *args, **more):
+            return super()._build_request(*args, **more)
+
+        def _process_response(self, **more):
+            return super()._process_response(**more)
+
+        def post(self, path, **options):
+            return self.request(openai.BaseModel, post_options(path, options["body"]), *further, **further)
+
+    client = api.watch(Client(**api.options(http_client=api.http_client)))
+    assert client.chat.completions.create(**CHAT).model == "gpt-4o-mini-2024-07-18"
+    assert passed_on == [(tuple(further), further)]
+    call = api.collector.call()
+    assert (call.requests_sent, call.status_code, call.usage.total_tokens) == (1, 200, 16)
+    assert call.rate_limit
+
+
+def post_options(path, body):
+    return openai._models.FinalRequestOptions.construct(method="post", url=path, json_data=body)
+
+
 def test_a_monitored_client_stays_monitored_after_uninstrument(api):
     api.instrument()
     client = api.client()
