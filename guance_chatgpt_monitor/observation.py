@@ -103,10 +103,10 @@ class Observation:
             self.response_model = fields.get("model")
             self.service_tier = fields.get("service_tier")
             unknown = getattr(answer, "__pydantic_extra__", None)
+            if fields.get("error"):
+                self._note_fields(fields)
             if unknown:
                 self._note_fields(unknown)
-            elif fields.get("error"):
-                self._note_fields(fields)
         elif isinstance(answer, dict):
             self._note_fields(answer)
         elif isinstance(answer, (str, bytes)):
@@ -204,7 +204,7 @@ class Observation:
 
 
 # The last URL that was asked for, and its provider: an application has few clients, and each has one URL.
-_last_provider: Tuple[Any, str] = (None, "")
+_last_provider: Tuple[Any, str] = (None, provider_of_host(""))
 
 
 def _provider_of(url: Any) -> str:

@@ -91,7 +91,9 @@ def main() -> int:
             if verdict == "failed":
                 print(output)
             verdicts.append(verdict)
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("passed", "failed", "skipped"))
     print(f"{len(chosen)} environments in {time.monotonic() - started_s:.0f} s")
+    print(f"environments: {counts}")
     required = bool(os.environ.get("REQUIRE_PYTHONS"))
     return int("failed" in verdicts or (required and "skipped" in verdicts))
 

@@ -528,6 +528,15 @@ def test_what_the_headers_of_an_answer_tell(api):
     assert call.request_id == told["x-request-id"]
 
 
+@pytest.mark.parametrize("unknown", [{}, {"x_gateway": "g"}])
+def test_an_error_in_an_answer(unknown, api):
+    error = {"code": "server_error", "message": "no more"}
+    body = {"id": "r", "object": "response", "model": "gpt-4o-mini", "error": error, **unknown}
+    responses = needs(api.client(**canned(body=body)), "responses")
+    responses.create(model="gpt-4o-mini", input="zebra")
+    assert api.collector.call().error_type == "server_error"
+
+
 def test_what_the_headers_of_an_error_tell(api):
     with pytest.raises(openai.RateLimitError) as caught:
         api.client().chat.completions.create(**CHAT, **faults("429"))
