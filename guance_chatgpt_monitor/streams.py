@@ -121,6 +121,8 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
         else:
             for chunk in chunks:
                 read_s = clock()
+                if getattr(chunk, "__pydantic_extra__", None):
+                    guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
     except GeneratorExit:
         raise  # closed or collected between two chunks
@@ -153,6 +155,8 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
         else:
             async for chunk in chunks:
                 read_s = clock()
+                if getattr(chunk, "__pydantic_extra__", None):
+                    guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
     except GeneratorExit as error:
         # Between two chunks, the stream was given up. In the wait for one, the task was: that ends the SDK's

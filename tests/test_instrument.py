@@ -353,7 +353,9 @@ def test_an_sdk_whose_methods_take_more(further, api):
             return super()._process_response(**more)
 
         def post(self, path, **options):
-            return self.request(openai.BaseModel, post_options(path, options["body"]), *further, **further)
+            return self.request(
+                openai._models.BaseModel, post_options(path, options["body"]), *further, **further
+            )
 
     client = api.watch(Client(**api.options(http_client=api.http_client)))
     assert client.chat.completions.create(**CHAT).model == "gpt-4o-mini-2024-07-18"
