@@ -354,7 +354,7 @@ def test_an_sdk_whose_methods_take_more(further, api):
 
         def post(self, path, **options):
             return self.request(
-                openai._models.BaseModel, post_options(path, options["body"]), *further, **further
+                openai.types.chat.ChatCompletion, post_options(path, options["body"]), *further, **further
             )
 
     client = api.watch(Client(**api.options(http_client=api.http_client)))
