@@ -132,8 +132,8 @@ class Observation:
 
     def note_early_chunk(self, chunk: Any, read_s: float) -> bool:
         """Whether `chunk` is the first with content. Asked of each chunk until one is."""
-        if not self.response_model:
-            self.note_chunk(chunk)  # the model, should the stream be given up
+        # The model, should the stream be given up; the usage of an answer without content.
+        self.note_chunk(chunk)
         if has_content(chunk):
             self.first_content_s = read_s
             return True

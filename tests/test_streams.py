@@ -586,6 +586,7 @@ def test_what_was_never_read_took_until_the_stream_was_there(api, clock):
         [chunk(content="one"), chunk(usage=USAGE)],
         [chunk(content="one"), chunk(usage=USAGE, choices=[]), chunk()],
         [chunk(usage={**USAGE, "total_tokens": 1}, content="one"), chunk(usage=USAGE, choices=[])],
+        [chunk(role="assistant"), chunk(usage=USAGE, choices=[]), chunk()],
     ],
 )
 def test_usage_is_read_where_the_api_sends_it(events, api):
