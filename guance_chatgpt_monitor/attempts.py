@@ -7,6 +7,7 @@ import functools
 import inspect
 from typing import Any, Callable
 
+from .answer_headers import pick_headers
 from .guard import guarded
 from .observation import under_way
 from .scope import Scope
@@ -50,7 +51,7 @@ def wrap_process_response(original: _Method, scope: Scope) -> _Method:
         if observation is not None and observation.scope is scope:
             try:
                 observation.status_code = response.status_code
-                observation.headers = response.headers
+                observation.headers = pick_headers(response.headers)
             except Exception:
                 pass  # it is no HTTP response: then there is nothing to tell
         return original(
@@ -80,7 +81,7 @@ def note_response(scope: Scope, response: Any) -> None:
     observation = under_way.get()
     if observation is not None and observation.scope is scope:
         observation.status_code = getattr(response, "status_code", None)
-        observation.headers = getattr(response, "headers", None)
+        observation.headers = pick_headers(getattr(response, "headers", None))
 
 
 def _like(original: _Method, exact: _Method, of_another_sdk: _Method) -> _Method:

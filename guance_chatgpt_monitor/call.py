@@ -7,7 +7,8 @@ nothing where the API documents a number.
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 ERROR_TYPES = (
@@ -89,22 +90,10 @@ class Usage(NamedTuple):
 
 
 NO_USAGE = Usage()
+# Of a named tuple, the constructor of its own takes three times as long.
+_new_usage: Callable[[Tuple[Optional[float], ...]], Usage] = partial(tuple.__new__, Usage)
 _ENDLESS = math.inf
-_EXACT = 2**53  # below, a float is the same number
-
-
-class HeaderFacts(NamedTuple):
-    """What the headers of an answer tell; `request_id` is empty where they tell none.
-
-    `rate_limit` is what is left of the minute's limits, field -> count: those that the answer told.
-    """
-
-    rate_limit: Dict[str, float]
-    processing_time_s: Optional[float]
-    request_id: str
-
-
-NO_HEADERS = HeaderFacts({}, None, "")
+_EXACT = 2**53  # below, a float can be the same number
 
 
 @dataclass
@@ -189,7 +178,7 @@ def _count(value: Any) -> Optional[float]:
     if value is None:
         return None
     if type(value) is int and 0 <= value < _EXACT:  # as nearly all are
-        return float(value)
+        return value
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
@@ -225,59 +214,7 @@ def usage_of(usage: Any) -> Usage:
         cached, cache_write = _count(detail("cached_tokens")), _count(detail("cache_write_tokens"))
     if completion_details is not None:
         reasoning = _count(read_field(completion_details, "reasoning_tokens"))
-    return Usage(total, prompt, completion, cached, reasoning, cache_write)
-
-
-RATE_LIMIT_FIELDS = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
-_PROCESSING_MS = "processing_ms"
-_REQUEST_ID = b"x-request-id"
-_NUMBERS = {b"openai-processing-ms": _PROCESSING_MS}
-_NUMBERS.update((b"x-ratelimit-" + name.replace("_", "-").encode(), name) for name in RATE_LIMIT_FIELDS)
-MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
-
-
-def read_headers(headers: Any) -> HeaderFacts:
-    """What an answer's headers tell: httpx's, any mapping with lower-case names, or None.
-
-    Never raises. A number that is none, is negative or has no end is not told.
-    """
-    numbers: Dict[str, float] = {}
-    request_id = ""
-    # From the inside: httpx goes through all of its headers, some 25, for each that it is asked for.
-    inside = getattr(headers, "_list", None)
-    for _, name, value in inside if isinstance(inside, list) else _as_httpx_has_them(headers):
-        known = _NUMBERS.get(name)
-        if known is not None:
-            try:
-                number = float(value)
-            except ValueError:
-                continue
-            if 0 <= number < _ENDLESS:
-                numbers[known] = number
-        elif name == _REQUEST_ID:
-            request_id = _header_id(value)
-    processing_time_ms = numbers.pop(_PROCESSING_MS, None)
-    return HeaderFacts(numbers, None if processing_time_ms is None else processing_time_ms / 1000, request_id)
-
-
-def _as_httpx_has_them(headers: Any) -> Iterable[Tuple[Any, bytes, bytes]]:
-    """Of each: the name, that in lower case, the value."""
-    raw = getattr(headers, "raw", None)
-    if isinstance(raw, list):
-        return [(name, name.lower(), value) for name, value in raw]
-    if not hasattr(headers, "get"):
-        return ()
-    values = [(name, headers.get(name.decode())) for name in (*_NUMBERS, _REQUEST_ID)]
-    return [
-        (name, name, value.encode("utf-8", "replace")) for name, value in values if isinstance(value, str)
-    ]
-
-
-def _header_id(value: bytes) -> str:
-    if len(value) > MAX_REQUEST_ID or not value.isascii():
-        return ""
-    text = value.decode("ascii")
-    return text if text.isprintable() else ""
+    return _new_usage((total, prompt, completion, cached, reasoning, cache_write))
 
 
 def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:

@@ -13,14 +13,12 @@ from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
+from .answer_headers import NO_HEADERS, HeaderFacts, pick_headers, read_headers
 from .call import (
-    NO_HEADERS,
     Call,
-    HeaderFacts,
     classify_error,
     provider_name,
     read_field,
-    read_headers,
     read_text,
     read_usage,
     without_credentials,
@@ -367,7 +365,7 @@ class _Exchange:
 
 
 def _outcome_of(response: Any) -> _Outcome:
-    headers = read_headers(response.headers)
+    headers = read_headers(pick_headers(response.headers))
     return _Outcome(int(response.status_code), str(response.text), headers=headers)
 
 

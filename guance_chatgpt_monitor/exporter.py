@@ -18,7 +18,7 @@ and what other exit handlers call after ours.
 goes on, and delivers the parent's calls.
 
 **gevent**: the thread is a greenlet. It yields while it waits for the network and for the backlog's lock,
-and every 25 points; what it does not yield for is SQLite, about 2 ms for 500 points.
+and every 100 points; what it does not yield for is SQLite, about 2 ms for 500 points.
 """
 
 import atexit

@@ -21,6 +21,7 @@ REMEMBERED = 2048
 
 # Python writes larger floats with an exponent.
 _NO_EXPONENT = 1e16
+_WRITTEN_BY = {float: "%r", int: "%d.0", bool: "%d.0"}
 
 NO_TEXTS: Mapping[str, str] = {}
 
@@ -42,7 +43,7 @@ class Tags(Dict[str, str]):
 
 
 class Point(NamedTuple):
-    """One point; `timestamp_ns` since 1970, every field a float."""
+    """One point; `timestamp_ns` since 1970. Every field is written as a float, an integer too."""
 
     measurement: str
     tags: Dict[str, str]
@@ -84,19 +85,28 @@ def _series_of(point: Point) -> Tuple[str, FrozenSet[str]]:
 
 def _fields(fields: Mapping[str, float]) -> str:
     """All that are finite, as written; empty where none is."""
-    values = tuple(map(float, fields.values()))
-    if sum(map(abs, values)) < _NO_EXPONENT:  # so is no sum with NaN or Inf in it
+    values = tuple(fields.values())
+    if math.hypot(*values) < _NO_EXPONENT:  # then so is each, and none is NaN or Inf
         # One format for all of them: one by one, they take three times as long.
-        return _format(tuple(fields)) % values
+        written = _format(tuple(fields), tuple(map(type, values)))
+        if written:
+            return written % values
     return ",".join(
-        f"{_field_key(key)}={_float(value)}" for key, value in zip(fields, values) if math.isfinite(value)
+        f"{_field_key(key)}={_float(value)}"
+        for key, value in zip(fields, map(float, values))
+        if math.isfinite(value)
     )
 
 
-# The same few names and values come again and again: to look them up takes a tenth of making them.
+# The same few names and types come again and again: to look them up takes a tenth of making them.
 @lru_cache(maxsize=REMEMBERED)
-def _format(names: Tuple[str, ...]) -> str:
-    return ",".join(_field_key(name).replace("%", "%%") + "=%r" for name in names)
+def _format(names: Tuple[str, ...], types: Tuple[type, ...]) -> str:
+    """What writes values of these types as floats; empty where there is another type among them."""
+    if not _WRITTEN_BY.keys() >= set(types):
+        return ""
+    return ",".join(
+        f"{_field_key(name).replace('%', '%%')}={_WRITTEN_BY[each]}" for name, each in zip(names, types)
+    )
 
 
 def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, FrozenSet[str]]:

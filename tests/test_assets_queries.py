@@ -10,8 +10,9 @@ import pytest
 from dql import evaluate, series_of
 from influxdb import running_influxdb
 
+from guance_chatgpt_monitor.answer_headers import RATE_LIMIT_FIELDS
 from guance_chatgpt_monitor.assets import LANGUAGES
-from guance_chatgpt_monitor.call import RATE_LIMIT_FIELDS, Call, Usage
+from guance_chatgpt_monitor.call import Call, Usage
 from guance_chatgpt_monitor.line_protocol import Point, encode
 from guance_chatgpt_monitor.metrics import (
     MONITOR_FIELDS,

@@ -3,21 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
-import httpx2
 import pytest
-import requests
 
 from guance_chatgpt_monitor.call import (
     ERROR_TYPES,
-    MAX_REQUEST_ID,
-    NO_HEADERS,
-    RATE_LIMIT_FIELDS,
-    HeaderFacts,
     Usage,
     classify_error,
     classify_exception,
     provider_name,
-    read_headers,
     read_usage,
 )
 
@@ -77,61 +70,6 @@ def _as_object(value: Any) -> Any:
 @pytest.mark.parametrize("answer", [None, "text", {}, [], 7, SimpleNamespace()])
 def test_no_usage_in_anything_else(answer: Any) -> None:
     assert read_usage(answer) == Usage()
-
-
-HEADERS = {
-    "Content-Type": "application/json",
-    "X-RateLimit-Limit-Requests": "10000",
-    "x-ratelimit-limit-tokens": "200000",
-    "x-ratelimit-remaining-requests": "9999",
-    "x-ratelimit-remaining-tokens": "199990",
-    "x-ratelimit-reset-tokens": "3ms",
-    "openai-processing-ms": "412",
-    "x-request-id": "req_0123456789abcdef",
-}
-IN_LOWER_CASE = {name.lower(): value for name, value in HEADERS.items()}
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [httpx2.Headers(HEADERS), requests.structures.CaseInsensitiveDict(HEADERS), IN_LOWER_CASE],
-    ids=["httpx", "requests", "dict"],
-)
-def test_headers_of_any_kind(headers: Any) -> None:
-    limits = dict(zip(RATE_LIMIT_FIELDS, (9999.0, 199990.0, 10000.0, 200000.0), strict=True))
-    assert read_headers(headers) == HeaderFacts(limits, 0.412, "req_0123456789abcdef")
-
-
-@pytest.mark.parametrize("headers", [None, {}, httpx2.Headers(), [], "text", 7])
-def test_no_headers(headers: Any) -> None:
-    assert read_headers(headers) == NO_HEADERS
-
-
-@pytest.mark.parametrize("name", ["x-ratelimit-remaining-tokens", "openai-processing-ms"])
-@pytest.mark.parametrize(
-    "value", ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None"]
-)
-def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
-    wrong = {**IN_LOWER_CASE, name: value}
-    for headers in (wrong, httpx2.Headers(wrong, encoding="utf-8")):
-        facts = read_headers(headers)
-        told = (facts.rate_limit.get("remaining_tokens"), facts.processing_time_s)
-        assert told == ((None, 0.412) if name.startswith("x-rate") else (199990.0, None))
-        assert facts.rate_limit["limit_tokens"] == 200000.0
-
-
-@pytest.mark.parametrize("value", [5, None, b"5", ["5"]])
-def test_headers_that_are_no_text(value: Any) -> None:
-    assert read_headers(dict.fromkeys(IN_LOWER_CASE, value)) == NO_HEADERS
-
-
-@pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
-def test_a_request_id_that_is_none(request_id: str) -> None:
-    for headers in (
-        {"x-request-id": request_id},
-        httpx2.Headers({"x-request-id": request_id}, encoding="utf-8"),
-    ):
-        assert read_headers(headers).request_id == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 import string
+from fractions import Fraction
 
 import line_protocol_parser
 import pytest
@@ -12,7 +13,8 @@ from guance_chatgpt_monitor.line_protocol import Point, encode
 from guance_chatgpt_monitor.local.line_parser import parse_lines
 
 ANY_TEXT = st.text(max_size=60)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+NUMBERS = FLOATS | st.integers(-(2**53), 2**53)
 # What only a real store could confuse: delimiters, escapes, quotes, Chinese, emoji.
 AWKWARD = st.text(alphabet=string.ascii_letters + " ,=\\\"'#/上海🙂\n\t\x00", max_size=30)
 
@@ -97,7 +99,19 @@ def test_a_long_value_is_cut_between_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(1, "1.0"), (0.1, "0.1"), (1e300, "1e300"), (1e-7, "1e-07"), (-2.5, "-2.5")]
+    ("value", "written"),
+    [
+        (1, "1.0"),
+        (-7, "-7.0"),
+        (True, "1.0"),
+        (Fraction(1, 4), "0.25"),
+        (10**15 + 1, "1000000000000001.0"),
+        (10**30, "1e30"),
+        (0.1, "0.1"),
+        (1e300, "1e300"),
+        (1e-7, "1e-07"),
+        (-2.5, "-2.5"),
+    ],
 )
 def test_fields_are_floats_without_a_plus(value: float, written: str) -> None:
     assert one(question=value) == f"openai question={written} 1"

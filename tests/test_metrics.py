@@ -4,7 +4,8 @@ import tracemalloc
 
 import pytest
 
-from guance_chatgpt_monitor.call import RATE_LIMIT_FIELDS, Call, Usage
+from guance_chatgpt_monitor.answer_headers import RATE_LIMIT_FIELDS
+from guance_chatgpt_monitor.call import Call, Usage
 from guance_chatgpt_monitor.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
 
 

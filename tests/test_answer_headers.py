@@ -1,0 +1,106 @@
+"""What an answer's headers tell, whoever read them and whatever stands in them."""
+
+import sys
+from typing import Any
+
+import httpx2
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guance_chatgpt_monitor.answer_headers import (
+    MAX_REQUEST_ID,
+    NO_HEADERS,
+    RATE_LIMIT_FIELDS,
+    HeaderFacts,
+    pick_headers,
+    read_headers,
+)
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "X-RateLimit-Limit-Requests": "10000",
+    "x-ratelimit-limit-tokens": "200000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-remaining-tokens": "199990",
+    "x-ratelimit-reset-tokens": "3ms",
+    "openai-processing-ms": "412",
+    "x-request-id": "req_0123456789abcdef",
+}
+IN_LOWER_CASE = {name.lower(): value for name, value in HEADERS.items()}
+
+
+def read(headers: Any) -> HeaderFacts:
+    return read_headers(pick_headers(headers))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [httpx2.Headers(HEADERS), requests.structures.CaseInsensitiveDict(HEADERS), IN_LOWER_CASE],
+    ids=["httpx", "requests", "dict"],
+)
+def test_headers_of_any_kind(headers: Any) -> None:
+    limits = dict(zip(RATE_LIMIT_FIELDS, (9999.0, 199990.0, 10000.0, 200000.0), strict=True))
+    assert read(headers) == (limits, 0.412, "req_0123456789abcdef")
+
+
+@given(st.lists(st.lists(st.sampled_from(list(HEADERS)), unique=True), min_size=1, max_size=6))
+def test_one_answer_tells_what_it_has_whatever_the_ones_before_had(answers: list[list[str]]) -> None:
+    """Any of the headers in any order, again and again, as from several gateways at once."""
+    for n, names in enumerate(answers):
+        headers = {name: f"{n}{len(name)}" for name in names}
+        in_lower_case = {name.lower(): value for name, value in headers.items()}
+        assert read(httpx2.Headers(headers)) == read(in_lower_case)
+
+
+def test_answers_alike_with_other_values() -> None:
+    for remaining in ("9", "8", "x", "7"):
+        headers = httpx2.Headers({**HEADERS, "x-ratelimit-remaining-tokens": remaining})
+        told = read(headers)[0].get("remaining_tokens")
+        assert told == (float(remaining) if remaining.isdigit() else None)
+
+
+def test_as_many_headers_in_another_order() -> None:
+    names = list(HEADERS)
+    for shift in range(len(names)):
+        turned = names[shift:] + names[:shift]
+        assert read(httpx2.Headers([(name, HEADERS[name]) for name in turned])) == read(IN_LOWER_CASE)
+
+
+def test_what_is_kept_of_an_answer_is_small() -> None:
+    headers = httpx2.Headers({**HEADERS, **{f"x-of-the-gateway-{n}": "v" * 1000 for n in range(50)}})
+    kept = pick_headers(headers)
+    assert sum(map(sys.getsizeof, (kept, *kept))) < 600
+
+
+@pytest.mark.parametrize("headers", [None, {}, httpx2.Headers(), [], "text", 7])
+def test_no_headers(headers: Any) -> None:
+    assert read(headers) == NO_HEADERS
+
+
+@pytest.mark.parametrize("name", ["x-ratelimit-remaining-tokens", "openai-processing-ms"])
+@pytest.mark.parametrize(
+    "value", ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None"]
+)
+def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
+    wrong = {**IN_LOWER_CASE, name: value}
+    for headers in (wrong, httpx2.Headers(wrong, encoding="utf-8")):
+        rate_limit, processing_time_s, _ = read(headers)
+        told = (rate_limit.get("remaining_tokens"), processing_time_s)
+        assert told == ((None, 0.412) if name.startswith("x-rate") else (199990.0, None))
+        assert rate_limit["limit_tokens"] == 200000.0
+
+
+@pytest.mark.parametrize("value", [5, None, b"5", ["5"]])
+def test_headers_that_are_no_text(value: Any) -> None:
+    assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NO_HEADERS
+
+
+@pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
+def test_a_request_id_that_is_none(request_id: str) -> None:
+    for headers in (
+        {"x-request-id": request_id},
+        httpx2.Headers({"x-request-id": request_id}, encoding="utf-8"),
+    ):
+        assert read(headers)[2] == ""
