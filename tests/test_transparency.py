@@ -24,6 +24,8 @@ STREAM = {**CHAT, "stream": True}
 MODULES = [
     importlib.import_module(f"guance_chatgpt_monitor.{name}")
     for name in (
+        "answer_headers",
+        "answers",
         "call",
         "content",
         "conversation",
