@@ -32,6 +32,7 @@ from guance_chatgpt_monitor import monitor
 pytest_plugins = ["monitored_fixtures"]
 
 STREAM = {**CHAT, "stream": True}
+OPENAI_URL = "https://api.openai.com/v1"  # never reached: the transport has the answer
 
 
 def run(coroutine):
@@ -593,6 +594,34 @@ def test_usage_is_read_where_the_api_sends_it(events, api):
     chunks = list(api.client(**canned(events=events)).chat.completions.create(**STREAM))
     assert len(chunks) == len(events)  # not asked for by us, nothing is hidden
     assert api.collector.call().usage.total_tokens == 30
+
+
+@pytest.mark.parametrize("read_all", [True, False])
+def test_a_stream_of_openais_own_api(read_all, api, clock):
+    events = [*EVENTS, chunk(usage=USAGE, choices=[])]
+    client = api.client(**ticking(clock, events, base_url=OPENAI_URL))
+    stream = client.chat.completions.create(**STREAM)
+    for _ in events if read_all else events[:3]:
+        next(stream)
+        last_s = clock.now_s
+        clock.now_s += 100
+    assert list(stream) == [] if read_all else stream.close() is None
+    call = api.collector.call()
+    assert call.provider_name == "openai"
+    assert call.response_time_s == last_s - 1000
+    assert call.usage.total_tokens == (30 if read_all else None)
+
+
+def test_an_asynchronous_stream_of_openais_own_api(api):
+    events = [*EVENTS, chunk(usage=USAGE, choices=[])]
+    http_client = httpx.AsyncClient(transport=Canned(events=events))
+
+    async def use(stream):
+        assert len(await read(stream)) == len(events)
+
+    with_stream(api, use, http_client=http_client, base_url=OPENAI_URL)
+    call = api.collector.call()
+    assert (call.provider_name, call.usage.total_tokens) == ("openai", 30)
 
 
 def test_text_completions(api):
