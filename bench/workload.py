@@ -1,6 +1,7 @@
 """What one instrumentation adds, measured in one process, in an environment of its own.
 
     python bench/workload.py ours calls      what a call takes, bare and instrumented, in random order
+    python bench/workload.py ours chunks     likewise, what a chunk of a stream takes
     python bench/workload.py ours process    what the process takes: import, memory
 
 Prints one line of JSON. The API is an in-process transport with a canned answer, so that what is measured
@@ -36,7 +37,7 @@ SINK = os.environ.get("SINK", "http://127.0.0.1:9")
 CHUNKS = 500
 WARM_UP = 200
 AT_ONCE = 50
-PAIRS = {"sync": 2000, "concurrent": 150, "stream": 10}
+PAIRS = {"sync": 2000, "concurrent": 150, "stream": 6}
 CPU_CALLS = 500
 CPU_BATCHES = 9
 MEMORY_CALLS = 1000
@@ -293,9 +294,17 @@ def measure_calls(name: str) -> dict:
     return {
         "sync_ns": _added_ns(_sync_ns, methods, PAIRS["sync"]),
         "async_ns": _added_ns(concurrent_ns, methods_async, PAIRS["concurrent"]),
-        "chunk_ns": _added_to_chunks_ns(methods),
-        "async_chunk_ns": loop.run_until_complete(_added_to_async_chunks_ns(methods_async)),
         "background_us": _background_us(methods[1], instrumented.flush),
+    }
+
+
+def measure_chunks(name: str) -> dict:
+    instrumented = globals()[name]()
+    methods = _methods(instrumented.sync_class, sync_options(), name)
+    methods_async = _methods(instrumented.async_class, async_options(), name)
+    return {
+        "chunk_ns": _added_to_chunks_ns(methods),
+        "async_chunk_ns": asyncio.run(_added_to_async_chunks_ns(methods_async)),
     }
 
 
@@ -312,6 +321,6 @@ def measure_process(name: str) -> dict:
 
 
 if __name__ == "__main__":
-    measured = measure_calls(sys.argv[1]) if sys.argv[2] == "calls" else measure_process(sys.argv[1])
-    print(json.dumps(measured), flush=True)
+    measure = {"calls": measure_calls, "chunks": measure_chunks, "process": measure_process}[sys.argv[2]]
+    print(json.dumps(measure(sys.argv[1])), flush=True)
     os._exit(0)  # some peers wait at the end for what cannot be sent

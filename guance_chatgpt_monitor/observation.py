@@ -151,6 +151,10 @@ class Observation:
             response = fields.get("response")
             self._note_fields(fields_of(response) if response else fields)
 
+    def has_usage_last(self) -> bool:
+        """Whether the API has the usage in the last chunk only. OpenAI promises it, in `stream_options`."""
+        return _provider_of(self.url) == "openai"
+
     def end_stream(self, last_chunk: Any, ended_s: float, complete: bool) -> None:
         """The stream was read to its end, or given up by the application, which is no error."""
         if last_chunk is not None:

@@ -1,8 +1,9 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
 A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
-passes them on. Once there was content, a chunk costs the step through that generator, a clock reading and a
-look for the usage, and nothing else: whether it is being read is asked of the generator itself.
+passes them on. Once there was content, a chunk costs the step through that generator, a clock reading and,
+unless the API is OpenAI's own, a look for the usage, and nothing else: whether it is being read is asked of
+the generator itself.
 """
 
 import inspect
@@ -57,7 +58,7 @@ def hide_usage(answer: Any) -> None:
 
     Apart from all that observes: whatever of that fails, the application did not ask for this chunk.
     """
-    if "http_response" in vars(answer):
+    if getattr(answer, "http_response", None) is not None:
         _when_parsed(answer, hide_usage)
     else:
         _replace_iterator(answer, _leave_out_usage, _leave_out_usage_async)
@@ -65,7 +66,7 @@ def hide_usage(answer: Any) -> None:
 
 def _replace_iterator(stream: Any, pass_on: _PassOn, pass_on_async: _PassOn) -> bool:
     """False for a stream that takes its chunks from something else than a generator."""
-    chunks = vars(stream).get("_iterator")
+    chunks = getattr(stream, "_iterator", None)
     if inspect.isgenerator(chunks):
         stream._iterator = pass_on(chunks)
     elif inspect.isasyncgen(chunks):
@@ -109,7 +110,11 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
             yield chunk
             if has_content:
                 break
-        if "usage" in getattr(chunk, "__dict__", _NONE):
+        if guarded(observation.has_usage_last):
+            for chunk in chunks:
+                read_s = clock()
+                yield chunk
+        elif "usage" in getattr(chunk, "__dict__", _NONE):
             for chunk in chunks:
                 read_s = clock()
                 try:
@@ -143,7 +148,11 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
             yield chunk
             if has_content:
                 break
-        if "usage" in getattr(chunk, "__dict__", _NONE):
+        if guarded(observation.has_usage_last):
+            async for chunk in chunks:
+                read_s = clock()
+                yield chunk
+        elif "usage" in getattr(chunk, "__dict__", _NONE):
             async for chunk in chunks:
                 read_s = clock()
                 try:

@@ -166,26 +166,31 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
     """The client has answered; `closing` is the method that closes its HTTP response."""
     observation.ended_s = time.perf_counter()
     _leave(client, observation)
+    if observation.stream:
+        _watch_stream(observation, answer, closing)
+        return
     # Looked up there because a model of pydantic's takes microseconds to say that it has no such attribute.
     fields = getattr(answer, "__dict__", _NONE)
-    if observation.stream or "http_response" in fields:
-        _watch(observation, answer, fields, closing)
+    if "http_response" in fields:
+        _watch_body(observation, fields["http_response"], closing)
     else:
         observation.note_answer(answer, fields)
         observation.submit(observation)
 
 
-def _watch(observation: Observation, answer: Any, fields: Dict[str, Any], closing: str) -> None:
-    """Of an answer that is a stream, or raw, or both."""
-    response = fields.get("http_response")
-    if response is None:
-        if "response" in fields:
-            watch_stream(observation, answer, closing)
-        else:
-            observation.answered(answer)
-    elif observation.stream:
+def _watch_stream(observation: Observation, answer: Any, closing: str) -> None:
+    # Not through its `__dict__`: once that is made, the interpreter takes a longer way to each attribute, and
+    # each chunk takes the SDK 0.1 us more.
+    if getattr(answer, "http_response", None) is not None:
         watch_raw_stream(observation, answer, closing)
-    elif response.is_closed:
+    elif getattr(answer, "response", None) is not None:
+        watch_stream(observation, answer, closing)
+    else:
+        observation.answered(answer)
+
+
+def _watch_body(observation: Observation, response: Any, closing: str) -> None:
+    if response.is_closed:
         observation.answered(response.content)
     else:
         watch_raw_body(observation, response, closing)

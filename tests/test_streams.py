@@ -615,16 +615,25 @@ def test_a_stream_of_openais_own_api(read_all, api, clock):
     assert call.usage.total_tokens == (30 if read_all else None)
 
 
-def test_an_asynchronous_stream_of_openais_own_api(api):
+@pytest.mark.parametrize("read_all", [True, False])
+def test_an_asynchronous_stream_of_openais_own_api(read_all, api, clock):
     events = [*EVENTS, chunk(usage=USAGE, choices=[])]
     http_client = httpx.AsyncClient(transport=Canned(events=events))
+    read_at_s = []
 
     async def use(stream):
-        assert len(await read(stream)) == len(events)
+        async for _ in stream:
+            read_at_s.append(clock.now_s)
+            clock.now_s += 100
+            if not read_all and len(read_at_s) == 3:
+                await stream.response.aclose()
+                break
 
     with_stream(api, use, http_client=http_client, base_url=OPENAI_URL)
     call = api.collector.call()
-    assert (call.provider_name, call.usage.total_tokens) == ("openai", 30)
+    assert call.provider_name == "openai"
+    assert call.response_time_s == read_at_s[-1] - 1000
+    assert call.usage.total_tokens == (30 if read_all else None)
 
 
 def test_text_completions(api):
