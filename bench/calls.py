@@ -180,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of all; default: 5, some fifteen minutes")
+    parser.add_argument("--rounds", type=int, default=5, help="of all; default: 5, some thirty minutes")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result = run(options.rounds)
