@@ -95,8 +95,8 @@ def one_round(name: str, url: str) -> dict:
     return {
         "sync_us": calls["sync_ns"]["added"] / 1e3,
         "async_us": calls["async_ns"]["added"] / 1e3,
-        "chunk_us": [each["chunk_ns"]["added"] / 1e3 for each in chunks],
-        "async_chunk_us": [each["async_chunk_ns"]["added"] / 1e3 for each in chunks],
+        "chunk_us": statistics.median(each["chunk_ns"]["added"] for each in chunks) / 1e3,
+        "async_chunk_us": statistics.median(each["async_chunk_ns"]["added"] for each in chunks) / 1e3,
         "cpu_us": calls["sync_ns"]["added"] / 1e3 + calls["background_us"],
         "import_ms": process["import_ms"] - bare["import_ms"],
         "memory_mb": process["memory_mb"] - bare["memory_mb"],
@@ -137,7 +137,7 @@ def run(rounds: int) -> dict:
             print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
             measured[name].append(one_round(name, url))
     added = {
-        name: {key: statistics.median(_figures(results, key)) for key in COLUMNS}
+        name: {key: statistics.median(each[key] for each in results) for key in COLUMNS}
         for name, results in measured.items()
     }
     exit_s, waiting = exit_while_refused(str(environment("ours")), EXIT_CALLS)
@@ -149,12 +149,6 @@ def run(rounds: int) -> dict:
         "lost": EXIT_CALLS - waiting,
         "measured": measured,
     }
-
-
-def _figures(results: list[dict], key: str) -> list[float]:
-    """Of all rounds."""
-    figures = (each[key] for each in results)
-    return [one for each in figures for one in (each if isinstance(each, list) else [each])]
 
 
 def _machine() -> str:
