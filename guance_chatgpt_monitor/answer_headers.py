@@ -9,6 +9,8 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 RATE_LIMIT_FIELDS = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
 MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
+MAX_NUMBER = 32  # characters, likewise; what is longer is none
+MAX_NUMBERS = 512  # that are remembered
 
 # The values of the headers in _NAMES, in that order; None where the answer has none.
 Picked = Tuple[Optional[bytes], ...]
@@ -18,15 +20,14 @@ _NAMES = (
     b"openai-processing-ms",
     b"x-request-id",
 )
-_PROCESSING_MS = "processing_ms"
-_NUMBERS = (*RATE_LIMIT_FIELDS, _PROCESSING_MS)
 _1ST, _2ND, _3RD, _4TH, _5TH, _6TH = _NAMES
 _NOTHING: Picked = (None,) * len(_NAMES)
 
-# What the headers of an answer tell: what is left of the minute's limits, field -> count, of those that it
-# told; its processing time in seconds; and its id, empty where it has none.
-HeaderFacts = Tuple[Dict[str, float], Optional[float], str]
-NO_HEADERS: HeaderFacts = ({}, None, "")
+# What the headers of an answer tell in numbers: what is left of the minute's limits, field -> count, of those
+# that it told; and its processing time in seconds.
+HeaderNumbers = Tuple[Dict[str, float], Optional[float]]
+_NO_NUMBERS: HeaderNumbers = ({}, None)
+_EXACT = 2**53  # below, a float without a fraction is the same integer
 
 # How many headers an answer had that had all six -> what takes these out of such a list. The answers of one
 # API are alike, and to look at six places takes a fifth of looking at all names.
@@ -73,25 +74,46 @@ def _of_others(headers: Any) -> Picked:
     return tuple(text.encode("utf-8", "replace") if isinstance(text, str) else None for text in texts)
 
 
-def read_headers(picked: Optional[Picked]) -> HeaderFacts:
-    """What the picked headers tell. A number that is none, is negative or has no end is not told."""
+def read_numbers(picked: Optional[Picked]) -> HeaderNumbers:
+    """The numbers that the picked headers tell; not one that is none, is negative or has no end."""
     if picked is None:
-        return NO_HEADERS
-    numbers: Dict[str, float] = {}
-    for name, value in zip(_NUMBERS, picked):
-        if value is not None:
-            try:
-                number = float(value)
-            except ValueError:
-                continue
-            if 0 <= number < math.inf:
-                numbers[name] = number
-    processing_time_ms = numbers.pop(_PROCESSING_MS, None)
-    processing_time_s = None if processing_time_ms is None else processing_time_ms / 1000
-    return numbers, processing_time_s, _request_id(picked[-1])
+        return _NO_NUMBERS
+    *left, processing_time_ms = map(_numbers.__getitem__, picked[:-1])
+    limits = dict(zip(RATE_LIMIT_FIELDS, left))
+    if None in left:
+        limits = {name: number for name, number in limits.items() if number is not None}
+    return limits, None if processing_time_ms is None else processing_time_ms / 1000
 
 
-def _request_id(value: Optional[bytes]) -> str:
+class _Numbers(Dict[Optional[bytes], Any]):
+    """What was read last: the limits are the same in each answer, and what is left of them often is."""
+
+    def __missing__(self, value: Optional[bytes]) -> Optional[float]:
+        if value is not None and len(value) > MAX_NUMBER:
+            return None
+        if len(self) >= MAX_NUMBERS:
+            self.clear()
+        number = self[value] = None if value is None else _read_number(value)
+        return number
+
+
+_numbers = _Numbers()
+
+
+def _read_number(value: bytes) -> Optional[float]:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if not 0 <= number < math.inf:
+        return None
+    # An integer is written in half the time.
+    return int(number) if number < _EXACT and number.is_integer() else number
+
+
+def read_request_id(picked: Optional[Picked]) -> str:
+    """The id in the picked headers; empty where there is none that can be one."""
+    value = None if picked is None else picked[-1]
     if value is None or len(value) > MAX_REQUEST_ID or not value.isascii():
         return ""
     text = value.decode("ascii")

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
-from .answer_headers import NO_HEADERS, HeaderFacts, pick_headers, read_headers
+from .answer_headers import Picked, pick_headers, read_numbers, read_request_id
 from .call import (
     Call,
     classify_error,
@@ -220,7 +220,8 @@ class ChatGPT:
         return self._conclude(outcome, call)
 
     def _conclude(self, outcome: "_Outcome", call: Call) -> Answer:
-        call.rate_limit, call.processing_time_s, call.request_id = outcome.headers
+        call.rate_limit, call.processing_time_s = read_numbers(outcome.headers)
+        call.request_id = read_request_id(outcome.headers)
         if outcome.failure == "timeout":
             call.end("timeout")
             message = f"no answer within {self._deadline_s:g} s, retries included"
@@ -279,7 +280,7 @@ class _Outcome(NamedTuple):
     status_code: int = 0
     text: str = ""
     failure: str = ""
-    headers: HeaderFacts = NO_HEADERS
+    headers: Optional[Picked] = None
 
 
 class _Refusal(NamedTuple):
@@ -365,8 +366,7 @@ class _Exchange:
 
 
 def _outcome_of(response: Any) -> _Outcome:
-    headers = read_headers(pick_headers(response.headers))
-    return _Outcome(int(response.status_code), str(response.text), headers=headers)
+    return _Outcome(int(response.status_code), str(response.text), headers=pick_headers(response.headers))
 
 
 def _failure(error: Exception) -> _Outcome:

@@ -7,9 +7,10 @@ unless they are to be logged: then `content` holds them until the log line is ma
 
 import time
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
-from .answer_headers import Picked, pick_headers, read_headers
+from .answer_headers import Picked, pick_headers, read_numbers, read_request_id
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
 from .call import Call, classify_error, provider_name, provider_of_host, usage_of
 from .content import Content
@@ -173,8 +174,9 @@ class Observation:
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
-        # Set one by one: as so many keywords, they take three times as long.
-        call = Call(self.operation_name)
+        # Set one by one, and all of them: as so many keywords, they take three times as long.
+        call = _new_call()
+        call.operation_name = self.operation_name
         call.request_model = _text(self.request_model)
         call.provider_name = self.provider_name or _provider_of(self.url)
         call.response_model = _text(self.response_model)
@@ -183,14 +185,16 @@ class Observation:
         call.status_code = self.status_code
         call.error_type = self.error_type
         call.usage = usage_of(self.usage)
-        if self.tags:
-            call.tags = self.tags
+        call.tags = self.tags or {}
         call.started_s = self.started_s
         call.response_time_s = _to_us(self.ended_s - self.started_s)
-        if self.first_content_s is not None:
-            call.time_to_first_token_s = _to_us(self.first_content_s - self.started_s)
+        first_content_s = self.first_content_s
+        call.time_to_first_token_s = (
+            None if first_content_s is None else _to_us(first_content_s - self.started_s)
+        )
         call.ended_at_ns = time.time_ns() - int((time.perf_counter() - self.ended_s) * 1e9)
-        call.rate_limit, call.processing_time_s, call.request_id = read_headers(self.headers)
+        call.rate_limit, call.processing_time_s = read_numbers(self.headers)
+        call.request_id = read_request_id(self.headers)
         call.service_tier = _text(self.service_tier)
         return call
 
@@ -206,6 +210,7 @@ class Observation:
             self._note_fields(fields)
 
 
+_new_call: Callable[[], Call] = partial(object.__new__, Call)
 # The last URL that was asked for, and its provider: an application has few clients, and each has one URL.
 _last_provider: Tuple[Any, str] = (None, provider_of_host(""))
 

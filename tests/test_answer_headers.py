@@ -1,6 +1,7 @@
 """What an answer's headers tell, whoever read them and whatever stands in them."""
 
 import sys
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guance_chatgpt_monitor.answer_headers import (
+    MAX_NUMBER,
     MAX_REQUEST_ID,
-    NO_HEADERS,
     RATE_LIMIT_FIELDS,
-    HeaderFacts,
     pick_headers,
-    read_headers,
+    read_numbers,
+    read_request_id,
 )
+
+Facts = tuple[dict[str, float], float | None, str]
 
 HEADERS = {
     "Content-Type": "application/json",
@@ -32,8 +35,16 @@ HEADERS = {
 IN_LOWER_CASE = {name.lower(): value for name, value in HEADERS.items()}
 
 
-def read(headers: Any) -> HeaderFacts:
-    return read_headers(pick_headers(headers))
+NOTHING: Facts = ({}, None, "")
+
+
+def read(headers: Any) -> Facts:
+    picked = pick_headers(headers)
+    return (*read_numbers(picked), read_request_id(picked))
+
+
+def test_before_there_was_an_answer() -> None:
+    assert (*read_numbers(None), read_request_id(None)) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -83,12 +94,13 @@ def test_what_is_kept_of_an_answer_is_small() -> None:
 
 @pytest.mark.parametrize("headers", [None, {}, httpx2.Headers(), [], "text", 7])
 def test_no_headers(headers: Any) -> None:
-    assert read(headers) == NO_HEADERS
+    assert read(headers) == NOTHING
 
 
 @pytest.mark.parametrize("name", ["x-ratelimit-remaining-tokens", "openai-processing-ms"])
 @pytest.mark.parametrize(
-    "value", ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None"]
+    "value",
+    ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None", "1" * 33],
 )
 def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
     wrong = {**IN_LOWER_CASE, name: value}
@@ -101,7 +113,34 @@ def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("value", [5, None, b"5", ["5"]])
 def test_headers_that_are_no_text(value: Any) -> None:
-    assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NO_HEADERS
+    assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("0", 0.0), ("412.5", 412.5), ("9" * 17, 1e17), ("1e3", 1000.0), ("1e300", 1e300)]
+)
+def test_numbers_as_somebody_may_write_them(value: str, number: float) -> None:
+    rate_limit, processing_time_s, _ = read(dict.fromkeys(IN_LOWER_CASE, value))
+    assert rate_limit == dict.fromkeys(RATE_LIMIT_FIELDS, number)
+    assert processing_time_s == number / 1000
+
+
+def test_memory_stays_flat_whatever_numbers_there_are() -> None:
+    def answer(n: int) -> Facts:
+        left = f"{n:0{MAX_NUMBER}d}" if n % 2 else str(n) * MAX_NUMBER
+        return read({**IN_LOWER_CASE, "x-ratelimit-remaining-tokens": left})
+
+    for n in range(1000):
+        answer(n)
+    tracemalloc.start()
+    try:
+        told = [answer(n)[0].get("remaining_tokens") for n in range(1000, 5000)]
+        n_bytes = tracemalloc.get_traced_memory()[0] - sys.getsizeof(told) - 4000 * sys.getsizeof(1.0)
+    finally:
+        tracemalloc.stop()
+    assert told[1::2] == list(range(1001, 5000, 2))
+    assert not any(told[::2])
+    assert n_bytes < 150_000
 
 
 @pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
