@@ -5,8 +5,9 @@
 Each instrumentation runs in an environment of its own (`.venv-bench-NAME`, made on the first run), beside
 the bare SDK of the same environment and in the same process, in pairs of calls in random order. Shown is what
 the instrumentation adds in the fastest third of the pairs: those that nothing else on the machine has held
-up. The rounds take the instrumentations in turn; each figure is the median of the rounds, and a chunk's that
-of several processes in each round: where the system has put the memory of one makes half a microsecond.
+up; and the processor time that no call waits for, in the fastest third of batches of calls. The rounds take
+the instrumentations in turn; each figure is the median of the rounds, and a chunk's that of several processes
+in each round: where the system has put the memory of one makes half a microsecond.
 """
 
 import argparse
