@@ -78,9 +78,9 @@ def read_numbers(picked: Optional[Picked]) -> HeaderNumbers:
     """The numbers that the picked headers tell; not one that is none, is negative or has no end."""
     if picked is None:
         return _NO_NUMBERS
-    *left, processing_time_ms = map(_numbers.__getitem__, picked[:-1])
-    limits = dict(zip(RATE_LIMIT_FIELDS, left))
-    if None in left:
+    *counts, processing_time_ms = map(_numbers.__getitem__, picked[:-1])
+    limits = dict(zip(RATE_LIMIT_FIELDS, counts))
+    if None in counts:
         limits = {name: number for name, number in limits.items() if number is not None}
     return limits, None if processing_time_ms is None else processing_time_ms / 1000
 

@@ -164,7 +164,7 @@ class PointMaker:
             call.error_type,
             call.status_code,
             call.stream,
-            (*call.tags.items(),) if call.tags else (),
+            *call.tags.items(),
         )
         tags = self._remembered.get(key)
         if tags is None:

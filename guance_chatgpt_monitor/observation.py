@@ -174,7 +174,7 @@ class Observation:
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
-        # Set one by one, and all of them: as so many keywords, they take three times as long.
+        # Set one by one: as so many keywords, they take three times as long.
         call = _new_call()
         call.operation_name = self.operation_name
         call.request_model = _text(self.request_model)
@@ -210,7 +210,9 @@ class Observation:
             self._note_fields(fields)
 
 
+# Without the constructor, which would first set what to_call() sets anew: whoever calls this sets all fields.
 _new_call: Callable[[], Call] = partial(object.__new__, Call)
+
 # The last URL that was asked for, and its provider: an application has few clients, and each has one URL.
 _last_provider: Tuple[Any, str] = (None, provider_of_host(""))
 

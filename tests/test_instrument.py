@@ -1,5 +1,6 @@
 """Calls of the synchronous client: each is one point, with what the API said."""
 
+import dataclasses
 import gc
 import importlib
 import inspect
@@ -518,6 +519,12 @@ def test_details_of_the_usage(api):
     api.client(**canned(body={"usage": usage})).chat.completions.create(**CHAT)
     usage = api.collector.call().usage
     assert (usage.total_tokens, usage.cached_tokens, usage.reasoning_tokens) == (30, 4, 5)
+
+
+def test_a_call_has_all_its_fields(api):
+    api.client().chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert {field.name for field in dataclasses.fields(call)} == set(vars(call))
 
 
 def test_what_the_headers_of_an_answer_tell(api):
