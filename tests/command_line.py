@@ -1,6 +1,11 @@
-"""The command line, run in this process against stand-ins; what it said."""
+"""The command line: run in this process against stand-ins, or a stand-in of its own until Ctrl-C."""
 
-from typing import NamedTuple
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, NamedTuple
 
 import pytest
 
@@ -31,3 +36,23 @@ class CommandLine:
         said = Said(code, *self._capsys.readouterr())
         assert "Traceback" not in said.everything
         return said
+
+
+@contextmanager
+def local(*arguments: str) -> Iterator[IO[str]]:
+    """What `local PART` prints; then it is ended by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "guance_chatgpt_monitor", "local", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C: these tests, too, and all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) in (0, 130)
+    finally:
+        process.kill()
+        process.communicate()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from command_line import local
 
 from guance_chatgpt_monitor.cli import main
 from guance_chatgpt_monitor.local.datakit import LocalDataKit
@@ -100,17 +100,10 @@ def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
     ("part", "path"), [("datakit", "/v1/ping"), ("openai", "/_local/faults"), ("func", "/nothing")]
 )
 def test_a_stand_in_runs_alone_until_it_is_stopped(part: str, path: str) -> None:
-    command = [sys.executable, "-m", "guance_chatgpt_monitor", "local", part]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+    with local(part) as said:
+        url = re.search(r"http://127\.0\.0\.1:\d+", said.readline())
         assert url is not None
         assert requests.get(url.group() + path, timeout=10).status_code in (200, 404)
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) in (0, 130)
-        process.communicate()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

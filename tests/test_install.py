@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from command_line import CommandLine, Said
+from command_line import CommandLine, Said, local
 
 from guance_chatgpt_monitor.func_client import AccessKey, FuncClient
 from guance_chatgpt_monitor.local.datakit import LocalDataKit
@@ -562,16 +561,9 @@ def test_the_token_of_funcs_own_host_does_as_well(
 def test_the_stand_in_tells_how_to_try_install_on_it(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-m", "guance_chatgpt_monitor", "local", "func", "--empty"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(3)]
+    with local("func", "--empty") as stand_in:
+        lines = [stand_in.readline() for _ in range(3)]
         for name, value in re.findall(r"(FUNC_\w+)=(\S+)", lines[1]):
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("FUNC_LOCALHOST_TOKEN", raising=False)
         assert run("install", "--dry-run").code == 0
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
-        process.communicate()
