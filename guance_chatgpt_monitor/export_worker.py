@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from itertools import count
-from typing import Any, Callable, Deque, List, Optional
+from typing import Any, Callable, Deque, Iterator, List, Optional
 
 from .delivery import BATCH_LINES
 from .export_logs import QUEUE_FULL, make_content_log
@@ -59,8 +59,6 @@ class Worker:
         self._pipeline: Optional[Pipeline] = None
         # A SimpleQueue may be put to in the middle of anything: a call may end in a finalizer.
         self._signals: queue.SimpleQueue[None]
-        # Held while calls are taken from the queue and become the lines in hand.
-        self._taking: threading.Lock
         self._in_hand: List[str] = []
         self._taken_over = False
 
@@ -103,7 +101,7 @@ class Worker:
             if self._thread is not threading.current_thread():
                 self._thread.join(timeout_s / 2)
         if self._pipeline is not None or self.queue:
-            self._take_over(self._opened(), until_s)
+            self._take_over(until_s)
 
     def _start(self) -> bool:
         # Not waited for: a finalizer may run in the middle of it, and end a call.
@@ -123,11 +121,31 @@ class Worker:
         finally:
             self._starting.release()
 
+    def _lock(self) -> threading.Lock:
+        """Held while the pipeline is made, and while calls of the queue become the lines in hand."""
+        # One step for the interpreter: whoever needs it first makes it.
+        lock: threading.Lock = self.__dict__.setdefault("_taking", threading.Lock())
+        return lock
+
     def _opened(self) -> Pipeline:
-        if self._pipeline is None:
-            self._taking = threading.Lock()
-            self._pipeline = self._make_pipeline()
-        return self._pipeline
+        with self._lock():
+            if self._pipeline is None:
+                self._pipeline = self._make_pipeline()
+            return self._pipeline
+
+    def _batch(self, at_the_end: bool) -> Iterator[Any]:
+        """The next calls of the queue, for the thread until it is taken over.
+
+        Another thread may be taking some, too: one of the two is about to end.
+        """
+        for _ in range(min(len(self.queue), BATCH_LINES)):
+            if self._taken_over is not at_the_end:
+                return
+            try:
+                observation = self.queue.popleft()
+            except IndexError:
+                return
+            yield observation
 
     # -- on the thread -----------------------------------------------------------------------------
 
@@ -155,10 +173,9 @@ class Worker:
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         try:
             # What comes while a batch is under way waits for the next: no requests of a few points each.
-            left = len(self.queue) if drain or flushes else 1
-            while left > 0:
-                taken = self._deliver_batch(pipeline)
-                left = left - taken if taken else 0
+            n_calls = len(self.queue) if drain or flushes else 1
+            for _ in range(0, n_calls, BATCH_LINES):
+                self._deliver_batch(pipeline)
             for flush in flushes:
                 flush.ok = pipeline.is_settled()
         finally:
@@ -166,21 +183,13 @@ class Worker:
                 flush.done.set()
         pipeline.count_dropped(QUEUE_FULL, self._refused.take())
 
-    def _deliver_batch(self, pipeline: Pipeline) -> int:
+    def _deliver_batch(self, pipeline: Pipeline) -> None:
         behind = len(self.queue) > self._behind_at
-        taken = self._take(pipeline)
+        with self._lock():
+            self._in_hand = pipeline.lines_of(self._batch(at_the_end=False))
         if not (behind and pipeline.keep(self._in_hand)):
             pipeline.deliver(self._in_hand)
         self._in_hand = []
-        return taken
-
-    def _take(self, pipeline: Pipeline) -> int:
-        with self._taking:
-            if self._taken_over:
-                return 0
-            n_calls = min(len(self.queue), BATCH_LINES)
-            self._in_hand = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
-            return n_calls
 
     def _wait(self) -> None:
         self.is_awake = False
@@ -198,20 +207,23 @@ class Worker:
 
     # -- at the end --------------------------------------------------------------------------------
 
-    def _take_over(self, pipeline: Pipeline, until_s: float) -> None:
+    def _take_over(self, until_s: float) -> None:
         """Put on the backlog what the thread had no time for, and what it is just delivering.
 
         That may be delivered twice then, and is the same point.
         """
-        if self._taking.acquire(timeout=max(0.0, until_s - time.monotonic())):
-            self._taken_over = True
-            self._taking.release()
+        self._taken_over = True
+        # The thread lets go of it after the call that it is reading, unless it is stuck there.
+        if self._lock().acquire(timeout=max(0.0, until_s - time.monotonic())):
+            self._lock().release()
+            pipeline = self._opened()
+        else:
+            pipeline = self._pipeline or self._make_pipeline()
         lines = self._in_hand + pipeline.stranded()
         lost = 0
         while lines or self.queue:
             if not lines:
-                n_calls = min(len(self.queue), BATCH_LINES)
-                lines = pipeline.lines_of(self.queue.popleft() for _ in range(n_calls))
+                lines = pipeline.lines_of(self._batch(at_the_end=True))
             elif pipeline.keep(lines[:BATCH_LINES]):
                 del lines[:BATCH_LINES]
             elif time.monotonic() >= until_s:

@@ -282,6 +282,47 @@ def test_shutdown_with_datakit_hanging_keeps_what_is_being_written(
     assert stamps_in(path) == stamps
 
 
+class Held(Observed):
+    """A call that is read no sooner than it may be; those of one batch wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_being_read = threading.Event()
+        self.may_be_read = threading.Event()
+
+    def to_call(self) -> Call:
+        self.is_being_read.set()
+        assert self.may_be_read.wait(WAIT_S)
+        return super().to_call()
+
+
+def hold_a_batch(exporter: Exporter, n_calls: int) -> Held:
+    """After a batch of one, one of a call and so many more; the first of them, which is being read."""
+    before, first = Held(), Held()
+    exporter.submit(before)
+    assert before.is_being_read.wait(WAIT_S)
+    exporter.submit(first)
+    submit(exporter, n_calls)
+    before.may_be_read.set()
+    assert first.is_being_read.wait(WAIT_S)
+    return first
+
+
+def test_shutdown_when_the_thread_is_stuck_loses_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    held = hold_a_batch(exporter, 10)
+    (thread,) = our_threads()
+    exporter.shutdown(0.2)
+    held.may_be_read.set()
+    thread.join(WAIT_S)
+    submit(make(), 1)  # which replays what was kept
+    assert datakit.wait_for(1 + 11 + 1)
+    assert len(set(datakit.stamps())) == 1 + 11 + 1
+    assert not caplog.text
+
+
 def test_memory_is_the_backlog_when_there_is_no_file(
     make: Callable[..., Exporter], datakit: WatchedDataKit, tmp_path: Path
 ) -> None:
