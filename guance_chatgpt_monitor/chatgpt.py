@@ -205,7 +205,8 @@ class ChatGPT:
         if not self._api_key.isascii() or not self._api_key.isprintable():
             call.end("authentication")
             return Answer(401, error_body(_ODD_KEY, "authentication_error", None, "invalid_api_key"))
-        deadline_s = call.started_s + self._deadline_s
+        begun_s = call.started_s
+        deadline_s = begun_s + self._deadline_s
         exchange: Optional[_Exchange] = None
         try:
             client = self._connect()
@@ -217,6 +218,8 @@ class ChatGPT:
             outcome = _failure(error)
         finally:
             call.requests_sent = exchange.requests_sent if exchange else 0
+        if outcome.failure == "timeout":
+            call.started_s = begun_s  # as the deadline does
         return self._conclude(outcome, call)
 
     def _conclude(self, outcome: "_Outcome", call: Call) -> Answer:

@@ -49,6 +49,9 @@ class DataKitInfo(NamedTuple):
     host: str
 
 
+_KEY_START = "://sk-"
+
+
 def check_url(url: str) -> str:
     """`url` as DataKit takes it, without a slash at the end. Raises ValueError."""
     url = url.strip()
@@ -60,7 +63,9 @@ def check_url(url: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
         usable = False
-    if not usable or parts.path or parts.query:
+    odd = any(character <= " " or character == "\x7f" for character in url)
+    # A key in the wrong place would stand in every message that names the address.
+    if not usable or odd or parts.path or parts.query or parts.fragment or _KEY_START in url:
         raise ValueError(f"the DataKit URL must look like {DEFAULT_URL}")
     return url
 

@@ -26,16 +26,28 @@ from .guard_rails import Admission, GuardRails
 from .health import Health, Report
 from .line_protocol import encode
 from .logs import Collected, Logs
-from .metrics import MEASUREMENT, RESERVED_NAMES, PointMaker, check_measurement
-from .prices import check_provider
-from .probe import DEFAULT_PROBE_TIMEOUT_S, Probe, Probed
+from .metrics import MEASUREMENT, RESERVED_NAMES, PointMaker
+from .probe import DEFAULT_PROBE_TIMEOUT_S, MAX_PROBE_TIMEOUT_S, Probe, Probed
 from .reconciliation import Reconciled, Reconciliation
+from .setting_values import (
+    read_measurement,
+    read_patterns,
+    read_price_provider,
+    read_service_name,
+    read_switch,
+    read_tags,
+    read_text,
+    seconds,
+    whole_number,
+)
 
 SERVICE_NAME = "dataflux-func"
 # Func gives collect() a minute, the pause between two runs: replaying comes first, then the probe and the
 # report, and OpenAI's books are read in what is left until here; the rest is for writing what they say.
 REPLAY_BUDGET_S = 45.0
 COLLECT_BUDGET_S = 50.0
+# Func's link waits for 180 s at most; the point is still to be written then.
+MAX_DEADLINE_S = 175.0
 MAX_KEPT_CONNECTIONS = 8
 _PROCESS_MODULE = "guance_chatgpt_monitor_process"
 _Result = TypeVar("_Result")
@@ -82,27 +94,25 @@ class ChatGPTMonitor:
         log_content_rate: float = 1.0,
         redact_patterns: Optional[List[str]] = None,
     ) -> None:
-        try:
-            check_measurement(measurement)
-        except ValueError as error:
-            raise ValueError(f"measurement {error}") from None
-        try:
-            price_provider = price_provider and check_provider(price_provider)
-        except ValueError as error:
-            raise ValueError(f"price_provider {error}") from None
-        if not deadline_s > 0:
-            raise ValueError("deadline_s must be a number of seconds above 0")
-        if backlog_max_lines < 1 or backlog_max_bytes < 1:
-            raise ValueError("backlog_max_lines and backlog_max_bytes must be above 0")
-        if not all(isinstance(text, str) for item in (tags or {}).items() for text in item):
-            raise ValueError('tags must be texts, such as {"team": "web"}')
+        key = _checked("openai_key", read_text, openai_key)
+        admin_key = _checked("openai_admin_key", read_text, openai_admin_key)
+        base_url = _base_url(_checked("openai_base_url", read_text, openai_base_url))
+        datakit_url = _checked("datakit_url", read_text, datakit_url)
+        service_name = _checked("service_name", read_text, service_name) or SERVICE_NAME
+        service_name = _checked("service_name", read_service_name, service_name)
+        measurement = _checked("measurement", read_measurement, measurement)
+        tags = _checked("tags", read_tags, tags or {})
+        deadline_s = _checked("deadline_s", seconds(MAX_DEADLINE_S), deadline_s)
+        backlog_max_lines = _checked("backlog_max_lines", whole_number(1, 10_000_000), backlog_max_lines)
+        backlog_max_bytes = _checked("backlog_max_bytes", whole_number(1, 2**40), backlog_max_bytes)
+        probe_timeout_s = _checked("probe_timeout_s", seconds(MAX_PROBE_TIMEOUT_S), probe_timeout_s)
+        price_provider = price_provider and _checked("price_provider", read_price_provider, price_provider)
+        patterns = _checked("redact_patterns", read_patterns, redact_patterns) if redact_patterns else ()
         self._dff = dff
-        key, base_url = openai_key.strip(), _base_url(openai_base_url)
-        service_name = service_name.strip() or SERVICE_NAME
-        self._default_model = default_model.strip() or DEFAULT_MODEL
+        self._default_model = _checked("default_model", read_text, default_model) or DEFAULT_MODEL
         self._provider_name = provider_name(base_url)
         self._datakit = DataKit(
-            datakit_url.strip() or DEFAULT_URL,
+            datakit_url or DEFAULT_URL,
             _kept(("datakit", datakit_url), make_session),
         )
 
@@ -118,12 +128,11 @@ class ChatGPTMonitor:
         self._delivery = Delivery(self._datakit, backlog, print, _memory("delivery"))
         self._health = Health(backlog, service_name)
         content_log: Any = None
-        if log_content:
+        if _checked("log_content", read_switch, log_content):
             # Late: who does not ask for it pays nothing for it.
             from .content_log import ContentLog
 
-            secrets = [key, openai_admin_key]
-            content_log = ContentLog(log_content_max_chars, log_content_rate, redact_patterns or (), secrets)
+            content_log = ContentLog(log_content_max_chars, log_content_rate, patterns, [key, admin_key])
         self._logs = Logs(
             self._datakit,
             dff.CACHE,
@@ -133,10 +142,10 @@ class ChatGPTMonitor:
             _memory("logs"),
             content_log,
         )
-        self._probing = probe
+        self._probing = _checked("probe", read_switch, probe)
         self._probe = Probe(connect, key, base_url, service_name, probe_timeout_s)
         self._reconciliation = Reconciliation(
-            openai_admin_key.strip(), base_url, dff.STORE, backlog, self._deliver_uncounted
+            admin_key, base_url, dff.STORE, backlog, self._deliver_uncounted
         )
 
     def chat(self, body: Dict[str, Any]) -> Any:
@@ -296,6 +305,14 @@ def _describe(call: Call, request: Request) -> None:
     call.operation_name = request.operation_name
     call.request_model = request.model
     call.tags = request.tags
+
+
+def _checked(name: str, read: Callable[[Any], _Result], value: Any) -> _Result:
+    """What `read` makes of a setting. Raises ValueError, which names it and does not quote its value."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def _base_url(url: str) -> str:

@@ -36,7 +36,6 @@ not set, but for the backlog's.
 """
 
 import hashlib
-import json
 import os
 import re
 import sys
@@ -45,17 +44,24 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 from .backlog import MAX_BYTES, MAX_LINES
-from .datakit import DEFAULT_URL, check_url
-from .line_protocol import MAX_TAG_VALUE_BYTES
-from .metrics import MAX_TAG_NAMES, MEASUREMENT, RESERVED_NAMES, TAGS, check_measurement
-from .prices import check_provider
+from .datakit import DEFAULT_URL
+from .metrics import MEASUREMENT
+from .setting_values import (
+    read_measurement,
+    read_patterns,
+    read_price_provider,
+    read_rate,
+    read_service_name,
+    read_switch,
+    read_tags,
+    read_text,
+    read_url,
+    whole_number,
+)
 
 ENVIRONMENT_PREFIX = "CHATGPT_MONITOR_"
 MAX_QUEUE = 10_000
 FOLDER = "guance_chatgpt_monitor"
-
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
@@ -111,62 +117,9 @@ class Settings:
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
 
-# Each reads one setting, or raises ValueError with a message that goes on after the setting's name. Values
-# are never quoted: somebody may have put a key in the wrong place.
-
-
-def _read_url(value: Any) -> str:
-    try:
-        return check_url(_text(value))
-    except ValueError:
-        raise ValueError(f"must look like {DEFAULT_URL}") from None
-
-
-def _read_service_name(value: Any) -> str:
-    name = _text(value)
-    if not name or len(name.encode("utf-8", "replace")) > MAX_TAG_VALUE_BYTES:
-        raise ValueError(f"must be a text of 1 to {MAX_TAG_VALUE_BYTES} bytes")
-    return name
-
-
-def _read_tags(value: Any) -> Dict[str, str]:
-    tags = _split_tags(value) if isinstance(value, str) else value
-    if not isinstance(tags, dict) or not all(isinstance(text, str) for item in tags.items() for text in item):
-        raise ValueError('must be a dict of texts, such as {"team": "web"}')
-    tags = {name.strip(): text.strip() for name, text in tags.items()}
-    if not all(tags) or not all(tags.values()):
-        raise ValueError("must have a name and a value for each tag")
-    reserved = sorted(RESERVED_NAMES.intersection(tags))
-    if reserved:
-        raise ValueError(f"must not have the name {reserved[0]}, which the monitor itself uses")
-    if len(tags) > MAX_TAG_NAMES - len(TAGS):
-        raise ValueError(f"must be {MAX_TAG_NAMES - len(TAGS)} at most")
-    return tags
-
-
-def _split_tags(text: str) -> Dict[str, str]:
-    tags = {}
-    for part in text.split(","):
-        if part.strip():
-            name, equals, value = part.partition("=")
-            if not equals:
-                raise ValueError("must look like team=web,region=eu")
-            tags[name] = value
-    return tags
-
-
-def _read_switch(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = _text(value).lower()
-    if text not in _TRUE + _FALSE:
-        raise ValueError("must be true or false")
-    return text in _TRUE
-
-
 def _read_backlog(value: Any) -> str:
-    text = _text(os.fspath(value) if isinstance(value, os.PathLike) else value)
-    if text in ("", "off"):
+    text = read_text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if text.lower() in ("", "off"):
         return ""
     if "\0" in text:
         raise ValueError("must be a path")
@@ -177,71 +130,22 @@ def _read_backlog(value: Any) -> str:
     return path
 
 
-def _read_measurement(value: Any) -> str:
-    return check_measurement(_text(value))
-
-
-def _read_price_provider(value: Any) -> str:
-    return check_provider(_text(value))
-
-
-def _number_reader(least: int, most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        number = value
-        if isinstance(value, str):
-            number = int(value) if value.strip().isdecimal() else None
-        if type(number) is not int or not least <= number <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return number
-
-    return read
-
-
-def _read_rate(value: Any) -> float:
-    try:
-        rate = float(value) if isinstance(value, (int, float, str)) else -1.0
-    except ValueError:
-        rate = -1.0
-    if isinstance(value, bool) or not 0 <= rate <= 1:
-        raise ValueError("must be a number from 0 to 1")
-    return rate
-
-
-def _read_patterns(value: Any) -> Tuple[str, ...]:
-    # Only who has patterns pays for what checks them.
-    from .redaction_patterns import compile_patterns
-
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None  # a list is asked for there
-    compile_patterns(value)
-    return tuple(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text")  # noqa: TRY004 - one kind of error for every wrong value
-    return value.strip()
-
-
 _READERS: Dict[str, Callable[[Any], Any]] = {
-    "datakit_url": _read_url,
-    "service_name": _read_service_name,
-    "tags": _read_tags,
-    "enabled": _read_switch,
+    "datakit_url": read_url,
+    "service_name": read_service_name,
+    "tags": read_tags,
+    "enabled": read_switch,
     "backlog": _read_backlog,
-    "backlog_max_lines": _number_reader(1, 10_000_000),
-    "backlog_max_bytes": _number_reader(1, 2**40),
-    "measurement": _read_measurement,
-    "stream_usage": _read_switch,
-    "price_provider": _read_price_provider,
-    "log_content": _read_switch,
-    "log_content_max_chars": _number_reader(1, 131_072),
-    "log_content_rate": _read_rate,
-    "redact_patterns": _read_patterns,
-    "max_queue": _number_reader(2, 1_000_000),
+    "backlog_max_lines": whole_number(1, 10_000_000),
+    "backlog_max_bytes": whole_number(1, 2**40),
+    "measurement": read_measurement,
+    "stream_usage": read_switch,
+    "price_provider": read_price_provider,
+    "log_content": read_switch,
+    "log_content_max_chars": whole_number(1, 131_072),
+    "log_content_rate": read_rate,
+    "redact_patterns": read_patterns,
+    "max_queue": whole_number(2, 1_000_000),
 }
 
 

@@ -265,6 +265,13 @@ def test_a_call_ends_within_its_deadline(stack: Stack, fault: str) -> None:
     assert point.fields["create_time"] == 1.0
 
 
+def test_a_deadline_that_passes_while_the_sdk_is_imported_is_the_response_time(built: Built) -> None:
+    with Stack(built, deadline_s=0.05) as stack:
+        stack.openai.faults.append("hang")
+        assert stack.ask().status_code == 504
+        assert stack.point().fields["response_time"] >= 0.05
+
+
 def test_the_point_of_a_call_that_func_kills_is_written(stack: Stack) -> None:
     stack.ask()
     stack.datakit.clear()

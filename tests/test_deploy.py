@@ -1,6 +1,7 @@
 """Installing and deploying in Func: the form, the fallback of the key, the auto-trigger, upgrades."""
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -71,6 +72,7 @@ def test_func_masks_the_environment_variable_in_the_log(func: LocalFunc) -> None
         ("DataKit URL", "http://", "the DataKit URL must look like http://localhost:9529"),
         ("DataKit URL", "ftp://host", "the DataKit URL must look like"),
         ("DataKit URL", "http://host:port", "the DataKit URL must look like"),
+        ("DataKit URL", "sk-proj-0123456789", "the DataKit URL must look like"),
         ("OpenAI base URL", "api.openai.com", "the OpenAI base URL must look like https://api.openai.com/v1"),
     ],
 )
@@ -83,9 +85,22 @@ def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, v
     "setting",
     [
         "measurement='#x'",
+        "measurement=5",
         "deadline_s=0",
+        "deadline_s=176",
+        "deadline_s=float('inf')",
+        "deadline_s=True",
+        "deadline_s='long'",
         "backlog_max_lines=0",
+        "backlog_max_lines=1.5",
+        "backlog_max_bytes=True",
+        "probe_timeout_s='soon'",
+        "probe='perhaps'",
         "tags={'a': 1}",
+        "tags={'status': 'mine'}",
+        "log_content='perhaps'",
+        "redact_patterns=['(']",
+        "price_provider='https://api.openai.com/v1'",
         "log_content=True, log_content_max_chars=0",
         "log_content=True, log_content_rate=2",
         "log_content=True, redact_patterns=['(a+)+']",
@@ -96,7 +111,8 @@ def test_a_wrong_setting_is_told_when_deploying(func: LocalFunc, setting: str) -
     func.edit(STARTUP, func.script(STARTUP).replace("    DFF,\n", f"    DFF,\n    {setting},\n"))
     result = func.run(STARTUP)
     assert result.status == "failure"
-    assert result.exception.startswith("ValueError: ")
+    name = re.findall(r"(\w+)=", setting)[-1]
+    assert result.exception.startswith(f"ValueError: {name} must ")
 
 
 def test_an_upgrade_leaves_the_startup_script(func: LocalFunc, built: Built) -> None:

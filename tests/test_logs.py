@@ -42,7 +42,9 @@ def health(stack: Stack) -> dict[str, Any]:
 # -- asked for, and not ----------------------------------------------------------------------------
 
 
-def test_nothing_is_logged_unless_asked_for(stack: Stack) -> None:
+@pytest.mark.parametrize("settings", [{}, {"log_content": "false"}])
+def test_nothing_is_logged_unless_asked_for(stack: Stack, settings: dict[str, str]) -> None:
+    stack.configure(**settings)
     assert stack.ask(QUESTION).ok
     result = stack.collect()
     assert result.data["logs"] is None
