@@ -19,13 +19,16 @@ __all__ = ["flush", "instrument", "monitor", "observe", "shutdown", "uninstrumen
 
 def flush(timeout_s: float = 5.0) -> bool:
     """Deliver what was observed so far, or put it on the backlog; False if that took longer."""
-    from .exporter import get_exporter
+    from .exporter import existing_exporter
 
-    return get_exporter().flush(timeout_s)
+    exporter = existing_exporter()
+    return exporter is None or exporter.flush(timeout_s)
 
 
 def shutdown(timeout_s: float = 2.0) -> None:
     """Deliver what was observed, or put it on the backlog, and stop. Called at a normal exit by itself."""
-    from .exporter import get_exporter
+    from .exporter import existing_exporter
 
-    get_exporter().shutdown(timeout_s)
+    exporter = existing_exporter()
+    if exporter is not None:
+        exporter.shutdown(timeout_s)

@@ -188,6 +188,11 @@ def get_exporter(settings: Optional[Settings] = None) -> Exporter:
         return exporter
 
 
+def existing_exporter() -> Optional[Exporter]:
+    """The exporter of this process, if anything was to be monitored."""
+    return _Shared.exporter
+
+
 def _makes_room(exporter: Exporter) -> bool:
     return not _Shared.given or not exporter.settings.enabled or exporter.is_shut_down
 

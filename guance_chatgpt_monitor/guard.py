@@ -24,14 +24,19 @@ def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def report(where: Any, error: Exception) -> None:
-    """Log where it happened and the class of the error, once a minute at most.
+    """Log where it happened and the class of the error.
 
     Never its text, which may hold what the application sent or received.
     """
+    name = getattr(where, "__qualname__", type(where).__name__)
+    warn(f"a call may be missing from the monitor: {type(error).__name__} in {name}")
+
+
+def warn(text: str) -> None:
+    """Log `text`, which holds nothing of the application's; once a minute at most, whatever it says."""
     global _logged_s
     now_s = time.monotonic()
     if now_s - _logged_s < LOG_INTERVAL_S:
         return
     _logged_s = now_s
-    name = getattr(where, "__qualname__", type(where).__name__)
-    _log.warning("a call may be missing from the monitor: %s in %s", type(error).__name__, name)
+    _log.warning(text)

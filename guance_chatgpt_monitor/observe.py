@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
 
 from .call import read_field
-from .guard import guarded
+from .guard import guarded, warn
 from .observation import Observation, under_way
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -20,7 +20,7 @@ class ObservedCall:
     scope = None
     options = ()
 
-    def __init__(self, begin: Callable[[], Observation]) -> None:
+    def __init__(self, begin: Callable[[], Optional[Observation]]) -> None:
         self._observation: Optional[Observation] = guarded(begin)
         self._has_own_point = False
         self._outer = under_way.get()
@@ -60,9 +60,9 @@ def _note(observation: Observation, response: Any) -> None:
 class observe:  # noqa: N801 - it reads as a statement
     """Observe a call made without a monitored client: in a `with` or `async with` block, or as a decorator.
 
-    `operation_name` is `chat`, `responses`, `embeddings` or `text_completion`; `provider_name` is who
-    answers; `tags` go on the point, a few values each. The response time is that of the block, or of the
-    function, whose result is recorded. An error is noted and goes on its way.
+    `operation_name` is `chat`, `responses`, `embeddings`, `text_completion` or a word of your own;
+    `provider_name` is who answers; `tags` go on the point, a few values each. The response time is that of
+    the block, or of the function, whose result is recorded. An error is noted and goes on its way.
 
     Where a monitored client makes the call after all, there is its point and no second one. Raises
     TypeError or ValueError for a wrong argument.
@@ -85,6 +85,11 @@ class observe:  # noqa: N801 - it reads as a statement
         for name, value in {**names, **(tags or {})}.items():
             if not isinstance(value, str):
                 raise TypeError(f"observe(): {name} is to be text, not {type(value).__name__}")
+        if tags:
+            from .metrics import RESERVED_NAMES
+
+            for name in RESERVED_NAMES.intersection(tags):
+                raise ValueError(f"observe(): a tag must not be named {name}, as the monitor's own is")
         if not operation_name:
             raise ValueError("observe(): operation_name is empty; for most calls it is chat")
         self._operation_name = operation_name
@@ -93,11 +98,16 @@ class observe:  # noqa: N801 - it reads as a statement
         self._tags = dict(tags or {})
         self._calls: List[ObservedCall] = []
 
-    def _begin(self) -> Observation:
+    def _begin(self) -> Optional[Observation]:
         from .exporter import get_exporter
 
+        try:
+            exporter = get_exporter()
+        except ValueError as error:  # a wrong setting in the environment; its value is not quoted
+            warn(f"calls are not monitored: {error}")
+            return None
         observation = Observation()
-        observation.submit = get_exporter().submit
+        observation.submit = exporter.submit
         observation.operation_name = self._operation_name
         observation.request_model = self._request_model
         observation.provider_name = self._provider_name

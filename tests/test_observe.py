@@ -276,6 +276,11 @@ def test_an_empty_operation_name_is_a_clear_error_at_once():
         observe("")
 
 
+def test_a_tag_with_a_name_of_the_monitors_is_a_clear_error_at_once():
+    with pytest.raises(ValueError, match="status"):
+        observe(tags={"status": "mine"})
+
+
 def test_a_generator_cannot_be_decorated():
     def chunks():
         yield 1
@@ -298,13 +303,16 @@ def test_switched_off_it_does_nothing(datakit, monkeypatch):
 
 def test_a_wrong_setting_in_the_environment_breaks_nothing(datakit):
     code = """
-from guance_chatgpt_monitor import observe
+from guance_chatgpt_monitor import flush, observe, shutdown
 with observe() as call:
     call.record({})
 assert observe()(lambda: 7)() == 7
+assert flush()
+shutdown()
 """
     environment = monitor_environment(datakit, CHATGPT_MONITOR_MAX_QUEUE="many")
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
-    assert done.stderr.count("\n") == 1  # said once
+    (said,) = done.stderr.splitlines()  # once
+    assert "CHATGPT_MONITOR_MAX_QUEUE must be a whole number" in said
