@@ -191,7 +191,8 @@ class BacklogDatabase(Backlog):
 
     def _add(self, counts: Dict[str, int]) -> None:
         self._connection.executemany(
-            "INSERT INTO totals VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = count + ?2",
+            "INSERT INTO totals VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
             counts.items(),
         )
 

@@ -21,8 +21,10 @@ MAX_ANSWER_BYTES = 4096
 
 _ERROR_CODE = re.compile(rb'"error_code"\s*:\s*"(?:datakit\.)?(\w{1,64})"')
 
-# Statuses that tell of the address, not of the lines: the lines are good and wait for a repair.
-_NOT_THE_LINES = frozenset((401, 403, 404, 405, 407, 408, 429))
+# What tells of the lines. Any other refusal is of the address, or of something before DataKit: a server that
+# wants TLS answers 400, too. The lines are good then, and wait for a repair.
+_BAD_LINES = 400  # with DataKit's own error code
+_TOO_LARGE = 413  # which something before DataKit says
 
 
 class DataKitError(Exception):
@@ -38,8 +40,8 @@ class DataKitError(Exception):
 
     @property
     def lines_refused(self) -> bool:
-        status = self.status_code
-        return status is not None and 400 <= status < 500 and status not in _NOT_THE_LINES
+        is_datakits = self.reason != str(self.status_code)
+        return self.status_code == _TOO_LARGE or (self.status_code == _BAD_LINES and is_datakits)
 
 
 class DataKitInfo(NamedTuple):
@@ -111,6 +113,18 @@ class DataKit:
         response = self._send("POST", path, data=body, headers=headers)
         return "X-Datakit" in response.headers
 
+    def close(self) -> None:
+        """Close the connection. The next request opens another. Never raises."""
+        try:
+            # requests leaves them to finalizers, which at the end of the process have run already.
+            for adapter in self._session.adapters.values():
+                pools = adapter.poolmanager.pools  # type: ignore[attr-defined]
+                for key in list(pools.keys()):
+                    pools[key].close()
+            self._session.close()
+        except Exception:
+            pass
+
     def ping(self) -> DataKitInfo:
         """Ask for version and host. Raises DataKitError."""
         response = self._send("GET", "/v1/ping")
@@ -156,6 +170,7 @@ class DataKit:
 _HINTS = {
     "publicAccessDisabled": ": allow this host, in datakit.conf [http_api] public_apis = {apis}",
     "reachMaxAPILimit": ": rate limited, more than 100 requests a second from this host",
+    "400": ": check the DataKit URL, this is no DataKit's answer; does it want https?",
     "404": ": check the DataKit URL, something else listens there",
     "407": ": a proxy stands in the way",
 }

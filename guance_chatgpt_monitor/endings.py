@@ -110,12 +110,10 @@ def _collected(response: Any) -> None:
         ending.give_up()
 
 
-def end_open() -> bool:
-    """End what is still open, for the process ends; whether there was any."""
-    endings = list(_open.values())
-    for ending in endings:
+def end_open() -> None:
+    """End what is still open, for the process ends."""
+    for ending in list(_open.values()):
         guarded(ending.give_up)
-    return bool(endings)
 
 
 if hasattr(os, "register_at_fork"):

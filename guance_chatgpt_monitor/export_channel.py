@@ -1,6 +1,5 @@
 """Lines of one of DataKit's categories: to DataKit, or to a backlog of its own and from there to DataKit."""
 
-import logging
 import os
 import time
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Callable, Dict, List, Sequence, Union
 
 from .datakit import DataKit, DataKitError
 from .delivery import BACKLOG_FULL, METRIC, Category, Delivery, Replay
+from .guard import log_warning
 from .health import Health, Report
 from .memory_backlog import MEMORY_MAX_BYTES, MEMORY_MAX_LINES, MemoryBacklog
 from .settings import Settings
@@ -24,8 +24,6 @@ REPLAY_BUDGET_S = 0.2
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 REPLAY_EVERY_S = 60.0
-
-_log = logging.getLogger("guance_chatgpt_monitor")
 
 
 class Channel:
@@ -123,13 +121,13 @@ class Channel:
 
     def close(self) -> int:
         """How many lines end with this process."""
-        n_lines = self._backlog.lines_in_memory()
         try:
             self._save_dropped()
             self._backlog.close()
         except Exception:
             pass  # the end of the process closes it, too
-        return n_lines
+        self._datakit.close()
+        return self._backlog.lines_in_memory()
 
     def _replay(self) -> None:
         self._replay_at_s = time.monotonic() + self._backoff_s
@@ -201,9 +199,9 @@ def _make_backlog(settings: Settings, category: Category) -> Union[MemoryBacklog
     # What is said here is said once: it does not count against the one line a minute.
     if settings.backlog and FileBacklog is not None:
         path = str(backlog_path(settings, category))
-        return FileBacklog(path, _log.warning, max_lines, max_bytes)
+        return FileBacklog(path, log_warning, max_lines, max_bytes)
     if settings.backlog and category is METRIC:
-        _log.warning("this Python has no sqlite3: what DataKit does not take is kept in memory only")
+        log_warning("this Python has no sqlite3: what DataKit does not take is kept in memory only")
     return MemoryBacklog(min(max_lines, MEMORY_MAX_LINES), min(max_bytes, MEMORY_MAX_BYTES))
 
 

@@ -1,22 +1,23 @@
 """The exporter's queue and the thread that empties it."""
 
-import logging
 import queue
+import signal
+import sys
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, Callable, Deque, Iterator, List, Optional
 
 from .delivery import BATCH_LINES
 from .export_logs import QUEUE_FULL, make_content_log
 from .export_pipeline import REPORT_EVERY_S, Pipeline
+from .guard import log_warning
 from .metrics import PointMaker
 from .settings import Settings
 
 BATCH_EVERY_S = 1.0
-
-_log = logging.getLogger("guance_chatgpt_monitor")
 
 
 class Worker:
@@ -49,6 +50,9 @@ class Worker:
         self._refused = _Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
+        # For the end of a process that a DataKit keeps waiting: what comes yet goes to the backlog.
+        self.asks_datakit = True
+        self._draining = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._starting = threading.Lock()
         self._say = say
@@ -89,21 +93,40 @@ class Worker:
         if self.wake():
             flush.done.wait(timeout_s)
         else:
-            self._turn(drain=True)
+            self.drain()
         return flush.ok
 
-    def stop(self, timeout_s: float) -> None:
-        """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog."""
+    def drain(self) -> None:
+        """Empty the queue on the caller's own thread, where the process can have no other any more."""
+        # Not waited for: whoever is at it looks once more when it is done.
+        while self._draining.acquire(blocking=False):
+            try:
+                succeeded = self._try(lambda: self._turn(drain=True))
+            finally:
+                self._draining.release()
+            if not self.queue or not succeeded:
+                break
+
+    def stop(self, timeout_s: float) -> bool:
+        """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog.
+
+        Whether DataKit's half was enough.
+        """
         until_s = time.monotonic() + timeout_s
         self._stopping = True
-        if self._thread is not None:
-            self._signals.put(None)
-            if self._thread is not threading.current_thread():
-                self._thread.join(timeout_s / 2)
-        if self._pipeline is not None or self.queue:
-            self._take_over(until_s)
+        try:
+            if self._thread is not None:
+                self._signals.put(None)
+                if self._thread is not threading.current_thread():
+                    self._thread.join(timeout_s / 2)
+        finally:  # also when somebody presses Ctrl-C once more
+            if self._pipeline is not None or self.queue:
+                self._take_over(until_s)
+        return self._thread is None or not self._thread.is_alive()
 
     def _start(self) -> bool:
+        if sys.is_finalizing():  # below Python 3.12, its start would be waited for, for ever
+            return False
         # Not waited for: a finalizer may run in the middle of it, and end a call.
         if not self._starting.acquire(blocking=False):
             return True
@@ -111,7 +134,8 @@ class Worker:
             if self._thread is None or not self._thread.is_alive():
                 self._signals = queue.SimpleQueue()
                 thread = threading.Thread(target=self._run, name="guance_chatgpt_monitor", daemon=True)
-                thread.start()
+                with _signals_blocked():
+                    thread.start()
                 self._thread = thread
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
@@ -161,12 +185,14 @@ class Worker:
             self.is_awake = False
             self.wake_at = 0
 
-    def _try(self, *steps: Callable[[], None]) -> None:
+    def _try(self, *steps: Callable[[], None]) -> bool:
         try:
             for step in steps:
                 step()
+            return True
         except Exception as error:
             self._say(f"the exporter failed ({type(error).__name__})")
+            return False
 
     def _turn(self, drain: bool) -> None:
         pipeline = self._opened()
@@ -184,12 +210,17 @@ class Worker:
         pipeline.count_dropped(QUEUE_FULL, self._refused.take())
 
     def _deliver_batch(self, pipeline: Pipeline) -> None:
-        behind = len(self.queue) > self._behind_at
+        behind = len(self.queue) > self._behind_at or not self.asks_datakit
         with self._lock():
             self._in_hand = pipeline.lines_of(self._batch(at_the_end=False))
-        if not (behind and pipeline.keep(self._in_hand)):
-            pipeline.deliver(self._in_hand)
-        self._in_hand = []
+        try:
+            if not (behind and pipeline.keep(self._in_hand)):
+                pipeline.deliver(self._in_hand)
+        except Exception:
+            pipeline.keep(self._in_hand)  # which may be delivered, and is the same points then
+            raise
+        finally:
+            self._in_hand = []
 
     def _wait(self) -> None:
         self.is_awake = False
@@ -234,7 +265,31 @@ class Worker:
         lost += pipeline.close()
         if lost:
             what = "point(s) or log line(s) end with this process: neither DataKit nor a file took them"
-            _log.warning("%d %s", lost, what)
+            log_warning(f"{lost} {what}")
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A thread that is started here gets no signal: those of the process are for the application's threads.
+
+    One that has blocked a signal for a while would otherwise be ended by it, through ours.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# What a thread itself does wrong is its own.
+_FAULTS = {
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
+    if hasattr(signal, name)
+}
 
 
 class _Flush:

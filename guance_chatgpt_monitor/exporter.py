@@ -22,7 +22,6 @@ and every 100 points; what it does not yield for is SQLite, about 2 ms for 500 p
 """
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -32,14 +31,13 @@ from typing import Any, Callable, List, Optional
 
 from .export_pipeline import REPORT_EVERY_S
 from .export_worker import BATCH_EVERY_S, Worker
+from .guard import log_warning
 from .metrics import PointMaker
 from .prices import preload_table
 from .settings import Settings
 
 SHUTDOWN_S = 2.0
 LOG_INTERVAL_S = 60.0
-
-_log = logging.getLogger("guance_chatgpt_monitor")
 
 
 class Exporter:
@@ -68,6 +66,8 @@ class Exporter:
         )
         self._say = _Rarely()
         self.is_shut_down = False
+        self._is_ending = False
+        self._asks_datakit = True
         self.start_over()
         _living.add(self)
 
@@ -105,7 +105,14 @@ class Exporter:
         worker = self._worker
         self.start_over()
         self.is_shut_down = True
-        worker.stop(timeout_s)
+        self._asks_datakit = worker.stop(timeout_s)
+
+    def end_with_process(self) -> None:
+        """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""
+        self._is_ending = True
+        self._asks_datakit = False  # should the time not be enough even to find out
+        self.shutdown()
+        self._worker.asks_datakit = self._asks_datakit
 
     def start_over(self) -> None:
         """As in a new process. The old worker keeps what it has."""
@@ -118,15 +125,20 @@ class Exporter:
         """After a fork: nothing inherited is used, or even collected, which could wait for its locks."""
         _inherited.append(self._worker)
         self._points.unpriced.clear()  # the parent counts them
+        self._is_ending = False
         self.start_over()
 
     def _wake(self, worker: Worker) -> None:
         try:
+            if self._is_ending:
+                worker.drain()
+                return
             if not self._ends_with_process:
                 self._ends_with_process = True
                 self.is_shut_down = False
-                _call_at_exit(self.shutdown)
-            worker.wake()
+                _call_at_exit(self.end_with_process)
+            if not worker.wake() and sys.is_finalizing():
+                worker.drain()
         except Exception:
             pass  # the next call tries again; nothing may reach the application
 
@@ -141,17 +153,25 @@ class _Rarely:
         now_s = time.monotonic()
         if now_s - self._logged_s >= LOG_INTERVAL_S:
             self._logged_s = now_s
-            _log.warning(text)
+            log_warning(text)
 
 
-def _call_at_exit(shutdown: Callable[[], None]) -> None:
-    atexit.unregister(shutdown)
-    atexit.register(shutdown)
-    # The children of multiprocessing end by os._exit(), after finalizers of their own.
-    process = sys.modules.get("multiprocessing.process")
-    util = sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        util.Finalize(None, shutdown, exitpriority=-100)
+def _call_at_exit(end: Callable[[], None]) -> None:
+    atexit.unregister(end)
+    atexit.register(end)
+    # The children of multiprocessing, and of what is made after it, end by os._exit(), after finalizers of
+    # their own. billiard is Celery's, multiprocess pathos'.
+    for package in ("multiprocessing", "billiard", "multiprocess"):
+        process = sys.modules.get(package + ".process")
+        util = sys.modules.get(package + ".util")
+        if process is not None and util is not None and _is_child(process):
+            util.Finalize(None, end, exitpriority=-100)
+
+
+def _is_child(process: Any) -> bool:
+    """Whether this process is one that the package with this module has started."""
+    # Of the first process, the name is none that a child has; billiard has no parent_process().
+    return type(process.current_process()).__name__ != "_MainProcess"
 
 
 # -- the exporter of the process -------------------------------------------------------------------
@@ -184,7 +204,7 @@ def get_exporter(settings: Optional[Settings] = None) -> Exporter:
             # How streams are read is each client's own.
             ignored = [name for name in exporter.settings.differences(settings) if name != "stream_usage"]
             if ignored:
-                _log.warning("monitored already with other settings: no effect of %s", ", ".join(ignored))
+                log_warning(f"monitored already with other settings: no effect of {', '.join(ignored)}")
         return exporter
 
 

@@ -106,7 +106,10 @@ class FileBacklog(Backlog):
         return self._memory.size().lines
 
     def close(self) -> None:
-        """Close the file. The next operation opens it again."""
+        """Close the file; if it can be used again, with what is in memory. What comes next opens it."""
+        if self.lines_in_memory():
+            self._retry_at_s = float("-inf")
+            self._do(lambda place: place.size())
         with self._locked():
             self._close()
 

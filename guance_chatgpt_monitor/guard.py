@@ -16,10 +16,7 @@ def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as error:
-        try:
-            report(function, error)
-        except Exception:
-            pass  # a logging handler of the application's may raise, too
+        report(function, error)
         return None
 
 
@@ -39,4 +36,12 @@ def warn(text: str) -> None:
     if now_s - _logged_s < LOG_INTERVAL_S:
         return
     _logged_s = now_s
-    _log.warning(text)
+    log_warning(text)
+
+
+def log_warning(text: str) -> None:
+    """Log `text`; never raises, as a handler of the application's may."""
+    try:
+        _log.warning(text)
+    except Exception:
+        pass

@@ -25,6 +25,8 @@ def run(command: List[str]) -> int:
     Returns only where one process cannot become another (Windows), with the exit code; and 127 or 126
     where the program is not found or cannot be run, as a shell does. Raises ValueError for a wrong setting.
     """
+    if command[:1] == ["--"]:
+        command = command[1:]
     if not command:
         raise ValueError("there is no program to run: guance-chatgpt-monitor run python app.py")
     Settings.read()
@@ -46,6 +48,8 @@ def run(command: List[str]) -> int:
 
 def monitored_environment(environment: Dict[str, str]) -> Dict[str, str]:
     """`environment`, in which each Python monitors its calls."""
-    folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    before = environment.get("PYTHONPATH")
+    # In one that is not empty, an empty entry is the current folder.
+    folders = before.split(os.pathsep) if before else []
     path = os.pathsep.join([_FOLDER, *(folder for folder in folders if folder != _FOLDER)])
     return {**environment, "PYTHONPATH": path, RUN_PID_VARIABLE: str(os.getpid())}

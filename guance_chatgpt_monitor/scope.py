@@ -6,9 +6,6 @@ from typing import Any, Dict, Optional
 from .endings import end_open
 from .guard import guarded
 
-# For streams that are still open at the exit of the process.
-EXIT_FLUSH_S = 1.0
-
 
 class Scope:
     """The calls of one `monitor()`, or of one `instrument()` until `uninstrument()`."""
@@ -36,9 +33,10 @@ def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
 
 
 def _at_exit() -> None:
-    # The exporter's own handler may be done by now: it takes more, but no thread can be started any more.
-    if guarded(end_open):
-        from .exporter import get_exporter
+    """End the streams that are still open, and the exporter, whose own handler is not there before a call."""
+    from .exporter import existing_exporter
 
-        guarded(get_exporter().flush, EXIT_FLUSH_S)
-        guarded(get_exporter().shutdown)
+    guarded(end_open)
+    exporter = existing_exporter()
+    if exporter is not None:
+        guarded(exporter.end_with_process)

@@ -77,6 +77,7 @@ def test_what_must_be_made_public_is_named(server: LocalDataKit, category: str, 
         ("403", "publicAccessDisabled", 403, False),
         ("408", "408", 408, False),
         ("413", "413", 413, True),
+        ("426", "426", 426, False),
         ("429", "reachMaxAPILimit", 429, False),
         ("500", "500", 500, False),
         ("503", "503", 503, False),
@@ -124,6 +125,19 @@ class Other(LocalServer):
 def test_something_else_under_the_url_is_told() -> None:
     with Other() as other, pytest.raises(DataKitError, match="not as a DataKit: check the DataKit URL"):
         DataKit(other.url).ping()
+
+
+class WantsTLS(LocalServer):
+    """As Go's net/http answers plain HTTP."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(400, "Client sent an HTTP request to an HTTPS server.\n", "text/plain")
+
+
+def test_a_400_that_is_not_datakits_does_not_refuse_the_lines() -> None:
+    with WantsTLS() as server, pytest.raises(DataKitError, match="does it want https") as caught:
+        DataKit(server.url).write(lines(1))
+    assert not caught.value.lines_refused
 
 
 def test_nothing_under_the_url_is_told_fast() -> None:

@@ -261,12 +261,13 @@ def test_a_replay_that_succeeds_clears_the_mark(bench: Bench) -> None:
         ("401", ""),  # about the address, not the lines
         ("403", ""),
         ("404", ""),
+        ("402", ""),
+        ("422", ""),
         ("reset", ""),
         ("reset_after", ""),
         ("hang", ""),
         ("400", "invalidLinePoint"),
         ("413", "413"),
-        ("422", "422"),
     ],
 )
 def test_verdicts(bench: Bench, fault: str, reason: str) -> None:

@@ -469,6 +469,21 @@ def test_call_that_cannot_be_read_is_counted_and_costs_no_other(
     assert "what the user said" not in caplog.text
 
 
+def test_logging_handler_that_raises_costs_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError
+
+    datakit.stop()
+    monkeypatch.setattr(logging.getLogger("guance_chatgpt_monitor"), "handlers", [Broken()])
+    exporter = make()
+    stamps = submit(exporter, 700)
+    exporter.shutdown()
+    assert set(stamps_in(path)) == set(stamps)
+
+
 def test_point_that_datakit_will_never_take_is_dropped_alone(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:

@@ -132,6 +132,111 @@ def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> N
     assert [int(text) for text in output.split()] == datakit.stamps()
 
 
+@pytest.mark.parametrize("mode", ["", "hang"])
+def test_call_that_ends_with_the_interpreter_is_not_lost(
+    datakit: WatchedDataKit, path: Path, python: str, mode: str
+) -> None:
+    datakit.mode = mode or None
+    code = """
+from guance_chatgpt_monitor import observe
+def answer():
+    with observe():
+        yield "a"
+words = answer()
+next(words)  # the rest is never read
+made(submit(exporter, 2))
+"""
+    run(code, datakit, path, python)
+    arrived = [*datakit.stamps(), *stamps_in(path)]
+    assert len(set(arrived)) == 3
+    assert not mode or not datakit.stamps()
+
+
+@pytest.mark.parametrize("n_before", [0, 2])
+@pytest.mark.parametrize("mode", ["", "hang"])
+def test_calls_in_exit_handlers_are_not_lost(
+    datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
+) -> None:
+    datakit.mode = mode or None
+    code = f"""
+import atexit
+from openai import OpenAI
+from guance_chatgpt_monitor import monitor
+monitor(OpenAI(api_key="sk-none"))
+atexit.register(lambda: made(submit(exporter, 1)))
+made(submit(exporter, {n_before}))
+atexit.register(lambda: made(submit(exporter, 1)))
+"""
+    stamps = run(code, datakit, path, python)
+    assert len(stamps) == n_before + 2
+    assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_second_signal_while_the_process_ends_loses_nothing(
+    datakit: WatchedDataKit, path: Path, sent: signal.Signals
+) -> None:
+    datakit.mode = "hang"
+    code = """
+import signal
+def end(*_):
+    os.write(1, b"ending\\n")
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGTERM, end)
+made(submit(exporter, 100))
+signal.pause()
+"""
+    process = start(code, datakit, path)
+    assert process.stdout is not None
+    stamps = [int(process.stdout.readline()) for _ in range(100)]
+    assert datakit.wait_for_writes(1)
+    for _ in range(2):
+        process.send_signal(sent)
+        assert process.stdout.readline() == "ending\n"
+    process.communicate(timeout=60)
+    assert set(stamps) <= set(stamps_in(path))
+
+
+def test_signal_that_the_application_has_blocked_waits(datakit: WatchedDataKit, path: Path) -> None:
+    code = """
+import signal
+made(submit(exporter, 1))
+exporter.flush(20)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+os.kill(os.getpid(), signal.SIGUSR1)
+assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1
+"""
+    assert len(run(code, datakit, path)) == 1
+
+
+def test_what_was_in_memory_goes_to_the_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:
+    datakit.stop()
+    code = """
+import resource
+free, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # as a disk that is full
+made(submit(exporter, 30))
+exporter.flush(20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+made(submit(exporter, 30))
+"""
+    process = start(code, datakit, path)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "cannot be used" in errors
+    assert "end with this process" not in errors
+    stamps = [int(text) for text in output.split()]
+    assert set(stamps) == set(stamps_in(path))
+
+
+def test_exit_says_nothing_where_python_is_strict(datakit: WatchedDataKit, path: Path, python: str) -> None:
+    first = "import warnings; warnings.simplefilter('error')\n"
+    code = "made(submit(exporter, 3)); exporter.flush(20); made(submit(exporter, 3))"
+    stamps = run(code, datakit, path, python, first)
+    assert datakit.stamps() == stamps
+
+
 def test_calls_come_back_after_a_restart(datakit: WatchedDataKit, path: Path) -> None:
     datakit.stop()
     stamps = run("made(submit(exporter, 600))", datakit, path)

@@ -576,7 +576,7 @@ import resource, sys
 from guance_chatgpt_monitor.file_backlog import FileBacklog
 backlog = FileBacklog(sys.argv[1], lambda text: print("said:", text))
 backlog.push(["openai question=1.0 1"])
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 for n in range(2, 5002, 500):
     backlog.push([f"openai question=1.0 {k}" for k in range(n, n + 500)])
 print("in memory:", backlog.lines_in_memory() > 0)

@@ -121,6 +121,19 @@ def test_a_sitecustomize_of_its_own_that_fails_is_reported_as_python_does(run, t
     assert run(sys.executable, "-c", "print(1)", PYTHONPATH=path, errors="RuntimeError: broken") == "1\n"
 
 
+def test_what_is_on_the_path_of_the_program_stays(run, tmp_path):
+    (tmp_path / "localmod.py").write_text("")
+    tool = tmp_path / "bin" / "tool.py"
+    tool.parent.mkdir()
+    tool.write_text("import localmod; print('found')")
+    # An empty entry is the current folder.
+    assert run(sys.executable, str(tool), PYTHONPATH=f"{os.pathsep}{ROOT}") == "found\n"
+
+
+def test_two_dashes_before_the_program(run):
+    assert run("--", sys.executable, "-c", "print(1)") == "1\n"
+
+
 def test_run_in_run_adds_nothing(run):
     code = "import os; print(os.environ['PYTHONPATH'].count('autostart'))"
     assert run(sys.executable, "-c", RUN, sys.executable, "-c", code) == "1\n"
