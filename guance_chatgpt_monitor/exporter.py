@@ -3,16 +3,17 @@
 **In the way of the application**: `Exporter.submit()` looks at the length of a deque and appends, in 0.1 to
 0.5 us. It never waits: a full queue refuses the call, which is counted as dropped with the reason
 `queue_full`. That is a last resort. Half full, the thread puts calls on the backlog without asking DataKit
-first; the longest that anything keeps it from that is a request to a DataKit that hangs, 2.5 s, in which
-10,000 calls are more than the SDK can make in one process.
+first; what keeps it from that is a request to a DataKit that hangs, 2.5 s, in which 10,000 calls are more
+than the SDK can make in one process. (Longer would be a DataKit that answers byte by byte, or a name server
+that hangs.)
 
 **On the thread**: batches of up to 500 points or one second; what DataKit does not take goes to the backlog
 and is replayed when DataKit is back, also after a restart of the application, or by a sister process.
 
 **At the end of the process** (an atexit handler; in the children of multiprocessing, which have none, a
 finalizer of its own): the queue is delivered, and after half of SHUTDOWN_S put on the backlog. Lost is the
-queue, a second's calls, of a process that is killed, or ended by os._exit() or a signal without a handler,
-and what other exit handlers call after ours.
+queue, a second's calls, of a process that is killed, or ended by os._exit() or a signal without a handler.
+What other exit handlers call after ours, and what ends with the interpreter, is delivered where it is called.
 
 **Forks**: a child begins with an empty queue, new locks, no thread and no connection. The parent's thread
 goes on, and delivers the parent's calls.

@@ -372,6 +372,16 @@ def test_forked_children_of_multiprocessing_deliver_when_they_end(
     assert sorted(datakit.stamps()) == sorted(stamps)
 
 
+@pytest.mark.parametrize("package", ["billiard", "multiprocess"])
+def test_children_of_what_is_made_after_multiprocessing_deliver_when_they_end(
+    datakit: WatchedDataKit, path: Path, package: str
+) -> None:
+    code = MULTIPROCESSING.replace("import multiprocessing", f"import {package} as multiprocessing")
+    stamps = run(code % "fork", datakit, path)
+    assert len(stamps) == 50
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_other_children_of_multiprocessing_deliver_when_they_end(
     datakit: WatchedDataKit, path: Path, tmp_path: Path, method: str
