@@ -68,6 +68,7 @@ _BY_EXCEPTION = {
     "TransportError": "connection",
     "ContentFilterFinishReasonError": "content_filter",
     "CancelledError": "cancelled",
+    "Cancelled": "cancelled",  # trio's
     "GeneratorExit": "cancelled",
     "GreenletExit": "cancelled",
     "KeyboardInterrupt": "cancelled",

@@ -5,7 +5,7 @@ import sys
 import time
 import weakref
 from functools import partial
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from .guard import guarded
 from .observation import Observation
@@ -27,10 +27,17 @@ class Ending:
         opened_s = time.perf_counter()
         # The last chunk that was read, and when: who reads chunk by chunk knows more.
         self.progress: Callable[[], Tuple[Any, float]] = lambda: (None, opened_s)
-        self._closing = closing
         self._response = weakref.ref(response, partial(guarded, _collected))
-        setattr(response, closing, partial(_close, self, getattr(response, closing)))
+        self._replaced: List[str] = []
+        watch = _watch_close if closing == "close" else _watch_aclose
+        self.replace(response, closing, watch(self, getattr(response, closing)))
         _open[id(self._response)] = self
+
+    def replace(self, response: Any, name: str, method: Any) -> None:
+        """Put `method` in the place of the response's own until the end."""
+        method.of_monitor = True  # not held here: it holds the response, which is to be collected
+        setattr(response, name, method)
+        self._replaced.append(name)
 
     def is_read_by(self, generator: Any) -> None:
         """Chunk by chunk: what closes the response while this generator runs is a part of the reading."""
@@ -75,9 +82,10 @@ class Ending:
         if _open.pop(id(self._response), None) is None:
             return False
         attributes = getattr(self._response(), "__dict__", {})
-        # Unless somebody has wrapped it in turn: out of use, it only passes on.
-        if getattr(attributes.get(self._closing), "func", None) is _close:
-            del attributes[self._closing]
+        for name in self._replaced:
+            # Unless somebody has wrapped it in turn: out of use, it only passes on.
+            if hasattr(attributes.get(name), "of_monitor"):
+                del attributes[name]
         return True
 
     def _is_of_this_call(self, error: BaseException) -> bool:
@@ -94,10 +102,21 @@ def _is_running(generator: Any) -> bool:
     return getattr(generator, "gi_running", False) or getattr(generator, "ag_running", False)
 
 
-def _close(ending: Ending, close: Any, *args: Any, **kwargs: Any) -> Any:
-    """In the place of a response's own `close` or `aclose`."""
-    guarded(ending.closed)
-    return close(*args, **kwargs)
+def _watch_close(ending: Ending, original: Any) -> Any:
+    def close(*args: Any, **kwargs: Any) -> Any:
+        guarded(ending.closed)
+        return original(*args, **kwargs)
+
+    return close
+
+
+def _watch_aclose(ending: Ending, original: Any) -> Any:
+    # A coroutine function as the original: by that, others tell whether it is to be awaited.
+    async def aclose(*args: Any, **kwargs: Any) -> Any:
+        guarded(ending.closed)
+        return await original(*args, **kwargs)
+
+    return aclose
 
 
 # By the id of their reference. Held here, not by the response, which would take them along.

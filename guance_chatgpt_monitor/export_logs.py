@@ -50,7 +50,10 @@ class LogQueue:
     def note(self, observation: Any, call: Call, point: Point) -> None:
         """Have a line made later, if the observation has content and the call is to have a line."""
         try:
-            if getattr(observation, "content", None) is None or not self._content_log.wants(call):
+            if getattr(observation, "content", None) is None:
+                return
+            if not self._content_log.wants(call):
+                observation.content = None
                 return
         except Exception as error:
             self._drop(error)
@@ -58,6 +61,7 @@ class LogQueue:
         if len(self._noted) < MAX_CALLS:
             self._noted.append(_Noted(observation, call, point))
         else:
+            observation.content = None
             self._channel.count_dropped(QUEUE_FULL, 1)
 
     def is_empty(self) -> bool:

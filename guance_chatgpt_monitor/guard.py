@@ -16,7 +16,10 @@ def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as error:
-        report(function, error)
+        try:
+            report(function, error)
+        except Exception:
+            pass
         return None
 
 

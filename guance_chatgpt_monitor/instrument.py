@@ -9,7 +9,7 @@ HTTP response. `copy()` and `with_options()` make clients that are to be monitor
 import functools
 import inspect
 import threading
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from .attempts import wrap_build_request, wrap_process_response
@@ -82,14 +82,18 @@ def instrument(**settings: Any) -> None:
 def uninstrument() -> None:
     """Undo `instrument()`. Clients given to `monitor()` stay monitored."""
     with _instrumentation.lock:
-        if _instrumentation.scope is not None:
-            _instrumentation.scope.active = False
-        for owner, name, original, wrapper in reversed(_instrumentation.replaced):
-            # Where somebody has wrapped our wrapper it must stay; out of its scope it only passes on.
-            if vars(owner).get(name) is wrapper:
-                setattr(owner, name, original)
-        _instrumentation.replaced.clear()
-        _instrumentation.scope = None
+        _undo()
+
+
+def _undo() -> None:
+    if _instrumentation.scope is not None:
+        _instrumentation.scope.active = False
+    for owner, name, original, wrapper in reversed(_instrumentation.replaced):
+        # Where somebody has wrapped our wrapper it must stay; out of its scope it only passes on.
+        if vars(owner).get(name) is wrapper:
+            setattr(owner, name, original)
+    _instrumentation.replaced.clear()
+    _instrumentation.scope = None
 
 
 def monitor_client(client: Any, scope: Scope) -> None:
@@ -99,16 +103,23 @@ def monitor_client(client: Any, scope: Scope) -> None:
     if not _is_known(type(client).request):
         raise TypeError("this openai SDK calls request() in a way that is not known")
     for name, wrap in _CALLS.items():
+        if name == "request" and _is_async(type(client)):
+            wrap = functools.partial(wrap_request, is_async=True)
         _replace(client, name, wrap, scope)
     for name in _COPIES:
         _replace(client, name, _wrap_copy, scope)
+    _prepare_for_copying(type(client))
 
 
 def instrument_classes(classes: Any, scope: Scope) -> None:
     """Put the wrappers on the classes that define the methods of these."""
     with _instrumentation.lock:
         if _instrumentation.scope is not None:
-            return
+            if not any(map(_is_taken_back, _instrumentation.replaced)):
+                return
+            # Somebody's patch, made before ours, was taken back later, and ours with it. Where it is there
+            # after all, it only passes on from here.
+            _undo()
         if not all(_is_known(cls.request) for cls in classes):
             raise TypeError("this openai SDK calls request() in a way that is not known")
         _instrumentation.scope = scope
@@ -127,19 +138,68 @@ def _is_replaced(owner: Any, name: str) -> bool:
     return any(owner is done.owner and name == done.name for done in _instrumentation.replaced)
 
 
+def _is_taken_back(done: _Replaced) -> bool:
+    """Whether our wrapper stands no more where it was put, alone or wrapped, as far as can be told."""
+    found = vars(done.owner).get(done.name)
+    return done.wrapper not in (found, getattr(found, "__wrapped__", None))
+
+
 def _is_known(request: Any) -> bool:
     parameters = inspect.signature(request).parameters
     defaults = [parameters[name].default for name in ("stream", "stream_cls") if name in parameters]
     return {"cast_to", "options"} <= parameters.keys() and defaults == [False, None]
 
 
+def _is_async(cls: Any) -> bool:
+    """Also of a class derived from an asynchronous client whose own `request()` passes on a coroutine."""
+    return any(inspect.iscoroutinefunction(vars(base).get("request")) for base in cls.__mro__)
+
+
 def _replace(client: Any, name: str, wrap: _Wrap, scope: Scope) -> None:
-    method = getattr(client, name, None)
-    function = getattr(method, "__func__", None)
+    function = _function_of(getattr(client, name, None))
     if function is not None:
         wrapper = wrap(function, scope)
-        wrapper.of_monitor = True
+        wrapper.of_monitor = scope
         setattr(client, name, MethodType(wrapper, client))
+
+
+def _function_of(method: Any) -> Any:
+    """What `method` calls, to be called with a client; None for what is no method, such as a mock."""
+    # Not isinstance(): the proxies of wrapt, which other monitors use, say that they are methods, and name
+    # the function beneath them as theirs.
+    if type(method) is MethodType:
+        return method.__func__
+    if not isinstance(method, FunctionType) and not hasattr(method, "__wrapped__"):
+        return None
+
+    @functools.wraps(method)
+    def call(_: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(*args, **kwargs)
+
+    return call
+
+
+def _prepare_for_copying(cls: Any) -> None:
+    """Have `copy.copy()` not take our methods along: they are the original's.
+
+    A copy that is given another key would else send with that of the original.
+    """
+    if not hasattr(cls, "__copy__") and cls.__reduce_ex__ is object.__reduce_ex__:
+        cls.__copy__ = _copy
+
+
+def _copy(client: Any) -> Any:
+    """What `copy.copy()` does without this, and if `client` is monitored, so is its copy."""
+    copied = object.__new__(type(client))
+    attributes = copied.__dict__
+    attributes.update(client.__dict__)
+    scope = getattr(attributes.get("request"), "of_monitor", None)
+    for name in (*_CALLS, *_COPIES):
+        if hasattr(attributes.get(name), "of_monitor"):
+            del attributes[name]
+    if scope is not None:
+        guarded(monitor_client, copied, scope)
+    return copied
 
 
 def _wrap_copy(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:

@@ -199,7 +199,9 @@ class Observation:
         return call
 
     def to_conversation(self) -> "Optional[Conversation]":
-        return None if self.content is None else self.content.read()
+        # Not kept: the observation may stay with a thread or a task, as the last of its calls.
+        content, self.content = self.content, None
+        return None if content is None else content.read()
 
     def _parse_body(self) -> None:
         fields = parse_body(self.body)

@@ -30,6 +30,13 @@ def run(command: List[str]) -> int:
     if not command:
         raise ValueError("there is no program to run: guance-chatgpt-monitor run python app.py")
     Settings.read()
+    if Path(command[0]).name == "opentelemetry-instrument":
+        # It puts itself before us on PYTHONPATH, and ends the chain there.
+        print(
+            "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: "
+            "opentelemetry-instrument guance-chatgpt-monitor run python app.py",
+            file=sys.stderr,
+        )
     environment = monitored_environment(dict(os.environ))
     if shutil.which(command[0]) is None:
         hint = f"; try: python {command[0]}" if command[0].endswith(".py") else ""

@@ -6,11 +6,13 @@ unless the API is OpenAI's own, a look for the usage, and nothing else: whether 
 the generator itself.
 """
 
+import functools
 import inspect
 import time
 from functools import partial
 from typing import Any, AsyncGenerator, Callable, Dict, Generator
 
+from .call import read_field
 from .content import Content
 from .endings import Ending
 from .guard import guarded
@@ -35,9 +37,9 @@ def watch_raw_body(observation: Observation, response: Any, closing: str) -> Non
     """Observe an HTTP response whose body the application is yet to read, if it does."""
     ending = _open(observation, response, closing)
     if closing == "close":
-        response.read = _watch_read(response.read, ending)
+        ending.replace(response, "read", _watch_read(response.read, ending))
     else:
-        response.aread = _watch_aread(response.aread, ending)
+        ending.replace(response, "aread", _watch_aread(response.aread, ending))
 
 
 def _open(observation: Observation, response: Any, closing: str) -> Ending:
@@ -80,20 +82,21 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
     """Call `use` with the stream that a raw response is parsed into, once: later, it is the same stream."""
     original = answer.parse
 
-    async def use_later(parsing: Any) -> Any:
-        stream = await parsing
-        guarded(use, stream)
-        return stream
-
+    @functools.wraps(original)
     def parse(*args: Any, **kwargs: Any) -> Any:
         stream = original(*args, **kwargs)
         answer.__dict__.pop("parse", None)
-        if inspect.iscoroutine(stream):
-            return use_later(stream)
         guarded(use, stream)
         return stream
 
-    answer.parse = parse
+    @functools.wraps(original)
+    async def parse_async(*args: Any, **kwargs: Any) -> Any:
+        stream = await original(*args, **kwargs)
+        answer.__dict__.pop("parse", None)
+        guarded(use, stream)
+        return stream
+
+    answer.parse = parse_async if inspect.iscoroutinefunction(original) else parse
 
 
 # What follows is on the application's path: whatever can fail in it is the SDK's, or guarded.
@@ -193,13 +196,13 @@ async def _keep_async(chunks: Any, content: Content) -> AsyncGenerator[Any, None
 
 def _leave_out_usage(chunks: Any) -> Generator[Any, None, None]:
     for chunk in chunks:
-        if getattr(chunk, "choices", None) or getattr(chunk, "usage", None) is None:
+        if read_field(chunk, "choices") or read_field(chunk, "usage") is None:
             yield chunk
 
 
 async def _leave_out_usage_async(chunks: Any) -> AsyncGenerator[Any, None]:
     async for chunk in chunks:
-        if getattr(chunk, "choices", None) or getattr(chunk, "usage", None) is None:
+        if read_field(chunk, "choices") or read_field(chunk, "usage") is None:
             yield chunk
 
 

@@ -9,7 +9,7 @@ import copy
 import functools
 import inspect
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from .answers import fields_of
 from .content import Content
@@ -18,23 +18,28 @@ from .observation import Observation, under_way
 from .scope import Scope
 from .streams import hide_usage, watch_raw_body, watch_raw_stream, watch_stream
 
-OPERATIONS = {
+_PATHS = {
     "/chat/completions": "chat",
     "/responses": "responses",
     "/responses?beta=true": "responses",
     "/embeddings": "embeddings",
     "/completions": "text_completion",
 }
+# What is posted by hand may lack the slash.
+OPERATIONS = {**_PATHS, **{path[1:]: operation for path, operation in _PATHS.items()}}
 _NONE: Dict[str, Any] = {}
 _POST = ("post", "POST")
+# How the SDK's `with_streaming_response` tells the client.
+_RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
 _STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
 
 # ---- the wrappers ----
 
 
-def wrap_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
-    wrap = _wrap_async_request if inspect.iscoroutinefunction(original) else _wrap_sync_request
-    return wrap(original, scope)
+def wrap_request(original: Callable[..., Any], scope: Scope, is_async: bool = False) -> Callable[..., Any]:
+    """`is_async` says that what `original` returns is awaited, though it is no coroutine function."""
+    is_async = is_async or inspect.iscoroutinefunction(inspect.unwrap(original))
+    return (_wrap_async_request if is_async else _wrap_sync_request)(original, scope)
 
 
 # In the ones below, a call to the guard would cost as much as what it guards. So would arguments that are
@@ -191,9 +196,16 @@ def _watch_stream(observation: Observation, answer: Any, closing: str) -> None:
 
 def _watch_body(observation: Observation, response: Any, closing: str) -> None:
     if response.is_closed:
-        observation.answered(response.content)
+        observation.answered(_body_of(response))
     else:
         watch_raw_body(observation, response, closing)
+
+
+def _body_of(response: Any) -> Any:
+    try:
+        return response.content
+    except Exception:
+        return b""  # closed unread, by a hook of the application's
 
 
 def _leave(client: Any, observation: Observation) -> None:
@@ -208,9 +220,17 @@ def _leave(client: Any, observation: Observation) -> None:
     observation.scope = observation.options = None
 
 
+def _is_read_raw(options: Any) -> bool:
+    """Whether the application may read the bytes of the stream, where nothing can be hidden from it."""
+    headers = options.headers
+    return isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE_HEADER) == "stream"
+
+
 def _ask_for_usage(observation: Observation) -> None:
     """Unless the caller has asked, or has said no."""
     options = observation.options
+    if not isinstance(options.json_data, dict) or _is_read_raw(options):
+        return
     given = options.json_data.get("stream_options")
     if fields_of(given).get("include_usage") is not None:
         return

@@ -1,6 +1,8 @@
 """Calls of the synchronous client: each is one point, with what the API said."""
 
+import copy
 import dataclasses
+import functools
 import gc
 import importlib
 import inspect
@@ -215,6 +217,11 @@ def test_what_is_posted_by_hand_counts(api):
     assert api.collector.call().usage.total_tokens == answer.usage.total_tokens
 
 
+def test_what_is_posted_by_hand_may_lack_the_slash(api):
+    api.client(**canned(body={"usage": USAGE})).post("chat/completions", cast_to=object, body=CHAT)
+    assert api.collector.call().operation_name == "chat"
+
+
 def test_what_is_streamed_into_something_else_counts(api):
     client = api.client(**canned(body={"usage": USAGE}))
     streaming = {"stream": True, "stream_cls": openai.Stream[str]}
@@ -236,6 +243,32 @@ def test_a_copy_has_the_options_it_was_asked_for(api):
     copied = client.with_options(timeout=5, max_retries=7)
     assert (copied.timeout, copied.max_retries) == (5, 7)
     assert copied.api_key == client.api_key
+
+
+def test_a_shallow_copy_sends_with_what_it_was_given(api):
+    """As an application makes a client for each of its tenants."""
+    seen = []
+
+    class Noting(httpx.BaseTransport):
+        def handle_request(self, request):
+            seen.append((str(request.url), request.headers["authorization"]))
+            return httpx.Response(200, json={"usage": USAGE})
+
+    def ask(client):
+        copied = copy.copy(client)
+        copied.api_key = "sk-other"
+        copied.base_url = "http://other/v1"
+        copied.max_retries = 5
+        copied.post("/chat/completions", cast_to=object, body=CHAT)
+        assert type(copied) is openai.OpenAI
+        assert copied.with_options(timeout=1).max_retries == 5
+        return seen.pop()
+
+    http_client = httpx.Client(transport=Noting())
+    bare = ask(api.bare(http_client=http_client))
+    assert ask(api.client(http_client=http_client)) == bare
+    assert bare == ("http://other/v1/chat/completions", "Bearer sk-other")
+    api.collector.call()
 
 
 def test_a_call_inside_of_a_call_is_a_call(api):
@@ -316,6 +349,45 @@ def test_instrument_again_after_uninstrument(api):
         assert len(api.collector.calls()) == 1
         uninstrument()
     uninstrument()  # once more does nothing
+
+
+@pytest.mark.parametrize("name", ["request", "_process_response", "_build_request"])
+@pytest.mark.parametrize("of_class", [True, False])
+def test_wrappers_of_somebody_else_that_were_there_before_are_called(name, of_class, api, monkeypatch):
+    """Those of wrapt, which other monitors use."""
+    wrapt = pytest.importorskip("wrapt")
+    seen = []
+
+    def note(wrapped, instance, args, kwargs):
+        seen.append(name)
+        return wrapped(*args, **kwargs)
+
+    client = api.bare()
+    owner = openai.OpenAI if of_class else client
+    monkeypatch.setattr(owner, name, wrapt.FunctionWrapper(getattr(owner, name), note))
+    api.watch(client).chat.completions.create(**CHAT)
+    assert seen == [name]
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_a_request_of_the_clients_own_that_is_a_plain_function(api):
+    client = api.bare()
+    send = client.request
+    client.request = lambda *args, **kwargs: send(*args, **kwargs)
+    api.watch(client).chat.completions.create(**CHAT)
+    assert api.collector.call().requests_sent == 1
+
+
+def test_instrument_again_after_a_patch_was_taken_back(api):
+    """Somebody's patch, made before and undone after ours."""
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    original = owner.request
+    owner.request = functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs))
+    api.instrument()
+    owner.request = original
+    api.instrument()
+    api.bare().chat.completions.create(**CHAT)
+    api.collector.call()
 
 
 def test_a_wrapper_of_somebody_else_outlives_ours(api, monkeypatch):
@@ -615,6 +687,22 @@ def test_a_streaming_response_is_recorded_when_it_is_read(read, api):
         assert (call.status_code, call.error_type) == (200, None)
         assert call.usage.total_tokens == 16
     assert api.collector.calls() == []
+
+
+def test_what_watched_a_response_leaves_it_as_it_was(api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with create(**CHAT) as response:
+        response.read()
+    assert not {"read", "close"} & vars(response.http_response).keys()
+
+
+def test_a_response_that_a_hook_has_closed_is_a_point(api):
+    hooks = {"response": [lambda response: response.close()]}
+    client = api.client(http_client=httpx.Client(verify=False, trust_env=False, event_hooks=hooks))
+    create = needs(client, "chat", "completions", "with_streaming_response").create
+    with create(**CHAT):
+        pass
+    assert api.collector.call().status_code == 200
 
 
 def test_a_streaming_response_that_is_not_read_is_recorded_when_it_is_closed(api):

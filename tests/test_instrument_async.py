@@ -1,6 +1,7 @@
 """Calls of the asynchronous client, many at a time."""
 
 import asyncio
+import functools
 import inspect
 import json
 import threading
@@ -91,6 +92,30 @@ def test_the_client_is_the_same_object_and_its_methods_are_coroutines(api):
     assert type(client) is openai.AsyncOpenAI
     assert inspect.iscoroutinefunction(client.request)
     assert type(client.with_options(timeout=5)) is openai.AsyncOpenAI
+
+
+class Limited(openai.AsyncOpenAI):
+    """As an application derives a client: no coroutine function, it passes on the coroutine of the SDK's."""
+
+    def request(self, cast_to, options, *, stream=False, stream_cls=None, **kwargs):
+        return super().request(cast_to, options, stream=stream, stream_cls=stream_cls, **kwargs)
+
+
+def test_a_derived_client_that_passes_on_the_coroutine(api):
+    client = api.watch(Limited(**api.options(http_client=httpx.AsyncClient(verify=False, trust_env=False))))
+    run(ask(client))
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens, call.requests_sent) == (None, 16, 1)
+
+
+def test_a_class_whose_request_was_wrapped_by_a_plain_function(api, monkeypatch):
+    owner = next(cls for cls in openai.AsyncOpenAI.__mro__ if "request" in vars(cls))
+    original = owner.request
+    wrapper = functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs))
+    monkeypatch.setattr(owner, "request", wrapper)
+    api.instrument()
+    run(ask(api.bare_async()))
+    assert api.collector.call().requests_sent == 1
 
 
 @pytest.mark.parametrize("first", ["monitor", "instrument"])

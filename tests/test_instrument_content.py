@@ -1,7 +1,9 @@
 """What was said in the calls of an application: logged where it was asked for, and nowhere else."""
 
 import asyncio
+import gc
 import inspect
+import weakref
 
 import openai
 import pytest
@@ -198,6 +200,15 @@ def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):
     assert seen(client.chat.completions.create(**STREAM)) == seen(
         api.bare().chat.completions.create(**STREAM)
     )
+
+
+def test_what_was_said_is_not_kept_once_it_is_logged(client, datakit):
+    answer = client.chat.completions.create(**CHAT)
+    kept = weakref.ref(answer)
+    assert log(datakit)
+    del answer
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_log_that_cannot_be_made_costs_no_point(client, datakit, monkeypatch):

@@ -176,6 +176,13 @@ def test_a_package_that_is_called_openai_and_is_none(run, tmp_path):
     assert run(sys.executable, "-c", code, errors="a call may be missing") == "None\n"
 
 
+def test_what_keeps_us_out_is_said(run, tmp_path):
+    launcher = tmp_path / "opentelemetry-instrument"
+    launcher.write_text(f"#!{sys.executable}\nprint(1)")
+    launcher.chmod(0o755)
+    assert run(str(launcher), errors="not monitored: opentelemetry-instrument") == "1\n"
+
+
 # ---- wrong use ----
 
 

@@ -777,6 +777,29 @@ def test_type_and_attributes_are_those_of_the_bare_sdk(api):
     assert vars(stream.response).keys() == vars(bare.response).keys()
 
 
+def test_the_response_of_an_open_stream_is_closed_by_a_coroutine_function(api):
+    """By that, a web framework tells whether it is to be awaited."""
+
+    async def use(stream):
+        assert inspect.iscoroutinefunction(stream.response.aclose)
+        await stream.response.aclose()
+        assert stream.response.is_closed
+
+    with_stream(api, use)
+    api.collector.call()
+
+
+def test_how_a_raw_stream_is_parsed_can_be_told_as_before(api):
+    async def use(client):
+        raw = await client.chat.completions.with_raw_response.create(**STREAM)
+        told = inspect.iscoroutinefunction(raw.parse), inspect.signature(raw.parse)
+        await read(raw.parse())
+        return told
+
+    assert run(use(api.async_client())) == run(use(api.bare_async()))
+    api.collector.call()
+
+
 def test_the_chunks_are_those_of_the_bare_sdk(api):
     events = [*EVENTS, {"choices": None, "odd": 1}, chunk(usage=USAGE, choices=[])]
     expected = list(api.bare(**canned(events=events)).chat.completions.create(**STREAM))
@@ -798,6 +821,24 @@ def test_usage_is_asked_for_and_its_chunk_is_hidden(api):
     (request,) = api.server.requests
     assert request.body["stream_options"] == {"include_usage": True}
     assert api.collector.call().usage.total_tokens == 16
+
+
+def test_its_chunk_is_hidden_where_chunks_are_dicts(api):
+    def use(client):
+        streaming = {"stream": True, "stream_cls": openai.Stream[object]}
+        return list(client.post("/chat/completions", cast_to=object, body=STREAM, **streaming))
+
+    assert len(use(api.client(stream_usage=True))) == len(use(api.bare())) == 15
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_usage_is_not_asked_for_where_its_chunk_could_not_be_hidden(api):
+    create = needs(api.client(stream_usage=True), "chat", "completions", "with_streaming_response").create
+    with create(**STREAM) as response:
+        list(response.iter_lines())
+    (request,) = api.server.requests
+    assert "stream_options" not in request.body
+    api.collector.call()
 
 
 def test_usage_is_asked_for_asynchronously(api):

@@ -66,7 +66,7 @@ ON_THE_PATH = {
     "hide_usage",  # opted for: who asks for the usage has to take its chunk away again
     "_replace_iterator",
     "_when_parsed",
-    "_close",
+    "_copy",
 }
 
 
