@@ -15,6 +15,7 @@ from pathlib import Path
 import openai
 import pytest
 from monitored import CHAT, USAGE, WAIT_S, Canned, canned, faults, httpx, instrumenting, needs, point, points
+from openai.types.chat import ChatCompletion
 
 import guance_chatgpt_monitor
 from guance_chatgpt_monitor import instrument, monitor, uninstrument
@@ -218,7 +219,7 @@ def test_what_is_posted_by_hand_counts(api):
 
 
 def test_what_is_posted_by_hand_may_lack_the_slash(api):
-    api.client(**canned(body={"usage": USAGE})).post("chat/completions", cast_to=object, body=CHAT)
+    api.client(**canned(body={"usage": USAGE})).post("chat/completions", cast_to=ChatCompletion, body=CHAT)
     assert api.collector.call().operation_name == "chat"
 
 
@@ -259,7 +260,7 @@ def test_a_shallow_copy_sends_with_what_it_was_given(api):
         copied.api_key = "sk-other"
         copied.base_url = "http://other/v1"
         copied.max_retries = 5
-        copied.post("/chat/completions", cast_to=object, body=CHAT)
+        copied.post("/chat/completions", cast_to=ChatCompletion, body=CHAT)
         assert type(copied) is openai.OpenAI
         assert copied.with_options(timeout=1).max_retries == 5
         return seen.pop()
