@@ -40,7 +40,7 @@ clean:
 
 .venv/.installed-dev: .venv/.installed
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "the tests need Python 3.10 or later: make test PYTHON=python3.12" >&2; exit 1; }
+		{ echo "the tests need Python 3.10 or later: make clean, then make test PYTHON=python3.12" >&2; exit 1; }
 	@echo "adding what the tests need"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $@

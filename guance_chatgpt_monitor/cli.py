@@ -11,10 +11,10 @@ from typing import Any, Dict, List, Optional
 
 from . import __version__
 from .cli_check import add_ask, add_check
-from .cli_command import add_command
+from .cli_command import add_command, discard_output, say
 from .cli_install import add_install
 from .market import BuildError, build, default_manifest
-from .problem import ProblemError
+from .problem import ProblemError, check_http_url
 
 _EXAMPLES = """examples:
   guance-chatgpt-monitor build                    make dist/ for Func: a script market and an import zip
@@ -30,6 +30,9 @@ _EXAMPLES = """examples:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; returns its exit code. Errors are one line and a next step, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal may not have all characters
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -45,6 +48,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # nobody reads any more
+        discard_output()
+        return 141
     except Exception as error:
         if os.environ.get("CHATGPT_MONITOR_DEBUG"):
             raise
@@ -94,7 +100,8 @@ def _run(options: Any) -> int:
     try:
         return run(options.program)
     except ValueError as error:
-        raise ProblemError(str(error), "guance-chatgpt-monitor run --help shows an example") from None
+        step = "set it right, or unset it" if options.program else "run --help shows an example"
+        raise ProblemError(str(error), step) from None
 
 
 # ---- build ----
@@ -147,8 +154,8 @@ def _add_demo(commands: Any) -> None:
 def _demo(options: Any) -> int:
     from .local.demo import Demo, points_table, summary
 
-    say = (lambda _: None) if options.json else print
-    result = Demo(say, options.datakit).run()
+    _check_urls("", options.datakit)
+    result = Demo((lambda _: None) if options.json else say, options.datakit).run()
     if options.json:
         calls = [call._asdict() for call in result.calls]
         whole = {**result._asdict(), "calls": calls, "totals": result.totals, "complete": result.complete}
@@ -291,11 +298,25 @@ def _local_openai(options: Any) -> Any:
     return server
 
 
+def _check_urls(openai: str, datakit: str) -> None:
+    """Of those that are given. Raises ProblemError."""
+    from .datakit import DEFAULT_URL, check_url
+
+    if openai:
+        check_http_url(openai, "OpenAI base URL", "https://api.openai.com/v1")
+    if datakit:
+        try:
+            check_url(datakit)
+        except ValueError as error:
+            raise ProblemError(str(error), f"give --datakit {DEFAULT_URL}, or where yours is") from None
+
+
 def _local_func(options: Any) -> Any:
     import tempfile
 
     from .local.func import AccessKey, LocalFunc
 
+    _check_urls(options.openai, options.datakit)
     key = AccessKey("ak-local", "local-secret")
     visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
     server = LocalFunc(

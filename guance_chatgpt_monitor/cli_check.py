@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, List
 
-from .cli_command import add_command, read_secret, required
+from .cli_command import add_command, read_secret, required, say
 from .cli_install import add_func_options, make_client
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_check(commands: Any) -> None:
     add = command.add_argument
     add("--openai", action="store_true", help="check OpenAI")
     add("--openai-key-env", default="OPENAI_API_KEY", metavar="NAME", help="default: OPENAI_API_KEY")
-    add("--openai-base-url", default="", metavar="URL", help="default: https://api.openai.com/v1")
+    add("--openai-base-url", default="", metavar="URL", help="default: $OPENAI_BASE_URL, else OpenAI's own")
     add("--model", default="", metavar="NAME", help="model that must be allowed; default: gpt-4o-mini")
     add("--datakit", default="", metavar="URL", help="check DataKit, as this host reaches it")
     _add_link_options(command)
@@ -62,7 +62,7 @@ def _check(options: Any) -> int:
     from .problem import ProblemError
 
     findings: List[Finding] = []
-    show = findings.append if options.json else lambda finding: print(as_text(finding), flush=True)
+    show = findings.append if options.json else lambda finding: say(as_text(finding))
     try:
         worst = check(_targets(options), show)
     except ProblemError as problem:
@@ -85,10 +85,13 @@ def _targets(options: Any) -> "Targets":
     targets = Targets([])
     key = env(options.openai_key_env, "")
     if options.openai or (everything and key):
-        base_url, source = options.openai_base_url or DEFAULT_BASE_URL, f"${options.openai_key_env}"
-        target = OpenAITarget(key, source, base_url, options.model or DEFAULT_MODEL)
-        targets = targets._replace(openai=target)
+        source, base_url = f"${options.openai_key_env}", options.openai_base_url
         targets.sources.append(f"OpenAI: key in {source}")
+        if not base_url and env("OPENAI_BASE_URL"):  # as the SDK itself
+            base_url = env("OPENAI_BASE_URL", "")
+            targets.sources.append("OpenAI: base URL in $OPENAI_BASE_URL")
+        target = OpenAITarget(key, source, base_url or DEFAULT_BASE_URL, options.model or DEFAULT_MODEL)
+        targets = targets._replace(openai=target)
     if options.datakit or everything:
         url = options.datakit or env("CHATGPT_MONITOR_DATAKIT_URL", "")
         targets = targets._replace(datakit_url=url or DEFAULT_URL)

@@ -4,7 +4,7 @@ import argparse
 import getpass
 import os
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Optional, TextIO
 
 from .problem import ProblemError, check_secret
 
@@ -20,6 +20,21 @@ def add_command(commands: Any, name: str, run: Callable[[Any], int], about: str,
     )
     command.set_defaults(run=run)
     return command
+
+
+def say(text: str, file: Optional[TextIO] = None) -> None:
+    """Print a line at once. A reader who is gone, as in `| head -1`, does not end the command."""
+    try:
+        print(text, file=file, flush=True)
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """What is printed from here on, and at the end of Python, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:

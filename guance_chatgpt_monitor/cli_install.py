@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
-from .cli_command import add_command, read_secret, required
+from .call import without_credentials
+from .cli_command import add_command, read_secret, required, say
 from .problem import ProblemError, check_http_url, check_secret
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _install(options: Any) -> int:
         installer = Installer(client, found, settings, built, _progress(options.json))
         if options.dry_run:
             return _show_plan(installer.plan(), options.json)
-        return _show_installed(installer.install(), options.json)
+        return _show_installed(installer.install(), options)
 
 
 def _settings(options: Any) -> "Settings":
@@ -170,10 +171,10 @@ def _show_plan(steps: "List[Step]", as_json: bool) -> int:
     return 0
 
 
-def _show_installed(installed: "Installed", as_json: bool) -> int:
+def _show_installed(installed: "Installed", options: Any) -> int:
     from .link import SECRET_HEADER
 
-    if as_json:
+    if options.json:
         facts: Dict[str, Any] = {**installed._asdict(), "steps": _rows(installed.steps)}
         if not installed.secret:
             del facts["secret"]
@@ -184,7 +185,9 @@ def _show_installed(installed: "Installed", as_json: bool) -> int:
             print(f"warning: {warning}")
     if installed.problem:
         print(f"error: it is installed, but OpenAI did not answer: {installed.problem}", file=sys.stderr)
-        print("next: guance-chatgpt-monitor check --openai tells more", file=sys.stderr)
+        base_url = without_credentials(options.openai_base_url)
+        further = f" --openai-base-url {base_url}" if base_url else ""
+        print(f"next: guance-chatgpt-monitor check --openai{further} tells more", file=sys.stderr)
     return 1 if installed.problem else 0
 
 
@@ -224,9 +227,9 @@ def _uninstall(options: Any) -> int:
     with tempfile.TemporaryDirectory() as folder:
         template = build(Path(folder), default_manifest()).scripts[f"{SET_ID}__example"]
     plan = plan_removal(client, read_installation(client, template))
-    say = _progress(options.json)
+    tell = _progress(options.json)
     if not options.dry_run:
-        remove(client, plan, say)
+        remove(client, plan, tell)
     if options.json:
         rows = [{"name": row.name, "text": row.text, "removed": bool(row.path)} for row in plan]
         print(json.dumps({"dry_run": options.dry_run, "steps": rows}, ensure_ascii=False, indent=2))
@@ -235,7 +238,7 @@ def _uninstall(options: Any) -> int:
             print(f"{'remove' if row.path else 'keep':7} {row.name:20} {row.text}")
         print("nothing was changed: --dry-run")
     if not plan:
-        say("there is nothing of the monitor in this Func")
+        tell("there is nothing of the monitor in this Func")
     return 0
 
 
@@ -245,7 +248,7 @@ def _rows(steps: "List[Step]") -> List[Dict[str, str]]:
 
 def _progress(as_json: bool) -> Callable[[str], None]:
     file = sys.stderr if as_json else sys.stdout
-    return lambda text: print(text, file=file, flush=True)
+    return lambda text: say(text, file)
 
 
 def _positive(text: str) -> int:

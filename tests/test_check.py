@@ -48,9 +48,10 @@ class FixedServer(LocalServer):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    for name in ("CHATGPT_MONITOR_LINK", "CHATGPT_MONITOR_LINK_SECRET", "CHATGPT_MONITOR_DATAKIT_URL"):
+    for name in ("LINK", "LINK_SECRET", "DATAKIT_URL"):
+        monkeypatch.delenv("CHATGPT_MONITOR_" + name, raising=False)
+    for name in ("FUNC_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("FUNC_URL", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     return CommandLine(capsys)
 
@@ -82,6 +83,13 @@ def openai(openai_server: LocalOpenAI) -> LocalOpenAI:
     openai_server.clear()
     openai_server.faults.clear()
     return openai_server
+
+
+def test_openai_is_asked_where_the_sdk_asks_it(
+    run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", openai.base_url)
+    assert findings(run("check", "--openai"))["OpenAI reachable"] == ("ok", openai.base_url)
 
 
 def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI) -> None:

@@ -97,6 +97,35 @@ def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "--datakit", "nonsense://x"],
+        ["local", "func", "--openai", "nonsense"],
+        ["local", "func", "--datakit", "http://host:port"],
+    ],
+)
+def test_an_address_that_is_none_is_told_before_anything_starts(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert re.fullmatch(r"error: .*\nnext: .*\n", result.stderr)
+
+
+@pytest.mark.parametrize("command", ["run --help", "install --help"])
+def test_a_terminal_that_knows_ascii_only(command: str) -> None:
+    result = run(*command.split(), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m guance_chatgpt_monitor build --out {tmp_path} --json | head -c 1"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == ""
+    assert result.returncode in (0, 141)  # as much as fits in a pipe may be written before
+
+
+@pytest.mark.parametrize(
     ("part", "path"), [("datakit", "/v1/ping"), ("openai", "/_local/faults"), ("func", "/nothing")]
 )
 def test_a_stand_in_runs_alone_until_it_is_stopped(part: str, path: str) -> None:

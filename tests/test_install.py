@@ -84,6 +84,17 @@ def run(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
 
 
+def test_a_reader_who_is_gone_does_not_end_it_half_way(parts: Parts) -> None:
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `head` does
+        _, errors = process.communicate(timeout=60)
+    assert b"Broken pipe" not in errors
+    assert parts.link()
+    assert parts.func.cron_jobs
+
+
 @pytest.fixture(scope="module")
 def installed_once(shared: Parts) -> tuple[Said, dict[str, Any]]:
     """What the first install said, and what is in Func then."""

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import requests
 
+from ..call import without_credentials
 from ..market import build, default_manifest
 from .datakit import LocalDataKit
 from .func import LocalFunc, TaskResult
@@ -99,6 +100,8 @@ class Demo:
         self._say = say
         self._key = os.environ.get("OPENAI_API_KEY", "")
         self._openai = None if self._key else LocalOpenAI(clock=_earlier)
+        # With a key of yours, where the SDK itself would send it.
+        self._base_url = os.environ.get("OPENAI_BASE_URL", "") if self._key else ""
         self._datakit = None if datakit_url else LocalDataKit()
         self._datakit_url = datakit_url
         self._redis = LocalRedis() if LocalRedis.is_available() else None
@@ -131,14 +134,15 @@ class Demo:
         cache = "a real Redis" if self._redis else "memory (no redis-server here)"
         self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
         self._say(f"DataKit    {self._datakit.url + '  (stand-in)' if self._datakit else self._datakit_url}")
-        self._say(f"OpenAI     {self._openai.base_url + '  (stand-in)' if self._openai else 'the real one'}")
+        real = without_credentials(self._base_url) or "the real one"
+        self._say(f"OpenAI     {self._openai.base_url + '  (stand-in)' if self._openai else real}")
         with tempfile.TemporaryDirectory() as folder:
             built = build(Path(folder), default_manifest())
             self._say(f"built      {len(built.scripts)} scripts, originMD5 {built.origin_md5}")
             set_id = func.install(str(built.zip_path))
         parameters = {
             "OpenAI key": self._key or LOCAL_KEY,
-            "OpenAI base URL": self._openai.base_url if self._openai else "",
+            "OpenAI base URL": self._openai.base_url if self._openai else self._base_url,
             "DataKit URL": self._datakit.url if self._datakit else self._datakit_url,
             "Service name": "demo",
         }
