@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import sys
 import time
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
 
 from .call import read_field
@@ -20,9 +21,13 @@ class ObservedCall:
     scope = None
     options = ()
 
-    def __init__(self, begin: Callable[[], Optional[Observation]]) -> None:
+    def __init__(self, begin: Callable[[], Optional[Observation]], frame: Optional[FrameType] = None) -> None:
         self._observation: Optional[Observation] = guarded(begin)
         self._has_own_point = False
+        self._has_ended = False
+        # By its id: to keep the frame is to keep all that is in it.
+        self.frame_id = id(frame)
+        self._is_in_generator = frame is not None and bool(frame.f_code.co_flags & _GENERATOR)
         self._outer = under_way.get()
         under_way.set(self)
 
@@ -36,6 +41,8 @@ class ObservedCall:
 
     def note_call(self, operation_name: str) -> "ObservedCall":
         """A monitored client makes a call within the block; that call has its own point."""
+        if self._has_ended or (self._is_in_generator and not _is_running(self.frame_id)):
+            return self  # between two items, whoever reads them makes calls of their own
         # To embed something on the way to a chat is another call, not the one that is observed here.
         own = self._observation.operation_name if self._observation else operation_name
         if (operation_name == "embeddings") == (own == "embeddings"):
@@ -43,13 +50,30 @@ class ObservedCall:
         return self
 
     def end(self, error: Optional[BaseException]) -> None:
-        under_way.set(self._outer)
-        self._outer = None
+        self._has_ended = True
+        # It is another where a generator is closed elsewhere, or before one that began later.
+        if under_way.get() is self:
+            outer = self._outer
+            while isinstance(outer, ObservedCall) and outer._has_ended:
+                outer = outer._outer
+            under_way.set(outer)
+            self._outer = None
         if self._observation is None or self._has_own_point:
             return
         if error is not None:
             self._observation.note_error(error)
         self._observation.end()
+
+
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def _is_running(frame_id: int) -> bool:
+    """Whether this frame is on the stack; a generator's is not while it waits for who wants the next item."""
+    frame: Optional[FrameType] = sys._getframe()
+    while frame is not None and id(frame) != frame_id:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _note(observation: Observation, response: Any) -> None:
@@ -117,8 +141,12 @@ class observe:  # noqa: N801 - it reads as a statement
         return observation
 
     def __enter__(self) -> ObservedCall:
-        self._calls.append(ObservedCall(self._begin))
-        return self._calls[-1]
+        return self._enter(sys._getframe(1))
+
+    def _enter(self, frame: FrameType) -> ObservedCall:
+        call = ObservedCall(self._begin, frame)
+        self._calls.append(call)
+        return call
 
     def __exit__(
         self,
@@ -126,14 +154,20 @@ class observe:  # noqa: N801 - it reads as a statement
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        # One object may be used by several threads or tasks at a time: this one's call is the current one.
-        innermost = under_way.get()
-        call = innermost if innermost in self._calls else self._calls[-1]
+        self._exit(sys._getframe(1), error)
+
+    def _exit(self, frame: FrameType, error: Optional[BaseException]) -> None:
+        # One object may be used by several threads, tasks or generators at a time. The call is that of the
+        # block that ends; where somebody else enters and leaves it, as ExitStack does, the current one.
+        calls = [call for call in self._calls if call.frame_id == id(frame)]
+        if not calls:
+            calls = [call for call in self._calls if call is under_way.get()] or self._calls
+        call = calls[-1]
         self._calls.remove(call)
         guarded(call.end, error)
 
     async def __aenter__(self) -> ObservedCall:
-        return self.__enter__()
+        return self._enter(sys._getframe(1))
 
     async def __aexit__(
         self,
@@ -141,9 +175,11 @@ class observe:  # noqa: N801 - it reads as a statement
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        self.__exit__(error_class, error, traceback)
+        self._exit(sys._getframe(1), error)
 
     def __call__(self, function: Function) -> Function:
+        if isinstance(function, (classmethod, staticmethod)):
+            raise TypeError(f"observe() goes below @{type(function).__name__}, next to the function")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("observe() decorates functions that return an answer; in a generator, use `with`")
         wrap = self._wrap_async if inspect.iscoroutinefunction(function) else self._wrap_sync

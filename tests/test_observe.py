@@ -199,6 +199,70 @@ def test_one_object_for_blocks_in_many_tasks(datakit):
 # ---- around monitored clients ----
 
 
+def test_calls_between_two_items_of_a_generator_are_its_readers(api, datakit):
+    client = monitor(api.bare())
+
+    def items():
+        with observe(request_model="gateway"):
+            yield 1
+            client.chat.completions.create(**{**CHAT, "model": "inner"})
+            yield 2
+
+    def plain_items():
+        with observe(request_model="gateway"):
+            yield 1
+            yield 2
+
+    for _ in plain_items():
+        client.chat.completions.create(**CHAT)
+    assert sorted(point.tags["request_model"] for point in points(datakit)) == [
+        *["gateway"],
+        *[CHAT["model"]] * 2,
+    ]
+    datakit.clear()
+    assert list(items()) == [1, 2]
+    assert [point.tags["request_model"] for point in points(datakit)] == ["inner"]
+
+
+def test_so_of_an_asynchronous_one(api, datakit):
+    client = monitor(api.bare())
+
+    async def items():
+        async with observe(request_model="gateway"):
+            yield 1
+            yield 2
+
+    async def use():
+        async for _ in items():
+            client.chat.completions.create(**CHAT)
+
+    asyncio.run(use())
+    assert len(points(datakit)) == 3
+
+
+def test_one_object_for_blocks_in_generators_that_take_turns(datakit):
+    observed = observe()
+
+    def items(fails):
+        with observed:
+            yield 1
+            if fails:
+                raise ValueError
+            yield 2
+
+    first, second = items(fails=True), items(fails=False)
+    next(first)
+    next(second)
+    with pytest.raises(ValueError):
+        next(first)
+    assert [point.tags["status"] for point in points(datakit)] == ["error"]
+    assert list(second) == [2]
+    assert [point.tags["status"] for point in points(datakit)] == ["error", "ok"]
+    with observe():
+        pass
+    assert len(points(datakit)) == 3
+
+
 def test_a_call_of_a_monitored_client_has_the_only_point(api, datakit):
     client = monitor(api.bare())
     with observe("chat", "my-chain", tags={"team": "web"}) as call:
@@ -279,6 +343,12 @@ def test_an_empty_operation_name_is_a_clear_error_at_once():
 def test_a_tag_with_a_name_of_the_monitors_is_a_clear_error_at_once():
     with pytest.raises(ValueError, match="status"):
         observe(tags={"status": "mine"})
+
+
+@pytest.mark.parametrize("kind", [classmethod, staticmethod])
+def test_it_goes_below_other_decorators_of_methods(kind):
+    with pytest.raises(TypeError, match="goes below"):
+        observe()(kind(lambda: None))
 
 
 def test_a_generator_cannot_be_decorated():

@@ -51,6 +51,8 @@ ON_THE_PATH = {
     "Scope.__init__",
     "observe.__init__",
     "observe.__enter__",
+    "observe._enter",
+    "observe._exit",
     "observe.__exit__",
     "observe.__aenter__",
     "observe.__aexit__",
