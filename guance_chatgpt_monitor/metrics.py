@@ -80,6 +80,8 @@ MAX_TAG_NAMES = 64
 # Of the tags of calls that are alike.
 MAX_REMEMBERED = 256
 OTHER = "other"
+# How much later than the call ended its point may be, to be told from others: far more than calls overtake.
+MAX_AHEAD_NS = 60 * 10**9
 
 
 _MEASUREMENT_NAME = re.compile(r"[A-Za-z_][\w.-]{0,127}", re.ASCII)
@@ -128,11 +130,15 @@ class PointMaker:
         return self._prices.unpriced
 
     def unique_ns(self, call: Call) -> int:
-        """The end of the call; later by nanoseconds if that was given out before.
+        """The end of the call; later, mostly by nanoseconds, if that was given out before.
 
         Two points of one series with one timestamp overwrite each other in the store.
         """
-        timestamp_ns: int = max(call.ended_at_ns, self._memory.get("last_timestamp_ns", 0) + 1)
+        timestamp_ns: int = call.ended_at_ns
+        ahead_ns = self._memory.get("last_timestamp_ns", 0) + 1 - timestamp_ns
+        # Further ahead, the clock was put back: what follows is not to wait for it to catch up.
+        if 0 < ahead_ns <= MAX_AHEAD_NS:
+            timestamp_ns += ahead_ns
         self._memory["last_timestamp_ns"] = timestamp_ns
         return timestamp_ns
 

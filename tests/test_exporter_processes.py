@@ -152,8 +152,7 @@ made(submit(exporter, 2))
     assert not mode or not datakit.stamps()
 
 
-@pytest.mark.parametrize("n_before", [0, 2])
-@pytest.mark.parametrize("mode", ["", "hang"])
+@pytest.mark.parametrize(("n_before", "mode"), [(0, ""), (2, ""), (2, "hang")])
 def test_calls_in_exit_handlers_are_not_lost(
     datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
 ) -> None:

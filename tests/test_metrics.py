@@ -66,6 +66,13 @@ def test_timestamps_only_go_up() -> None:
     assert stamps == [call.ended_at_ns + n for n in range(5)]
 
 
+def test_a_clock_that_was_put_back_is_followed() -> None:
+    maker, early, late = PointMaker(), ended(), ended()
+    early.ended_at_ns -= 3600 * 10**9
+    stamps = [maker.from_call(call).timestamp_ns for call in (late, early, early)]
+    assert stamps == [late.ended_at_ns, early.ended_at_ns, early.ended_at_ns + 1]
+
+
 def test_the_users_tags_do_not_replace_ours() -> None:
     call = ended(tags={"status": "x", "question": "x", "team": "web"})
     tags = PointMaker(tags={"env": "prod", "stream": "x"}).from_call(call).tags

@@ -108,7 +108,8 @@ class Demo:
 
     def run(self) -> Result:
         """Raises BuildError, DeployError or OSError when a part cannot be started."""
-        func = LocalFunc(redis_url=self._redis.url if self._redis else "")
+        # One worker: each imports the SDK with its first call.
+        func = LocalFunc(workers=1, redis_url=self._redis.url if self._redis else "")
         try:
             for part in (self._redis, self._openai, self._datakit, func):
                 if part is not None:
