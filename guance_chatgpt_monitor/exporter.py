@@ -111,9 +111,12 @@ class Exporter:
     def end_with_process(self) -> None:
         """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""
         self._is_ending = True
-        self._asks_datakit = False  # should the time not be enough even to find out
-        self.shutdown()
-        self._worker.asks_datakit = self._asks_datakit
+        # Whom DataKit has kept waiting before, it does not again; nor who was not even left the time.
+        answered, self._asks_datakit = self._asks_datakit, False
+        try:
+            self.shutdown()
+        finally:
+            self._asks_datakit = self._worker.asks_datakit = answered and self._asks_datakit
 
     def start_over(self) -> None:
         """As in a new process. The old worker keeps what it has."""

@@ -158,16 +158,17 @@ def test_calls_in_exit_handlers_are_not_lost(
 ) -> None:
     datakit.mode = mode or None
     code = f"""
-import atexit
 from openai import OpenAI
 from guance_chatgpt_monitor import monitor
+atexit.register(lambda: made(submit(exporter, 1)))
 monitor(OpenAI(api_key="sk-none"))
 atexit.register(lambda: made(submit(exporter, 1)))
 made(submit(exporter, {n_before}))
 atexit.register(lambda: made(submit(exporter, 1)))
+ended_s = time.monotonic()
 """
-    stamps = run(code, datakit, path, python)
-    assert len(stamps) == n_before + 2
+    stamps = run(TIMED % 0 + code, datakit, path, python)
+    assert len(stamps) == n_before + 3
     assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
 
 
