@@ -29,7 +29,10 @@ _EXAMPLES = """examples:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; returns its exit code. Errors are one line and a next step, never a traceback."""
+    """Run one command; returns its exit code. Errors are one line and a next step, never a traceback.
+
+    With `--json`, they are an object on standard output, too.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal may not have all characters
             stream.reconfigure(errors="backslashreplace")
@@ -41,10 +44,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         print(f"{len(error.problems)} problem(s): nothing was built", file=sys.stderr)
+        _tell_script(options, {"error": "nothing was built", "problems": list(map(str, error.problems))})
         return 1
     except ProblemError as problem:
         print(f"error: {problem}", file=sys.stderr)
         print(f"next: {problem.next_step}", file=sys.stderr)
+        _tell_script(options, {"error": str(problem), "next": problem.next_step})
         return 1
     except KeyboardInterrupt:
         return 130
@@ -57,6 +62,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         print("next: run it again with CHATGPT_MONITOR_DEBUG=1 to see where it failed", file=sys.stderr)
         return 1
+
+
+def _tell_script(options: Any, error: Dict[str, Any]) -> None:
+    if getattr(options, "json", False):
+        print(json.dumps(error, ensure_ascii=False))
 
 
 def _parser() -> argparse.ArgumentParser:

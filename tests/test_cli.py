@@ -87,6 +87,21 @@ def test_demo_says_what_it_does_and_ends_well() -> None:
     assert "Traceback" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ask", "Hi", "--link", "http://127.0.0.1:9/api/v1/al/x"],
+        ["install", "--func", "nonsense", "--ak-id", "x", "--ak-secret", "y"],
+        ["build", "--manifest", "no-such-file"],
+    ],
+)
+def test_a_script_gets_an_error_as_json(arguments: list[str]) -> None:
+    result = run(*arguments, "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["error"]
+    assert result.stderr
+
+
 def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("build", "--out", str(tmp_path / "file"))
