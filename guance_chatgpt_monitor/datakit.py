@@ -164,7 +164,8 @@ class DataKit:
         reason = found.group(1).decode("ascii") if found else str(status)
         hint = _HINTS.get(reason) or _HINTS.get(str(status)) or ""
         hint = hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
-        return DataKitError(f"DataKit at {self.url} answered {status} {reason}{hint}", reason, status)
+        named = f" {reason}" if found else ""
+        return DataKitError(f"DataKit at {self.url} answered {status}{named}{hint}", reason, status)
 
 
 _HINTS = {

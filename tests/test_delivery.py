@@ -669,9 +669,7 @@ def test_a_log_comes_through_the_backlog_as_it_was(bench: Bench) -> None:
     text = 'a "quoted" \\ text,\n# with line breaks = 1 2\n\n'
     bench.datakit.mode = "500"
     assert bench.logger().deliver([log_line(n, text) for n in range(3)]) is False
-    assert bench.said == [
-        f"DataKit at {bench.datakit.url} answered 500 500; 3 log line(s) wait in the backlog"
-    ]
+    assert bench.said == [f"DataKit at {bench.datakit.url} answered 500; 3 log line(s) wait in the backlog"]
     bench.datakit.mode = None
     bench.clock.now_s += 60.0
     assert bench.logger().replay(60.0).replayed == 3
