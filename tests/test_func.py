@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,6 +253,28 @@ def test_five_workers_run_side_by_side(tmp_path: Path) -> None:
         scripts = Scripts(func, tmp_path).add("main", "import os\ndef f():\n    return os.getpid()\n")
         seen = {scripts.func.run("s__main.f").data for _ in range(20)}
     assert len(seen) >= 2
+
+
+def test_it_stops_in_the_middle_of_a_task_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when Ctrl-C ends the demo."""
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    code = f"import signal\ndef f():\n    open({str(begun)!r}, 'w').close()\n    signal.pause()\n"
+    results = []
+    func = LocalFunc(workers=1).start()
+    try:
+        Scripts(func, tmp_path).add("main", code)
+        caller = threading.Thread(target=lambda: results.append(func.run("s__main.f").status))
+        caller.start()
+        begun.open().close()  # waits for the task
+    finally:
+        func.stop()
+    caller.join(20)
+    assert (results, failed) == (["lost"], [])
 
 
 # ---- auto-triggers ----

@@ -114,7 +114,8 @@ class _Worker:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._process = self._spawn()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     @property
     def pid(self) -> int:
@@ -122,6 +123,7 @@ class _Worker:
 
     def end(self) -> None:
         self._process.kill()
+        self._thread.join()  # which may be reading the last of it
         self._process.communicate()
 
     def _spawn(self) -> "subprocess.Popen[str]":
