@@ -23,7 +23,7 @@ _ERROR_CODE = re.compile(rb'"error_code"\s*:\s*"(?:datakit\.)?(\w{1,64})"')
 
 # What tells of the lines. Any other refusal is of the address, or of something before DataKit: a server that
 # wants TLS answers 400, too. The lines are good then, and wait for a repair.
-_BAD_LINES = 400  # with DataKit's own error code
+_BAD_LINES = 400  # with DataKit's own error code or header
 _TOO_LARGE = 413  # which something before DataKit says
 
 
@@ -33,15 +33,13 @@ class DataKitError(Exception):
     `lines_refused`: DataKit will not take these lines, ever; else the same request may succeed later.
     """
 
-    def __init__(self, message: str, reason: str, status_code: Optional[int] = None) -> None:
+    def __init__(
+        self, message: str, reason: str, status_code: Optional[int] = None, is_datakits: bool = False
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.status_code = status_code
-
-    @property
-    def lines_refused(self) -> bool:
-        is_datakits = self.reason != str(self.status_code)
-        return self.status_code == _TOO_LARGE or (self.status_code == _BAD_LINES and is_datakits)
+        self.lines_refused = status_code == _TOO_LARGE or (status_code == _BAD_LINES and is_datakits)
 
 
 class DataKitInfo(NamedTuple):
@@ -165,7 +163,8 @@ class DataKit:
         hint = _HINTS.get(reason) or _HINTS.get(str(status)) or ""
         hint = hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
         named = f" {reason}" if found else ""
-        return DataKitError(f"DataKit at {self.url} answered {status}{named}{hint}", reason, status)
+        message = f"DataKit at {self.url} answered {status}{named}{hint}"
+        return DataKitError(message, reason, status, bool(found) or "X-Datakit" in response.headers)
 
 
 _HINTS = {

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
 from itertools import count
 from typing import Any, Callable, Deque, Iterator, List, Optional
 
@@ -18,6 +17,7 @@ from .metrics import PointMaker
 from .settings import Settings
 
 BATCH_EVERY_S = 1.0
+DRAIN_POLL_S = 0.01
 
 
 class Worker:
@@ -90,22 +90,31 @@ class Worker:
             return False  # it cannot wait for itself
         flush = _Flush()
         self._flushes.append(flush)
+        until_s = time.monotonic() + timeout_s
         if self.wake():
             flush.done.wait(timeout_s)
         else:
             self.drain()
+        while not flush.done.is_set() and time.monotonic() < until_s:  # another is at it
+            flush.done.wait(DRAIN_POLL_S)
+            self.drain()
         return flush.ok
 
     def drain(self) -> None:
-        """Empty the queue on the caller's own thread, where the process can have no other any more."""
-        # Not waited for: whoever is at it looks once more when it is done.
-        while self._draining.acquire(blocking=False):
+        """Deliver what is in the queue on the caller's own thread: the process can have no other any more.
+
+        Not waited for if another is at it, who looks once more when it is done; not more often, since others
+        may submit for ever.
+        """
+        for _ in range(2):
+            if not self._draining.acquire(blocking=False):
+                return
             try:
                 succeeded = self._try(lambda: self._turn(drain=True))
             finally:
                 self._draining.release()
-            if not self.queue or not succeeded:
-                break
+            if not succeeded or not (self.queue or self._flushes):
+                return
 
     def stop(self, timeout_s: float) -> bool:
         """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog.
@@ -117,7 +126,7 @@ class Worker:
         try:
             if self._thread is not None:
                 self._signals.put(None)
-                if self._thread is not threading.current_thread():
+                if self._thread is not threading.current_thread() and self._thread.is_alive():
                     self._thread.join(timeout_s / 2)
         finally:  # also when somebody presses Ctrl-C once more
             if self._pipeline is not None or self.queue:
@@ -126,6 +135,8 @@ class Worker:
 
     def _start(self) -> bool:
         if sys.is_finalizing():  # below Python 3.12, its start would be waited for, for ever
+            self.is_awake = False
+            self.wake_at = 0
             return False
         # Not waited for: a finalizer may run in the middle of it, and end a call.
         if not self._starting.acquire(blocking=False):
@@ -133,12 +144,17 @@ class Worker:
         try:
             if self._thread is None or not self._thread.is_alive():
                 self._signals = queue.SimpleQueue()
-                thread = threading.Thread(target=self._run, name="guance_chatgpt_monitor", daemon=True)
-                with _signals_blocked():
-                    thread.start()
-                self._thread = thread
+                # Known before it starts: what a signal's handler raises may come right after.
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(threading.get_native_id(),),
+                    name="guance_chatgpt_monitor",
+                    daemon=True,
+                )
+                self._thread.start()
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
+            self._thread = None
             self.is_awake = False
             self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
             return False
@@ -173,7 +189,9 @@ class Worker:
 
     # -- on the thread -----------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, starter_id: int) -> None:
+        if threading.get_native_id() != starter_id:  # else it is a greenlet of gevent's
+            _block_signals()
         try:
             while not self._stopping:
                 self._try(lambda: self._turn(drain=False), lambda: self._opened().run_due())
@@ -212,15 +230,16 @@ class Worker:
     def _deliver_batch(self, pipeline: Pipeline) -> None:
         behind = len(self.queue) > self._behind_at or not self.asks_datakit
         with self._lock():
-            self._in_hand = pipeline.lines_of(self._batch(at_the_end=False))
+            self._in_hand = self._in_hand + pipeline.lines_of(self._batch(at_the_end=False))
         try:
             if not (behind and pipeline.keep(self._in_hand)):
                 pipeline.deliver(self._in_hand)
-        except Exception:
-            pipeline.keep(self._in_hand)  # which may be delivered, and is the same points then
+        except BaseException:
+            # They may be delivered, and are the same points then.
+            if pipeline.keep(self._in_hand):
+                self._in_hand = []
             raise
-        finally:
-            self._in_hand = []
+        self._in_hand = []
 
     def _wait(self) -> None:
         self.is_awake = False
@@ -268,20 +287,13 @@ class Worker:
             log_warning(f"{lost} {what}")
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A thread that is started here gets no signal: those of the process are for the application's threads.
+def _block_signals() -> None:
+    """Have this thread get no signal: those of the process are for the application's threads.
 
     One that has blocked a signal for a while would otherwise be ended by it, through ours.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
 
 
 # What a thread itself does wrong is its own.

@@ -68,6 +68,7 @@ class Exporter:
         self._say = _Rarely()
         self.is_shut_down = False
         self._is_ending = False
+        self._ends_at_s = float("inf")
         self._asks_datakit = True
         self.start_over()
         _living.add(self)
@@ -110,7 +111,9 @@ class Exporter:
 
     def end_with_process(self) -> None:
         """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""
-        self._is_ending = True
+        if not self._is_ending:
+            self._is_ending = True
+            self._ends_at_s = time.monotonic() + SHUTDOWN_S
         # Whom DataKit has kept waiting before, it does not again; nor who was not even left the time.
         answered, self._asks_datakit = self._asks_datakit, False
         try:
@@ -135,6 +138,7 @@ class Exporter:
     def _wake(self, worker: Worker) -> None:
         try:
             if self._is_ending:
+                worker.asks_datakit = worker.asks_datakit and time.monotonic() < self._ends_at_s
                 worker.drain()
                 return
             if not self._ends_with_process:

@@ -6,6 +6,7 @@ methods, `request()` is every call; `_build_request()` is each attempt of it; `_
 HTTP response. `copy()` and `with_options()` make clients that are to be monitored like their original.
 """
 
+import copy
 import functools
 import inspect
 import threading
@@ -114,14 +115,16 @@ def monitor_client(client: Any, scope: Scope) -> None:
 def instrument_classes(classes: Any, scope: Scope) -> None:
     """Put the wrappers on the classes that define the methods of these."""
     with _instrumentation.lock:
-        if _instrumentation.scope is not None:
-            if not any(map(_is_taken_back, _instrumentation.replaced)):
-                return
-            # Somebody's patch, made before ours, was taken back later, and ours with it. Where it is there
-            # after all, it only passes on from here.
-            _undo()
+        is_done = _instrumentation.scope is not None
+        if is_done and not any(map(_is_taken_back, _instrumentation.replaced)):
+            return
         if not all(_is_known(cls.request) for cls in classes):
+            if is_done:  # somebody's patch, below which ours may well be
+                return
             raise TypeError("this openai SDK calls request() in a way that is not known")
+        # Somebody's patch, made before ours, was taken back later, and ours with it. Where it is there after
+        # all, it only passes on from here.
+        _undo()
         _instrumentation.scope = scope
         for cls in classes:
             for name, wrap in _CALLS.items():
@@ -156,20 +159,20 @@ def _is_async(cls: Any) -> bool:
 
 
 def _replace(client: Any, name: str, wrap: _Wrap, scope: Scope) -> None:
-    function = _function_of(getattr(client, name, None))
+    function = _function_of(client, getattr(client, name, None))
     if function is not None:
         wrapper = wrap(function, scope)
         wrapper.of_monitor = scope
         setattr(client, name, MethodType(wrapper, client))
 
 
-def _function_of(method: Any) -> Any:
+def _function_of(client: Any, method: Any) -> Any:
     """What `method` calls, to be called with a client; None for what is no method, such as a mock."""
     # Not isinstance(): the proxies of wrapt, which other monitors use, say that they are methods, and name
     # the function beneath them as theirs.
-    if type(method) is MethodType:
+    if type(method) is MethodType and method.__self__ is client:
         return method.__func__
-    if not isinstance(method, FunctionType) and not hasattr(method, "__wrapped__"):
+    if not isinstance(method, (FunctionType, MethodType)) and not hasattr(method, "__wrapped__"):
         return None
 
     @functools.wraps(method)
@@ -184,18 +187,19 @@ def _prepare_for_copying(cls: Any) -> None:
 
     A copy that is given another key would else send with that of the original.
     """
-    if not hasattr(cls, "__copy__") and cls.__reduce_ex__ is object.__reduce_ex__:
+    if not hasattr(cls, "__copy__"):
         cls.__copy__ = _copy
 
 
 def _copy(client: Any) -> Any:
     """What `copy.copy()` does without this, and if `client` is monitored, so is its copy."""
-    copied = object.__new__(type(client))
-    attributes = copied.__dict__
-    attributes.update(client.__dict__)
+    reduced = client.__reduce_ex__(4)
+    # What copy.copy() itself calls: there is no other way past this very method.
+    copied = client if isinstance(reduced, str) else copy._reconstruct(client, None, *reduced)  # type: ignore[attr-defined]
+    attributes = getattr(copied, "__dict__", {})
     scope = getattr(attributes.get("request"), "of_monitor", None)
     for name in (*_CALLS, *_COPIES):
-        if hasattr(attributes.get(name), "of_monitor"):
+        if copied is not client and hasattr(attributes.get(name), "of_monitor"):
             del attributes[name]
     if scope is not None:
         guarded(monitor_client, copied, scope)
@@ -204,9 +208,9 @@ def _copy(client: Any) -> Any:
 
 def _wrap_copy(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
-    def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def copy_monitored(self: Any, *args: Any, **kwargs: Any) -> Any:
         client = original(self, *args, **kwargs)
         guarded(monitor_client, client, scope)
         return client
 
-    return copy
+    return copy_monitored

@@ -46,8 +46,8 @@ SERVICE_NAME = "dataflux-func"
 # report, and OpenAI's books are read in what is left until here; the rest is for writing what they say.
 REPLAY_BUDGET_S = 45.0
 COLLECT_BUDGET_S = 50.0
-# Func's link waits for 180 s at most; the point is still to be written then.
-MAX_DEADLINE_S = 175.0
+# Func's link waits no longer.
+MAX_DEADLINE_S = 180.0
 MAX_KEPT_CONNECTIONS = 8
 _PROCESS_MODULE = "guance_chatgpt_monitor_process"
 _Result = TypeVar("_Result")
@@ -101,7 +101,7 @@ class ChatGPTMonitor:
         service_name = _checked("service_name", read_text, service_name) or SERVICE_NAME
         service_name = _checked("service_name", read_service_name, service_name)
         measurement = _checked("measurement", read_measurement, measurement)
-        tags = _checked("tags", read_tags, tags or {})
+        tags = _checked("tags", read_tags, _without_empty(tags or {}))
         deadline_s = _checked("deadline_s", seconds(MAX_DEADLINE_S), deadline_s)
         backlog_max_lines = _checked("backlog_max_lines", whole_number(1, 10_000_000), backlog_max_lines)
         backlog_max_bytes = _checked("backlog_max_bytes", whole_number(1, 2**40), backlog_max_bytes)
@@ -128,7 +128,7 @@ class ChatGPTMonitor:
         self._delivery = Delivery(self._datakit, backlog, print, _memory("delivery"))
         self._health = Health(backlog, service_name)
         content_log: Any = None
-        if _checked("log_content", read_switch, log_content):
+        if _checked("log_content", _read_switch, log_content):
             # Late: who does not ask for it pays nothing for it.
             from .content_log import ContentLog
 
@@ -142,7 +142,7 @@ class ChatGPTMonitor:
             _memory("logs"),
             content_log,
         )
-        self._probing = _checked("probe", read_switch, probe)
+        self._probing = _checked("probe", _read_switch, probe)
         self._probe = Probe(connect, key, base_url, service_name, probe_timeout_s)
         self._reconciliation = Reconciliation(
             admin_key, base_url, dff.STORE, backlog, self._deliver_uncounted
@@ -313,6 +313,16 @@ def _checked(name: str, read: Callable[[Any], _Result], value: Any) -> _Result:
         return read(value)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
+
+
+def _read_switch(value: Any) -> bool:
+    """A text as everywhere, "false" among them; else as in any `if`, 0 and None among them."""
+    return read_switch(value) if isinstance(value, str) and value else bool(value)
+
+
+def _without_empty(tags: Any) -> Any:
+    """Without those whose value is empty, as from an environment variable that is not set."""
+    return {name: text for name, text in tags.items() if text != ""} if isinstance(tags, dict) else tags
 
 
 def _base_url(url: str) -> str:

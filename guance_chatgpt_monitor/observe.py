@@ -1,11 +1,13 @@
 """observe(): for calls that no monitored client makes."""
 
+import contextlib
 import functools
 import inspect
 import sys
+import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar, cast
 
 from .call import read_field
 from .guard import guarded, warn
@@ -27,8 +29,8 @@ class ObservedCall:
         self._has_ended = False
         # By its id: to keep the frame is to keep all that is in it.
         self.frame_id = id(frame)
-        self._is_in_generator = frame is not None and bool(frame.f_code.co_flags & _GENERATOR)
-        self._outer = under_way.get()
+        self._driver = guarded(_driver_of_generator, frame)
+        self._outer = guarded(_not_ended, under_way.get())
         under_way.set(self)
 
     def record(self, response: Any) -> None:
@@ -41,7 +43,8 @@ class ObservedCall:
 
     def note_call(self, operation_name: str) -> "ObservedCall":
         """A monitored client makes a call within the block; that call has its own point."""
-        if self._has_ended or (self._is_in_generator and not _is_running(self.frame_id)):
+        is_within = self._driver is None or self._driver != _driver() or _is_running(self.frame_id)
+        if self._has_ended or not is_within:
             return self  # between two items, whoever reads them makes calls of their own
         # To embed something on the way to a chat is another call, not the one that is observed here.
         own = self._observation.operation_name if self._observation else operation_name
@@ -53,10 +56,7 @@ class ObservedCall:
         self._has_ended = True
         # It is another where a generator is closed elsewhere, or before one that began later.
         if under_way.get() is self:
-            outer = self._outer
-            while isinstance(outer, ObservedCall) and outer._has_ended:
-                outer = outer._outer
-            under_way.set(outer)
+            under_way.set(_not_ended(self._outer))
             self._outer = None
         if self._observation is None or self._has_own_point:
             return
@@ -66,6 +66,31 @@ class ObservedCall:
 
 
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def _not_ended(call: Any) -> Any:
+    """`call`, or what it was made in, or that in turn."""
+    while isinstance(call, ObservedCall) and call._has_ended:
+        call = call._outer
+    return call
+
+
+def _driver_of_generator(frame: Optional[FrameType]) -> Optional[Tuple[int, Optional[int]]]:
+    """Who runs the generator of this frame; None for what is none, and is not left before its block ends."""
+    if frame is None or not frame.f_code.co_flags & _GENERATOR:
+        return None
+    # Where contextlib makes a context manager of it, what is within that is within the block.
+    is_context = frame.f_back is not None and frame.f_back.f_code.co_filename == contextlib.__file__
+    return None if is_context else _driver()
+
+
+def _driver() -> Tuple[int, Optional[int]]:
+    """Thread and task: what a generator has another do, such as in a task of its own, is within its block."""
+    try:
+        task = sys.modules["asyncio"].current_task()
+    except (KeyError, AttributeError, RuntimeError):  # nobody has imported it, or no loop is running
+        task = None
+    return threading.get_ident(), None if task is None else id(task)
 
 
 def _is_running(frame_id: int) -> bool:

@@ -13,6 +13,8 @@ from .line_protocol import MAX_TAG_VALUE_BYTES
 from .metrics import MAX_TAG_NAMES, RESERVED_NAMES, TAGS, check_measurement
 from .prices import check_provider
 
+MAX_DIGITS = 20  # of a whole number: of thousands of them, Python makes none
+
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 
@@ -78,7 +80,7 @@ def whole_number(least: int, most: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         number = value
         if isinstance(value, str):
-            number = int(value) if value.strip().isdecimal() else None
+            number = int(value) if value.strip().isdecimal() and len(value) < MAX_DIGITS else None
         if type(number) is not int or not least <= number <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return number

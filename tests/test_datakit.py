@@ -140,6 +140,19 @@ def test_a_400_that_is_not_datakits_does_not_refuse_the_lines() -> None:
     assert not caught.value.lines_refused
 
 
+class Rewriting(LocalServer):
+    """A gateway with bodies of its own, and the headers of the DataKit behind it."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(400, "bad request", "text/plain", {"X-Datakit": "1.84.1/local"})
+
+
+def test_a_400_is_datakits_by_its_header_too() -> None:
+    with Rewriting() as server, pytest.raises(DataKitError) as caught:
+        DataKit(server.url).write(lines(1))
+    assert caught.value.lines_refused
+
+
 def test_nothing_under_the_url_is_told_fast() -> None:
     with pytest.raises(DataKitError, match="cannot be reached"):
         DataKit("http://127.0.0.1:9").ping()

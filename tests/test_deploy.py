@@ -87,7 +87,7 @@ def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, v
         "measurement='#x'",
         "measurement=5",
         "deadline_s=0",
-        "deadline_s=176",
+        "deadline_s=181",
         "deadline_s=float('inf')",
         "deadline_s=True",
         "deadline_s='long'",

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from exporting import WAIT_S, Observed, WatchedDataKit, settings, stamps_in, submit
 
+import guance_chatgpt_monitor
 from guance_chatgpt_monitor.call import Call
 from guance_chatgpt_monitor.exporter import Exporter
 from guance_chatgpt_monitor.file_backlog import FileBacklog
@@ -51,6 +52,11 @@ def make(datakit: WatchedDataKit, path: Path) -> Iterator[Callable[..., Exporter
     datakit.mode = None
     for exporter in made:
         exporter.shutdown()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_exporter_of_other_tests() -> None:
+    guance_chatgpt_monitor.shutdown()
 
 
 def our_threads() -> list[threading.Thread]:

@@ -132,9 +132,9 @@ def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> N
     assert [int(text) for text in output.split()] == datakit.stamps()
 
 
-@pytest.mark.parametrize("mode", ["", "hang"])
+@pytest.mark.parametrize(("n_before", "mode"), [(2, ""), (2, "hang"), (0, "")])
 def test_call_that_ends_with_the_interpreter_is_not_lost(
-    datakit: WatchedDataKit, path: Path, python: str, mode: str
+    datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
 ) -> None:
     datakit.mode = mode or None
     code = """
@@ -142,13 +142,13 @@ from guance_chatgpt_monitor import observe
 def answer():
     with observe():
         yield "a"
-words = answer()
-next(words)  # the rest is never read
-made(submit(exporter, 2))
+words, others = answer(), answer()
+next(words), next(others)  # the rest is never read
+made(submit(exporter, %d))
 """
-    run(code, datakit, path, python)
+    run(code % n_before, datakit, path, python)
     arrived = [*datakit.stamps(), *stamps_in(path)]
-    assert len(set(arrived)) == 3
+    assert len(set(arrived)) == 2 + n_before
     assert not mode or not datakit.stamps()
 
 
@@ -208,6 +208,41 @@ os.kill(os.getpid(), signal.SIGUSR1)
 assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1
 """
     assert len(run(code, datakit, path)) == 1
+
+
+def test_greenlets_are_as_open_to_signals_as_before(datakit: WatchedDataKit, path: Path) -> None:
+    code = """
+import gevent, signal
+def end():
+    exporter.shutdown()
+    made(submit(exporter, 1))
+gevent.joinall([gevent.spawn(lambda: made(submit(exporter, 1))), gevent.spawn(end)], raise_error=True)
+assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+exporter.shutdown()
+os._exit(0)  # what gevent and urllib3 have to say about each other at the end is not ours
+"""
+    assert len(run(code, datakit, path, first=PATCH + "\n")) == 2
+
+
+def test_daemon_threads_that_go_on_calling_do_not_hold_up_the_exit(
+    datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.mode = "slow:0.1"
+    code = """
+import threading
+from openai import OpenAI
+from guance_chatgpt_monitor import monitor
+atexit.register(lambda: exporter.submit(Observed()))
+monitor(OpenAI(api_key="sk-none"))
+def call():
+    while True:
+        exporter.submit(Observed())
+        time.sleep(0.04)
+for _ in range(8):
+    threading.Thread(target=call, daemon=True).start()
+ended_s = time.monotonic()
+"""
+    run(TIMED % 1 + code, datakit, path)
 
 
 def test_what_was_in_memory_goes_to_the_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:

@@ -379,6 +379,51 @@ def test_a_request_of_the_clients_own_that_is_a_plain_function(api):
     assert api.collector.call().requests_sent == 1
 
 
+def test_a_request_that_is_a_method_of_something_else(api):
+    class Recorder:
+        seen = 0
+
+        def request(self, *args, **kwargs):
+            self.seen += 1
+            return send(*args, **kwargs)
+
+    client, recorder = api.bare(), Recorder()
+    send = client.request
+    client.request = recorder.request
+    api.watch(client).chat.completions.create(**CHAT)
+    assert recorder.seen == 1
+    assert api.collector.call().requests_sent == 1
+
+
+def test_instrument_again_over_a_patch_that_hides_ours(api, monkeypatch):
+    api.instrument()
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    ours = owner.request
+    monkeypatch.setattr(owner, "request", lambda self, *args, **kwargs: ours(self, *args, **kwargs))
+    api.instrument()
+    api.bare().chat.completions.create(**CHAT)
+    api.collector.call()
+
+
+class Secretive(openai.OpenAI):
+    """A client with its own idea of what a copy has."""
+
+    def __getstate__(self):
+        return {**self.__dict__, "api_key": "sk-hidden"}
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
+    api.client()  # from here on, the class is prepared
+    client = Secretive(**api.options(http_client=api.http_client))
+    if monitored:
+        api.watch(client)
+    copied = copy.copy(client)
+    assert (type(copied), copied.api_key) == (Secretive, "sk-hidden")
+    copied.chat.completions.create(**CHAT)
+    assert len(api.collector.calls()) == monitored
+
+
 def test_instrument_again_after_a_patch_was_taken_back(api):
     """Somebody's patch, made before and undone after ours."""
     owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))

@@ -1,9 +1,13 @@
 """observe(): a call made without a monitored client."""
 
 import asyncio
+import contextlib
+import gc
 import subprocess
 import sys
 import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from monitored import CHAT, USAGE, WAIT_S, monitor_environment, point, points, restart
@@ -238,6 +242,66 @@ def test_so_of_an_asynchronous_one(api, datakit):
 
     asyncio.run(use())
     assert len(points(datakit)) == 3
+
+
+def test_a_context_manager_that_is_a_generator_is_a_block(api, datakit):
+    client = monitor(api.bare())
+
+    @contextlib.contextmanager
+    def traced():
+        with observe():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def traced_later():
+        with observe():
+            yield
+
+    async def use():
+        async with traced_later():
+            client.chat.completions.create(**CHAT)
+
+    with traced():
+        client.chat.completions.create(**CHAT)
+    assert len(points(datakit)) == 1
+    asyncio.run(use())
+    assert len(points(datakit)) == 2
+
+
+def test_what_a_generator_has_another_task_or_thread_do_is_within_its_block(api, datakit):
+    client = monitor(api.bare())
+
+    async def call():
+        client.chat.completions.create(**CHAT)
+
+    async def items():
+        with observe():
+            await asyncio.gather(call())
+            yield 1
+
+    async def use():
+        return [item async for item in items()]
+
+    assert asyncio.run(use()) == [1]
+    assert len(points(datakit)) == 1
+
+
+def test_blocks_that_end_elsewhere_are_not_kept(datakit):
+    alive = []
+
+    def items():
+        with observe() as call:
+            alive.append(weakref.ref(call))
+            yield 1
+
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        for _ in range(20):
+            generator = items()
+            assert one.submit(next, generator).result() == 1
+            assert other.submit(next, generator, None).result() is None
+        del generator
+        gc.collect()
+        assert sum(reference() is not None for reference in alive) < 5
 
 
 def test_one_object_for_blocks_in_generators_that_take_turns(datakit):
