@@ -22,7 +22,7 @@ SUITE = [
     "test_streams.py",
     "test_observe.py",
 ]
-PARALLEL = 2
+PARALLEL = 3  # more than there are cores, for they wait for packages
 
 
 class Environment(NamedTuple):

@@ -132,7 +132,7 @@ def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> N
     assert [int(text) for text in output.split()] == datakit.stamps()
 
 
-@pytest.mark.parametrize(("n_before", "mode"), [(2, ""), (2, "hang"), (0, "")])
+@pytest.mark.parametrize(("n_before", "mode"), [(2, "hang"), (0, "")])
 def test_call_that_ends_with_the_interpreter_is_not_lost(
     datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
 ) -> None:
@@ -154,7 +154,7 @@ made(submit(exporter, %d))
 
 @pytest.mark.parametrize(("n_before", "mode"), [(0, ""), (2, ""), (2, "hang")])
 def test_calls_in_exit_handlers_are_not_lost(
-    datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
+    datakit: WatchedDataKit, path: Path, n_before: int, mode: str
 ) -> None:
     datakit.mode = mode or None
     code = f"""
@@ -167,7 +167,7 @@ made(submit(exporter, {n_before}))
 atexit.register(lambda: made(submit(exporter, 1)))
 ended_s = time.monotonic()
 """
-    stamps = run(TIMED % 0 + code, datakit, path, python)
+    stamps = run(TIMED % 0 + code, datakit, path)
     assert len(stamps) == n_before + 3
     assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
 
