@@ -11,10 +11,10 @@ from typing import Any, Dict, List, Optional
 
 from . import __version__
 from .cli_check import add_ask, add_check
-from .cli_command import add_command, discard_output, say
+from .cli_command import add_command, check_urls, discard_output, say
 from .cli_install import add_install
 from .market import BuildError, build, default_manifest
-from .problem import ProblemError, check_http_url
+from .problem import ProblemError
 
 _EXAMPLES = """examples:
   guance-chatgpt-monitor build                    make dist/ for Func: a script market and an import zip
@@ -26,6 +26,9 @@ _EXAMPLES = """examples:
   guance-chatgpt-monitor assets --lang en --out . write the dashboard and the monitors
   guance-chatgpt-monitor run python app.py        monitor a program without changing it
 """
+
+
+_DATAKIT_STEP = "give --datakit http://localhost:9529, or where yours is"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -164,7 +167,7 @@ def _add_demo(commands: Any) -> None:
 def _demo(options: Any) -> int:
     from .local.demo import Demo, points_table, summary
 
-    _check_urls("", options.datakit)
+    check_urls("", options.datakit, _DATAKIT_STEP)
     result = Demo((lambda _: None) if options.json else say, options.datakit).run()
     if options.json:
         calls = [call._asdict() for call in result.calls]
@@ -308,25 +311,12 @@ def _local_openai(options: Any) -> Any:
     return server
 
 
-def _check_urls(openai: str, datakit: str) -> None:
-    """Of those that are given. Raises ProblemError."""
-    from .datakit import DEFAULT_URL, check_url
-
-    if openai:
-        check_http_url(openai, "OpenAI base URL", "https://api.openai.com/v1")
-    if datakit:
-        try:
-            check_url(datakit)
-        except ValueError as error:
-            raise ProblemError(str(error), f"give --datakit {DEFAULT_URL}, or where yours is") from None
-
-
 def _local_func(options: Any) -> Any:
     import tempfile
 
     from .local.func import AccessKey, LocalFunc
 
-    _check_urls(options.openai, options.datakit)
+    check_urls(options.openai, options.datakit, _DATAKIT_STEP)
     key = AccessKey("ak-local", "local-secret")
     visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
     server = LocalFunc(

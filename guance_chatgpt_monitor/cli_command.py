@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Callable, Optional, TextIO
 
-from .problem import ProblemError, check_secret
+from .problem import ProblemError, check_http_url, check_secret
 
 
 def add_command(commands: Any, name: str, run: Callable[[Any], int], about: str, example: str) -> Any:
@@ -49,6 +49,19 @@ def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:
         except EOFError:  # nobody is there
             pass
     return check_secret(secret, name)
+
+
+def check_urls(openai: str, datakit: str, datakit_step: str) -> None:
+    """Those that are given. Raises ProblemError; `datakit_step` is what to do about DataKit's."""
+    from .datakit import check_url
+
+    if openai:
+        check_http_url(openai, "OpenAI base URL", "https://api.openai.com/v1")
+    if datakit:
+        try:
+            check_url(datakit)
+        except ValueError as error:
+            raise ProblemError(str(error), datakit_step) from None
 
 
 def required(value: str, name: str, variable: str, option: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
 from .call import without_credentials
-from .cli_command import add_command, read_secret, required, say
-from .problem import ProblemError, check_http_url, check_secret
+from .cli_command import add_command, check_urls, read_secret, required, say
+from .problem import check_secret
 
 if TYPE_CHECKING:
     from .func_client import FuncClient
@@ -127,16 +127,9 @@ def _install(options: Any) -> int:
 
 
 def _settings(options: Any) -> "Settings":
-    from .datakit import check_url
     from .install_plan import Settings
 
-    if options.openai_base_url:
-        check_http_url(options.openai_base_url, "OpenAI base URL", "https://api.openai.com/v1")
-    if options.datakit:
-        try:
-            check_url(options.datakit)
-        except ValueError as error:
-            raise ProblemError(str(error), "give --datakit as Func reaches it") from None
+    check_urls(options.openai_base_url, options.datakit, "give --datakit as Func reaches it")
     parameters = {
         "OpenAI base URL": options.openai_base_url,
         "Default model": options.model,

@@ -154,7 +154,8 @@ class Worker:
                 self._thread.start()
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
-            self._thread = None
+            if self._thread is not None and self._thread.ident is None:  # else it runs, whatever was raised
+                self._thread = None
             self.is_awake = False
             self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
             return False
