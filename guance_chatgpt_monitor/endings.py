@@ -5,10 +5,12 @@ import sys
 import time
 import weakref
 from functools import partial
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .guard import guarded
 from .observation import Observation
+
+_Progress = Tuple[Any, float]
 
 
 class Ending:
@@ -23,10 +25,13 @@ class Ending:
         self.observation = observation
         # Set by who reads in one piece: what closes the response meanwhile is a part of the reading.
         self.reading = False
-        self._reader: Callable[[], Any] = _nobody
+        # A reference to the SDK's generator of chunks; whether somebody has been given a reader of his own.
+        self.chunks: Callable[[], Any] = _nothing
+        self.is_iterated = False
+        self._readers: List[Callable[[], Any]] = []
         opened_s = time.perf_counter()
         # The last chunk that was read, and when: who reads chunk by chunk knows more.
-        self.progress: Callable[[], Tuple[Any, float]] = lambda: (None, opened_s)
+        self.progress: Callable[[], _Progress] = lambda: (None, opened_s)
         self._response = weakref.ref(response, partial(guarded, _collected))
         self._replaced: List[str] = []
         watch = _watch_close if closing == "close" else _watch_aclose
@@ -39,10 +44,22 @@ class Ending:
         setattr(response, name, method)
         self._replaced.append(name)
 
+    @staticmethod
+    def of(response: Any) -> Optional["Ending"]:
+        """That of an open response, if it is watched."""
+        return next(filter(None, (_open.get(id(each)) for each in weakref.getweakrefs(response))), None)
+
     def is_read_by(self, generator: Any) -> None:
         """Chunk by chunk: what closes the response while this generator runs is a part of the reading."""
         # Not held: the stream holds it, and is to be collected when nobody else holds that.
-        self._reader = weakref.ref(generator)
+        self._readers.append(weakref.ref(generator))
+
+    def add_progress(self, progress: Callable[[], _Progress]) -> _Progress:
+        """A reader begins, who knows of the chunks that he reads. Returns the progress before him."""
+        others = self.progress
+        before = others()
+        self.progress = lambda: max(progress(), others(), key=_read_s)
+        return before
 
     def complete(self) -> None:
         """Everything was read."""
@@ -60,7 +77,7 @@ class Ending:
 
     def closed(self) -> None:
         """The response is closed, by whomever."""
-        if self.reading or _is_running(self._reader()):
+        if self.reading or any(_is_running(reader()) for reader in self._readers):
             return
         error = sys.exc_info()[1]
         if error is not None and self._is_of_this_call(error):
@@ -94,8 +111,12 @@ class Ending:
         return request is not None and request is getattr(self._response(), "request", None)
 
 
-def _nobody() -> None:
-    """In the place of a reference to a generator."""
+def _read_s(progress: _Progress) -> float:
+    return progress[1]
+
+
+def _nothing() -> None:
+    """In the place of a reference to what there is not."""
 
 
 def _is_running(generator: Any) -> bool:

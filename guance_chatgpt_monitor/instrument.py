@@ -3,12 +3,14 @@
 `monitor()` puts wrappers on one client, `instrument()` on the classes of all. Which methods there are is
 looked up, never told from a version: where a later SDK has lost a private one, less is noted. Of the
 methods, `request()` is every call; `_build_request()` is each attempt of it; `_process_response()` has the
-HTTP response. `copy()` and `with_options()` make clients that are to be monitored like their original.
+HTTP response. `copy()` and `with_options()` make clients that are to be monitored like their original. The
+`__iter__()` of streams is replaced on their classes, since the interpreter looks for it there.
 """
 
 import copy
 import functools
 import inspect
+import sys
 import threading
 from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
@@ -16,6 +18,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 from .attempts import wrap_build_request, wrap_process_response
 from .guard import guarded
 from .scope import Scope, open_scope
+from .streams import only_passes_on, wrap_iter
 from .wrappers import wrap_request
 
 Client = TypeVar("Client")
@@ -28,6 +31,7 @@ _CALLS: Dict[str, _Wrap] = {
     "_process_response": wrap_process_response,
 }
 _COPIES = ("copy", "with_options")
+_ITERATIONS = (("Stream", "__iter__"), ("AsyncStream", "__aiter__"))
 
 
 class _Replaced(NamedTuple):
@@ -110,6 +114,7 @@ def monitor_client(client: Any, scope: Scope) -> None:
     for name in _COPIES:
         _replace(client, name, _wrap_copy, scope)
     _prepare_for_copying(type(client))
+    guarded(_replace_iterations)
 
 
 def instrument_classes(classes: Any, scope: Scope) -> None:
@@ -135,6 +140,21 @@ def instrument_classes(classes: Any, scope: Scope) -> None:
                     wrapper = wrap(original, scope)
                     setattr(owner, name, wrapper)
                     _instrumentation.replaced.append(_Replaced(owner, name, original, wrapper))
+        _instrumentation.replaced += guarded(_replace_iterations) or []
+
+
+def _replace_iterations() -> List[_Replaced]:
+    """On the classes of streams; those that are replaced, or that somebody else has replaced, stay."""
+    openai = sys.modules.get("openai")
+    replaced = []
+    for class_name, name in _ITERATIONS:
+        owner: Any = getattr(openai, class_name, None)
+        original = getattr(owner, "__dict__", {}).get(name)
+        if only_passes_on(original):
+            wrapper = wrap_iter(original)
+            setattr(owner, name, wrapper)
+            replaced.append(_Replaced(owner, name, original, wrapper))
+    return replaced
 
 
 def _is_replaced(owner: Any, name: str) -> bool:

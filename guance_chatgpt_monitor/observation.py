@@ -139,7 +139,8 @@ class Observation:
         # The model, should the stream be given up; the usage of an answer without content.
         self.note_chunk(chunk)
         if has_content(chunk):
-            self.first_content_s = read_s
+            if self.first_content_s is None:
+                self.first_content_s = read_s
             return True
         return False
 

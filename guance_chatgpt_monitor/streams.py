@@ -1,15 +1,18 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
 A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
-passes them on. Once there was content, a chunk costs the step through that generator, a clock reading and,
-unless the API is OpenAI's own, a look for the usage, and nothing else: whether it is being read is asked of
-the generator itself.
+passes them on. Who iterates over the stream gets that one in place of the SDK's `__iter__()`, which would
+pass them on once more: so the step through it is not added, and once there was content, a chunk costs a clock
+reading and, unless the API is OpenAI's own, a look for the usage. Whether it is being read is asked of the
+SDK's generator.
 """
 
 import functools
 import inspect
 import time
+import weakref
 from functools import partial
+from types import FunctionType
 from typing import Any, AsyncGenerator, Callable, Dict, Generator
 
 from .call import read_field
@@ -51,8 +54,43 @@ def _attach(stream: Any, ending: Ending) -> None:
     content = ending.observation.content
     if content is not None:
         _replace_iterator(stream, partial(_keep, content=content), partial(_keep_async, content=content))
+    chunks = getattr(stream, "_iterator", None)
     if _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending)):
+        ending.chunks = weakref.ref(chunks)  # not held: see is_read_by()
         ending.is_read_by(stream._iterator)
+
+
+def wrap_iter(original: Any) -> Any:
+    """Around `__iter__()` of the SDK's stream, or `__aiter__()`: of no effect on one that is not observed."""
+
+    @functools.wraps(original)
+    def iterate(self: Any) -> Any:
+        reader = guarded(_reader_in_place, self)
+        return original(self) if reader is None else reader
+
+    return iterate
+
+
+def only_passes_on(method: Any) -> bool:
+    """Whether `method` is the SDK's `__iter__()` or `__aiter__()` as it is known: it does not do more."""
+    return type(method) is FunctionType and method.__code__.co_names == ("_iterator",)
+
+
+def _reader_in_place(stream: Any) -> Any:
+    """For who iterates over an observed stream; None for a second one, who has to do with what it has."""
+    ending = Ending.of(stream.response)
+    if ending is None or ending.is_iterated:
+        return None
+    code = getattr(stream._iterator, "gi_code", None) or getattr(stream._iterator, "ag_code", None)
+    if code is _pass_on.__code__:
+        reader: Any = _pass_on(ending.chunks(), ending)
+    elif code is _pass_on_async.__code__:
+        reader = _pass_on_async(ending.chunks(), ending)
+    else:
+        return None  # somebody has put another in its place
+    ending.is_iterated = True
+    ending.is_read_by(reader)
+    return reader
 
 
 def hide_usage(answer: Any) -> None:
@@ -104,15 +142,17 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
 
 def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk, read_s = ending.progress()
-    ending.progress = lambda: (chunk, read_s)
+    chunk: Any
+    read_s: float
+    chunk, read_s = guarded(ending.add_progress, lambda: (chunk, read_s)) or (None, 0.0)
     try:
-        for chunk in chunks:
-            read_s = clock()
-            has_content = guarded(observation.note_early_chunk, chunk, read_s)
-            yield chunk
-            if has_content:
-                break
+        if observation.first_content_s is None:
+            for chunk in chunks:
+                read_s = clock()
+                has_content = guarded(observation.note_early_chunk, chunk, read_s)
+                yield chunk
+                if has_content:
+                    break
         if guarded(observation.has_usage_last):
             for chunk in chunks:
                 read_s = clock()
@@ -132,25 +172,35 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
                 if getattr(chunk, "__pydantic_extra__", None):
                     guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
-    except GeneratorExit:
-        raise  # closed or collected between two chunks
     except BaseException as error:
-        guarded(ending.fail, error)
+        if guarded(_comes_from, chunks.gi_frame, error):
+            guarded(ending.fail, error)
         raise
     guarded(ending.complete)
 
 
+def _comes_from(frame: Any, error: BaseException) -> bool:
+    """Whether `error` came out of the SDK's generator, with this frame, and ended it.
+
+    Otherwise it was thrown in between two chunks: that gives up who passes them on, and not the stream.
+    """
+    traceback = error.__traceback__
+    return frame is None and traceback is not None and traceback.tb_next is not None
+
+
 async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk, read_s = ending.progress()
-    ending.progress = lambda: (chunk, read_s)
+    chunk: Any
+    read_s: float
+    chunk, read_s = guarded(ending.add_progress, lambda: (chunk, read_s)) or (None, 0.0)
     try:
-        async for chunk in chunks:
-            read_s = clock()
-            has_content = guarded(observation.note_early_chunk, chunk, read_s)
-            yield chunk
-            if has_content:
-                break
+        if observation.first_content_s is None:
+            async for chunk in chunks:
+                read_s = clock()
+                has_content = guarded(observation.note_early_chunk, chunk, read_s)
+                yield chunk
+                if has_content:
+                    break
         if guarded(observation.has_usage_last):
             async for chunk in chunks:
                 read_s = clock()
@@ -170,14 +220,9 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
                 if getattr(chunk, "__pydantic_extra__", None):
                     guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
-    except GeneratorExit as error:
-        # Between two chunks, the stream was given up. In the wait for one, the task was: that ends the SDK's
-        # generator, too.
-        if chunks.ag_frame is None:
-            guarded(ending.fail, error)
-        raise
     except BaseException as error:
-        guarded(ending.fail, error)
+        if guarded(_comes_from, chunks.ag_frame, error):
+            guarded(ending.fail, error)
         raise
     guarded(ending.complete)
 

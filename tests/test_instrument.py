@@ -327,7 +327,9 @@ class _Flaky(Canned):
 # ---- uninstrument ----
 
 
-def test_uninstrument_leaves_the_classes_as_they_were(api):
+def test_uninstrument_leaves_the_classes_as_they_were(api, monkeypatch):
+    for cls, name in ((openai.Stream, "__iter__"), (openai.AsyncStream, "__aiter__")):
+        monkeypatch.setattr(cls, name, inspect.unwrap(getattr(cls, name)))  # as before any monitor()
     before = _methods()
     api.instrument()
     client = api.bare()
@@ -339,7 +341,8 @@ def test_uninstrument_leaves_the_classes_as_they_were(api):
 
 
 def _methods():
-    classes = {base for cls in (openai.OpenAI, openai.AsyncOpenAI) for base in cls.__mro__}
+    patched = (openai.OpenAI, openai.AsyncOpenAI, openai.Stream, openai.AsyncStream)
+    classes = {base for cls in patched for base in cls.__mro__}
     return {(cls, name): value for cls in classes for name, value in vars(cls).items() if callable(value)}
 
 
@@ -422,6 +425,31 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
     assert (type(copied), copied.api_key) == (Secretive, "sk-hidden")
     copied.chat.completions.create(**CHAT)
     assert len(api.collector.calls()) == monitored
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_how_somebody_else_has_streams_iterated_over_stays(when, api, monkeypatch):
+    if when == "after":
+        api.client()
+    original, seen = openai.Stream.__iter__, []
+
+    def theirs(self):
+        seen.append(self)
+        yield from original(self)
+
+    monkeypatch.setattr(openai.Stream, "__iter__", theirs)
+    stream = api.client().chat.completions.create(**CHAT, stream=True)
+    assert len(list(stream)) == 15
+    assert seen == [stream]
+    api.collector.call()
+
+
+def test_the_streams_of_a_client_that_is_not_monitored_are_iterated_over_as_before(api):
+    api.client()
+    stream = api.bare().chat.completions.create(**CHAT, stream=True)
+    assert [each.gi_code for each in [iter(stream)]] == [openai.Stream.__iter__.__wrapped__.__code__]
+    assert len(list(stream)) == 15
+    assert api.collector.calls() == []
 
 
 def test_instrument_again_after_a_patch_was_taken_back(api):

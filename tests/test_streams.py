@@ -111,6 +111,42 @@ def test_broken_off_and_read_on(api):
     assert api.collector.calls() == []
 
 
+def test_broken_off_at_each_chunk(api):
+    events = [chunk(content="word ")] * 1500 + [chunk(usage=USAGE, choices=[])]
+    stream = api.client(**canned(events=events)).chat.completions.create(**STREAM)
+    for _ in events:
+        for _ in stream:
+            break
+    assert list(stream) == []
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens) == (None, 30)
+
+
+def test_an_iterator_that_is_closed_or_thrown_into_does_not_end_the_stream(api):
+    """As it does not without us: there, it only passes on what the stream has."""
+    stream = api.client().chat.completions.create(**STREAM)
+    iterator = iter(stream)
+    next(iterator)
+    iterator.close()
+    iterator = iter(stream)
+    next(iterator)
+    with pytest.raises(ZeroDivisionError):
+        iterator.throw(ZeroDivisionError())
+    assert api.collector.calls() == []
+    assert len(list(stream)) == 13
+    assert api.collector.call().error_type is None
+
+
+def test_the_first_iterator_that_is_thrown_into_does_not_end_the_stream(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    iterator = iter(stream)
+    next(iterator)
+    with pytest.raises(ZeroDivisionError):
+        iterator.throw(ZeroDivisionError())
+    assert len(list(stream)) == 14
+    assert api.collector.call().error_type is None
+
+
 def test_broken_off_and_collected(api):
     for _ in api.client().chat.completions.create(**STREAM):
         break
@@ -406,6 +442,21 @@ def test_a_loop_that_is_closed_in_the_middle(api):
     api.collector.call()
 
 
+@pytest.mark.parametrize("run_no", range(5))  # in which order generators are closed is not given
+def test_broken_off_and_still_held_when_the_loop_ends(run_no, api):
+    held = []
+
+    async def use(stream):
+        iterator = stream.__aiter__()
+        await iterator.__anext__()
+        held.extend([stream, iterator])
+
+    with_stream(api, use)
+    held.clear()
+    gc.collect()
+    assert api.collector.call().error_type is None
+
+
 def test_read_in_another_task(api):
     async def use(stream):
         first = await stream.__anext__()
@@ -596,44 +647,116 @@ def test_usage_is_read_where_the_api_sends_it(events, api):
     assert api.collector.call().usage.total_tokens == 30
 
 
-@pytest.mark.parametrize("read_all", [True, False])
-def test_a_stream_of_openais_own_api(read_all, api, clock):
+def in_a_loop(stream):
+    yield from stream
+
+
+def one_by_one(stream):
+    while (each := next(stream, None)) is not None:
+        yield each
+
+
+def by_turns(stream):
+    """Through an iterator and past it, each of which is to know of the other's chunks."""
+    iterator = iter(stream)
+    yield next(iterator)
+    yield next(stream)
+    yield next(iterator)
+    yield next(stream)
+    yield from iterator
+
+
+def in_two_loops(stream):
+    for each in stream:
+        yield each
+        break
+    yield from stream
+
+
+WAYS = [in_a_loop, one_by_one, by_turns, in_two_loops]
+
+
+@pytest.mark.parametrize("n_chunks", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("url", [None, OPENAI_URL])
+def test_a_stream_that_is_read_in_some_way(url, way, n_chunks, api, clock):
     events = [*EVENTS, chunk(usage=USAGE, choices=[])]
-    client = api.client(**ticking(clock, events, base_url=OPENAI_URL))
+    client = api.client(**ticking(clock, events, **({} if url is None else {"base_url": url})))
     stream = client.chat.completions.create(**STREAM)
-    for _ in events if read_all else events[:3]:
-        next(stream)
-        last_s = clock.now_s
+    read_at_s = []
+    for _ in way(stream):
+        read_at_s.append(clock.now_s)
         clock.now_s += 100
-    if read_all:
-        assert list(stream) == []
-    else:
-        stream.response.close()
+        if len(read_at_s) == n_chunks:
+            stream.response.close()
+            break
     call = api.collector.call()
-    assert call.provider_name == "openai"
-    assert call.response_time_s == last_s - 1000
-    assert call.usage.total_tokens == (30 if read_all else None)
+    assert len(read_at_s) == min(n_chunks, len(events))
+    assert call.response_time_s == read_at_s[-1] - 1000
+    assert call.time_to_first_token_s == (None if n_chunks < 2 else read_at_s[1] - 1000)
+    assert call.usage.total_tokens == (30 if n_chunks >= 5 else None)
+    assert (call.provider_name == "openai") == (url == OPENAI_URL)
 
 
-@pytest.mark.parametrize("read_all", [True, False])
-def test_an_asynchronous_stream_of_openais_own_api(read_all, api, clock):
+async def async_in_a_loop(stream):
+    async for each in stream:
+        yield each
+
+
+async def async_one_by_one(stream):
+    while True:
+        try:
+            each = await stream.__anext__()
+        except StopAsyncIteration:
+            return
+        yield each
+
+
+async def async_by_turns(stream):
+    iterator = stream.__aiter__()
+    yield await iterator.__anext__()
+    yield await stream.__anext__()
+    yield await iterator.__anext__()
+    yield await stream.__anext__()
+    async for each in iterator:
+        yield each
+
+
+async def async_in_two_loops(stream):
+    async for each in stream:
+        yield each
+        break
+    async for each in stream:
+        yield each
+
+
+ASYNC_WAYS = [async_in_a_loop, async_one_by_one, async_by_turns, async_in_two_loops]
+
+
+@pytest.mark.parametrize("n_chunks", [1, 3, 4, 6])
+@pytest.mark.parametrize("way", ASYNC_WAYS)
+@pytest.mark.parametrize("url", [None, OPENAI_URL])
+def test_an_asynchronous_stream_that_is_read_in_some_way(url, way, n_chunks, api, clock):
     events = [*EVENTS, chunk(usage=USAGE, choices=[])]
-    http_client = httpx.AsyncClient(transport=Canned(events=events))
     read_at_s = []
 
     async def use(stream):
-        async for _ in stream:
+        reading = way(stream)
+        async for _ in reading:
             read_at_s.append(clock.now_s)
             clock.now_s += 100
-            if not read_all and len(read_at_s) == 3:
+            if len(read_at_s) == n_chunks:
                 await stream.response.aclose()
                 break
+        await reading.aclose()
 
-    with_stream(api, use, http_client=http_client, base_url=OPENAI_URL)
+    url_given = {} if url is None else {"base_url": url}
+    with_stream(api, use, http_client=httpx.AsyncClient(transport=Canned(events=events)), **url_given)
     call = api.collector.call()
-    assert call.provider_name == "openai"
+    assert len(read_at_s) == min(n_chunks, len(events))
     assert call.response_time_s == read_at_s[-1] - 1000
-    assert call.usage.total_tokens == (30 if read_all else None)
+    assert call.usage.total_tokens == (30 if n_chunks >= 5 else None)
+    assert (call.provider_name == "openai") == (url == OPENAI_URL)
 
 
 def test_text_completions(api):
@@ -772,6 +895,7 @@ def test_type_and_attributes_are_those_of_the_bare_sdk(api):
     assert vars(stream).keys() == vars(bare).keys()
     assert dir(stream) == dir(bare)
     assert type(stream._iterator) is type(bare._iterator)
+    assert type(iter(stream)) is type(iter(bare))
     list(bare)
     list(stream)
     assert vars(stream.response).keys() == vars(bare.response).keys()
