@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional
 
 from . import __version__
 from .cli_check import add_ask, add_check
-from .cli_command import add_command, check_urls, discard_output, say
+from .cli_command import add_command, check_urls, discard_output, progress
 from .cli_install import add_install
 from .market import BuildError, build, default_manifest
 from .problem import ProblemError
@@ -140,7 +140,7 @@ def _build(options: Any) -> int:
         print(json.dumps(facts, default=str, indent=2))
         return 0
     print(f"{built.market_dir}/  script market: serve the folder over HTTP, or push it to a git repository")
-    print(f"{built.zip_path}  Func: Management / Script set import")
+    print(f"{built.zip_path}  Func: Management / Script Set Import")
     print(f"{len(built.scripts)} scripts, originMD5 {built.origin_md5}")
     return 0
 
@@ -161,14 +161,16 @@ def _add_demo(commands: Any) -> None:
     command.add_argument(
         "--datakit", default="", metavar="URL", help="a real DataKit; default: a stand-in on loopback"
     )
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument(
+        "--json", action="store_true", help="print the result as JSON; progress goes to standard error"
+    )
 
 
 def _demo(options: Any) -> int:
     from .local.demo import Demo, points_table, summary
 
     check_urls("", options.datakit, _DATAKIT_STEP)
-    result = Demo((lambda _: None) if options.json else say, options.datakit).run()
+    result = Demo(progress(options.json), options.datakit).run()
     if options.json:
         calls = [call._asdict() for call in result.calls]
         whole = {**result._asdict(), "calls": calls, "totals": result.totals, "complete": result.complete}

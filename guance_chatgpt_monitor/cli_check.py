@@ -19,7 +19,7 @@ _CHECK = """check
 
 With no part named, DataKit is checked and whatever the environment tells of: OPENAI_API_KEY,
 CHATGPT_MONITOR_DATAKIT_URL, CHATGPT_MONITOR_LINK with CHATGPT_MONITOR_LINK_SECRET, FUNC_URL with FUNC_AK_ID
-and FUNC_AK_SECRET.
+and FUNC_AK_SECRET. A part that an option belongs to, such as --model to OpenAI, is checked in any case.
 No check costs a token. The exit code is that of the worst finding: 0 ok, 1 warn, 2 fail."""
 
 
@@ -29,7 +29,7 @@ def add_check(commands: Any) -> None:
     command = add_command(commands, "check", _check, about, _CHECK)
     add = command.add_argument
     add("--openai", action="store_true", help="check OpenAI")
-    add("--openai-key-env", default="OPENAI_API_KEY", metavar="NAME", help="default: OPENAI_API_KEY")
+    add("--openai-key-env", default="", metavar="NAME", help="default: OPENAI_API_KEY")
     add("--openai-base-url", default="", metavar="URL", help="default: $OPENAI_BASE_URL, else OpenAI's own")
     add("--model", default="", metavar="NAME", help="model that must be allowed; default: gpt-4o-mini")
     add("--datakit", default="", metavar="URL", help="check DataKit, as this host reaches it")
@@ -81,11 +81,15 @@ def _targets(options: Any) -> "Targets":
     from .datakit import DEFAULT_URL
 
     env = os.environ.get
+    names_openai = bool(options.openai or options.openai_key_env or options.openai_base_url or options.model)
+    names_link = bool(options.link or options.link_secret)
+    names_func = bool(options.func or options.ak_id or options.ak_secret)
     everything = not (options.openai or options.datakit or options.link or options.func)
     targets = Targets([])
-    key = env(options.openai_key_env, "")
-    if options.openai or (everything and key):
-        source, base_url = f"${options.openai_key_env}", options.openai_base_url
+    variable = options.openai_key_env or "OPENAI_API_KEY"
+    key = env(variable, "")
+    if names_openai or (everything and key):
+        source, base_url = f"${variable}", options.openai_base_url
         targets.sources.append(f"OpenAI: key in {source}")
         if not base_url and env("OPENAI_BASE_URL"):  # as the SDK itself
             base_url = env("OPENAI_BASE_URL", "")
@@ -96,14 +100,14 @@ def _targets(options: Any) -> "Targets":
         url = options.datakit or env("CHATGPT_MONITOR_DATAKIT_URL", "")
         targets = targets._replace(datakit_url=url or DEFAULT_URL)
         targets.sources.append("DataKit: " + _source(options.datakit, url, "CHATGPT_MONITOR_DATAKIT_URL"))
-    link = options.link or (env("CHATGPT_MONITOR_LINK", "") if everything else "")
+    link = options.link or (env("CHATGPT_MONITOR_LINK", "") if everything or names_link else "")
+    if names_link:
+        link = required(link, "link", "CHATGPT_MONITOR_LINK", "--link")
     if link:
         secret = _link_secret(options)
         targets = targets._replace(link=link, link_secret=secret)
         targets.sources.append(f"link: {'with' if secret else 'without'} a secret")
-    if options.func or (
-        everything and env("FUNC_URL") and (env("FUNC_AK_ID") or env("FUNC_LOCALHOST_TOKEN"))
-    ):
+    if names_func or (everything and env("FUNC_URL") and (env("FUNC_AK_ID") or env("FUNC_LOCALHOST_TOKEN"))):
         targets = targets._replace(func=make_client(options))
         targets.sources.append("Func: with an access key")
     return targets

@@ -30,6 +30,12 @@ def say(text: str, file: Optional[TextIO] = None) -> None:
         discard_output()
 
 
+def progress(as_json: bool) -> Callable[[str], None]:
+    """What says how a command comes on, a line at a time: beside the JSON, on standard error."""
+    file = sys.stderr if as_json else sys.stdout
+    return lambda text: say(text, file)
+
+
 def discard_output() -> None:
     """What is printed from here on, and at the end of Python, goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

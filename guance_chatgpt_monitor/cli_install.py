@@ -6,10 +6,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from .call import without_credentials
-from .cli_command import add_command, check_urls, read_secret, required, say
+from .cli_command import add_command, check_urls, progress, read_secret, required
 from .problem import check_secret
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _install(options: Any) -> int:
             key = read_secret("", "OPENAI_API_KEY", "OpenAI key")
             required(key, "OpenAI key", "OPENAI_API_KEY", "--openai-key-env NAME")
             settings = settings._replace(openai_key=key)
-        installer = Installer(client, found, settings, built, _progress(options.json))
+        installer = Installer(client, found, settings, built, progress(options.json))
         if options.dry_run:
             return _show_plan(installer.plan(), options.json)
         return _show_installed(installer.install(), options)
@@ -220,7 +220,7 @@ def _uninstall(options: Any) -> int:
     with tempfile.TemporaryDirectory() as folder:
         template = build(Path(folder), default_manifest()).scripts[f"{SET_ID}__example"]
     plan = plan_removal(client, read_installation(client, template))
-    tell = _progress(options.json)
+    tell = progress(options.json)
     if not options.dry_run:
         remove(client, plan, tell)
     if options.json:
@@ -237,11 +237,6 @@ def _uninstall(options: Any) -> int:
 
 def _rows(steps: "List[Step]") -> List[Dict[str, str]]:
     return [{"name": step.name, "action": step.action, "text": step.text} for step in steps]
-
-
-def _progress(as_json: bool) -> Callable[[str], None]:
-    file = sys.stderr if as_json else sys.stdout
-    return lambda text: say(text, file)
 
 
 def _positive(text: str) -> int:

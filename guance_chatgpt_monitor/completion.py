@@ -23,6 +23,8 @@ _TEMPLATE = """\
 complete -F _{function} {program}
 """
 _FILES = '        "{name} "{option}) COMPREPLY=($(compgen -f -- "$current")); return;;'
+_ALL_FILES = '        {name}) COMPREPLY=($(compgen -f -- "$current")); return;;'
+_OPTIONS = '        {name}) words="{words}";;'
 _CHOICES = '        "{name} "{option}) words="{choices}";;'
 
 
@@ -32,7 +34,7 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
     values: List[str] = []
     for name, command in commands.items():
         values += _values(name, command)
-    options = [f'        {name}) words="{" ".join(_words(command))}";;' for name, command in commands.items()]
+    options = [_further(name, command) for name, command in commands.items()]
     # zsh runs bash's completion functions itself.
     prelude = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
     return _TEMPLATE.format(
@@ -65,6 +67,13 @@ def _values(name: str, command: argparse.ArgumentParser) -> List[str]:
             elif action.type is Path:
                 lines.append(_FILES.format(name=name, option=option))
     return lines
+
+
+def _further(name: str, command: argparse.ArgumentParser) -> str:
+    """What may follow elsewhere: options, or, of a command that starts another one, files."""
+    if any(action.nargs == argparse.REMAINDER for action in command._actions):
+        return _ALL_FILES.format(name=name)
+    return _OPTIONS.format(name=name, words=" ".join(_words(command)))
 
 
 def _words(command: argparse.ArgumentParser) -> List[str]:

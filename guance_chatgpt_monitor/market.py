@@ -74,15 +74,17 @@ def _read_manifest(path: Path) -> Dict[str, Any]:
         manifest = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise BuildError(
-            [Problem(path, mark.line + 1 if mark else 1, str(error).split("\n", 1)[0])]
-        ) from None
+        raise BuildError([Problem(path, mark.line + 1 if mark else 1, _first_line(error))]) from None
     wanted = ("id", "title", "description", "requirements", "released", "publisher", "note", "scripts")
     missing = [key for key in wanted if not isinstance(manifest, dict) or key not in manifest]
     if missing:
         raise BuildError([Problem(path, 1, f"the manifest lacks {', '.join(missing)}")])
     result: Dict[str, Any] = manifest
     return result
+
+
+def _first_line(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
 
 
 def _read_script(name: str, package_dir: Path, manifest_path: Path) -> Script:

@@ -28,6 +28,8 @@ def plan_removal(client: FuncClient, found: Installation) -> List[Removal]:
     if found.env is not None:
         path = f"env-variables/{ENV_ID}/do/delete" if is_ours(found.env) else ""
         plan.append(Removal(ENV_ID, "with its key" if path else "left: not made by install", path))
+    if any(removal.path for removal in plan):
+        plan.append(Removal("packages", "left: other scripts may use openai and requests"))
     return plan
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from command_line import CommandLine
@@ -107,7 +108,7 @@ def complete(script: str, *words: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_bash_completes_commands_options_and_choices(run: CommandLine) -> None:
+def test_bash_completes_commands_options_and_choices(run: CommandLine, tmp_path: Path) -> None:
     script = run("completion", "bash").out
     program = "guance-chatgpt-monitor"
     assert complete(script, program, "inst") == ["install"]
@@ -115,6 +116,8 @@ def test_bash_completes_commands_options_and_choices(run: CommandLine) -> None:
     assert complete(script, program, "local", "da") == ["datakit"]
     assert complete(script, program, "assets", "--lang", "") == ["zh", "en"]
     assert "--dry-run" in complete(script, program, "uninstall", "--")
+    (tmp_path / "app.py").touch()
+    assert complete(script, program, "run", "python", f"{tmp_path}/a") == [f"{tmp_path}/app.py"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")

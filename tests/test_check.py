@@ -592,6 +592,26 @@ def test_with_nothing_named_what_the_environment_tells_of(
         assert secret not in said.everything
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--model", "OpenAI key"),
+        ("--openai-base-url", "OpenAI key"),
+        ("--openai-key-env", "OpenAI key"),
+        ("--link-secret", "no link was given"),
+        ("--ak-id", "no address of Func was given"),
+    ],
+)
+def test_an_option_is_never_without_effect(
+    option: str, said: str, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_API_KEY", "CHATGPT_MONITOR_LINK", "FUNC_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    result = run("check", "--datakit", NOBODY, option, NOBODY)
+    assert result.code == 2
+    assert said in result.out
+
+
 def test_settings_that_are_wrong(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = run("check", "--func", "func:8088", "--json")
     assert said.code == 2

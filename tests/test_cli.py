@@ -54,10 +54,16 @@ def test_a_refused_build_names_file_line_and_reason(
     assert said[-1] == "1 problem(s): nothing was built"
 
 
+def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--out", str(tmp_path), "--manifest", "no-such-file"]) == 1
+    assert capsys.readouterr().err.startswith("no-such-file:1: No such file or directory\n")
+
+
 @pytest.fixture(scope="module")
 def demo() -> Any:
     result = run("demo", "--json", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
+    assert "the auto-trigger fires" in result.stderr  # it takes some seconds, and says what it does
     return json.loads(result.stdout)
 
 
