@@ -20,6 +20,7 @@ SUITE = [
     "test_instrument_async.py",
     "test_instrument_content.py",
     "test_streams.py",
+    "test_streams_random.py",
     "test_observe.py",
 ]
 PARALLEL = 3  # more than there are cores, for they wait for packages
