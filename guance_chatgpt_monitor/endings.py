@@ -25,13 +25,13 @@ class Ending:
         self.observation = observation
         # Set by who reads in one piece: what closes the response meanwhile is a part of the reading.
         self.reading = False
-        # A reference to the SDK's generator of chunks; whether somebody has been given a reader of his own.
+        # References to the stream and to the SDK's generator of its chunks.
+        self.stream: Callable[[], Any] = _nothing
         self.chunks: Callable[[], Any] = _nothing
-        self.is_iterated = False
         self._readers: List[Callable[[], Any]] = []
-        opened_s = time.perf_counter()
-        # The last chunk that was read, and when: who reads chunk by chunk knows more.
-        self.progress: Callable[[], _Progress] = lambda: (None, opened_s)
+        # The last chunk that was read, and when: of those who have left, and of each who reads.
+        self._left: _Progress = (None, time.perf_counter())
+        self._progresses: List[Callable[[], _Progress]] = []
         self._response = weakref.ref(response, partial(guarded, _collected))
         self._replaced: List[str] = []
         watch = _watch_close if closing == "close" else _watch_aclose
@@ -52,19 +52,35 @@ class Ending:
     def is_read_by(self, generator: Any) -> None:
         """Chunk by chunk: what closes the response while this generator runs is a part of the reading."""
         # Not held: the stream holds it, and is to be collected when nobody else holds that.
-        self._readers.append(weakref.ref(generator))
+        alive = [reader for reader in self._readers if reader() is not None]
+        self._readers = [*alive, weakref.ref(generator)]
 
-    def add_progress(self, progress: Callable[[], _Progress]) -> _Progress:
-        """A reader begins, who knows of the chunks that he reads. Returns the progress before him."""
-        others = self.progress
-        before = others()
-        self.progress = lambda: max(progress(), others(), key=_read_s)
+    def begin(self, progress: Callable[[], _Progress]) -> _Progress:
+        """One more reads chunks, and knows of these. Returns the progress before him."""
+        before = self._progress()
+        if id(self._response) in _open:  # else the call has ended
+            self._progresses.append(progress)
         return before
+
+    def leave(self, progress: Callable[[], _Progress]) -> None:
+        """He reads no more, but others may."""
+        if progress in self._progresses:
+            self._progresses.remove(progress)
+            self._left = max(progress(), self._left, key=_read_s)
+
+    def _progress(self) -> _Progress:
+        return max([*(progress() for progress in self._progresses), self._left], key=_read_s)
+
+    def _take_progress(self) -> _Progress:
+        """The last time that it is asked for: from here on, no chunk is held."""
+        last = self._progress()
+        self._left, self._progresses = (None, last[1]), []
+        return last
 
     def complete(self) -> None:
         """Everything was read."""
         if self._take():
-            self.observation.end_stream(*self.progress(), complete=True)
+            self.observation.end_stream(*self._take_progress(), complete=True)
 
     def answered(self, body: Any) -> None:
         """The body was read, in one piece."""
@@ -73,11 +89,11 @@ class Ending:
 
     def fail(self, error: BaseException) -> None:
         if self._take():
-            self.observation.fail_stream(self.progress()[0], error)
+            self.observation.fail_stream(self._take_progress()[0], error)
 
     def closed(self) -> None:
         """The response is closed, by whomever."""
-        if self.reading or any(_is_running(reader()) for reader in self._readers):
+        if self.reading or any(is_running(reader()) for reader in self._readers):
             return
         error = sys.exc_info()[1]
         if error is not None and self._is_of_this_call(error):
@@ -88,7 +104,7 @@ class Ending:
     def give_up(self) -> None:
         """What was not read will not be."""
         if self._take():
-            last_chunk, read_s = self.progress()
+            last_chunk, read_s = self._take_progress()
             if last_chunk is None and getattr(self._response(), "is_stream_consumed", False):
                 # Read piece by piece, past the SDK's stream: then its end is the only time there is.
                 read_s = time.perf_counter()
@@ -119,7 +135,7 @@ def _nothing() -> None:
     """In the place of a reference to what there is not."""
 
 
-def _is_running(generator: Any) -> bool:
+def is_running(generator: Any) -> bool:
     return getattr(generator, "gi_running", False) or getattr(generator, "ag_running", False)
 
 

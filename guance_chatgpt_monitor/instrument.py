@@ -162,7 +162,9 @@ def _is_replaced(owner: Any, name: str) -> bool:
 
 
 def _is_taken_back(done: _Replaced) -> bool:
-    """Whether our wrapper stands no more where it was put, alone or wrapped, as far as can be told."""
+    """Whether a call's wrapper stands no more where it was put, alone or wrapped, as far as can be told."""
+    if done.name not in _CALLS:
+        return False
     found = vars(done.owner).get(done.name)
     return done.wrapper not in (found, getattr(found, "__wrapped__", None))
 

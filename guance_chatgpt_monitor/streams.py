@@ -17,7 +17,7 @@ from typing import Any, AsyncGenerator, Callable, Dict, Generator
 
 from .call import read_field
 from .content import Content
-from .endings import Ending
+from .endings import Ending, is_running
 from .guard import guarded
 from .observation import Observation
 
@@ -56,7 +56,7 @@ def _attach(stream: Any, ending: Ending) -> None:
         _replace_iterator(stream, partial(_keep, content=content), partial(_keep_async, content=content))
     chunks = getattr(stream, "_iterator", None)
     if _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending)):
-        ending.chunks = weakref.ref(chunks)  # not held: see is_read_by()
+        ending.stream, ending.chunks = weakref.ref(stream), weakref.ref(chunks)  # not held: see is_read_by()
         ending.is_read_by(stream._iterator)
 
 
@@ -65,30 +65,41 @@ def wrap_iter(original: Any) -> Any:
 
     @functools.wraps(original)
     def iterate(self: Any) -> Any:
-        reader = guarded(_reader_in_place, self)
-        return original(self) if reader is None else reader
+        reader = guarded(_new_reader, self)
+        if reader is None:
+            return original(self)
+        reader.__name__, reader.__qualname__ = original.__name__, original.__qualname__
+        return reader
 
     return iterate
 
 
 def only_passes_on(method: Any) -> bool:
-    """Whether `method` is the SDK's `__iter__()` or `__aiter__()` as it is known: it does not do more."""
-    return type(method) is FunctionType and method.__code__.co_names == ("_iterator",)
+    """Whether `method` is the SDK's `__iter__()` or `__aiter__()`, as it is known, and nobody's patch."""
+    return (
+        type(method) is FunctionType
+        and method.__globals__.get("__name__") == "openai._streaming"
+        and method.__code__.co_names == ("_iterator",)
+    )
 
 
-def _reader_in_place(stream: Any) -> Any:
-    """For who iterates over an observed stream; None for a second one, who has to do with what it has."""
-    ending = Ending.of(stream.response)
-    if ending is None or ending.is_iterated:
+def _new_reader(stream: Any) -> Any:
+    """One more generator that passes on the chunks of a stream; None for one that is not observed any more.
+
+    Each who iterates has his own, as with the SDK's `__iter__()`: two may do so at the same time, and what
+    ends one must not end the other.
+    """
+    ending = Ending.of(getattr(stream, "response", None))
+    chunks = None if ending is None else ending.chunks()
+    if ending is None or chunks is None:
         return None
-    code = getattr(stream._iterator, "gi_code", None) or getattr(stream._iterator, "ag_code", None)
-    if code is _pass_on.__code__:
-        reader: Any = _pass_on(ending.chunks(), ending)
-    elif code is _pass_on_async.__code__:
-        reader = _pass_on_async(ending.chunks(), ending)
+    iterator = stream._iterator
+    if getattr(iterator, "gi_frame", None) and iterator.gi_code is _pass_on.__code__:
+        reader: Any = _pass_on(chunks, ending)
+    elif getattr(iterator, "ag_frame", None) and iterator.ag_code is _pass_on_async.__code__:
+        reader = _pass_on_async(chunks, ending)
     else:
-        return None  # somebody has put another in its place
-    ending.is_iterated = True
+        return None  # closed, or somebody has put another in its place
     ending.is_read_by(reader)
     return reader
 
@@ -142,9 +153,9 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
 
 def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk: Any
-    read_s: float
-    chunk, read_s = guarded(ending.add_progress, lambda: (chunk, read_s)) or (None, 0.0)
+    chunk, read_s = None, 0.0
+    progress = lambda: (chunk, read_s)  # noqa: E731
+    chunk, read_s = guarded(ending.begin, progress) or (None, 0.0)
     try:
         if observation.first_content_s is None:
             for chunk in chunks:
@@ -173,26 +184,33 @@ def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
                     guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
     except BaseException as error:
-        if guarded(_comes_from, chunks.gi_frame, error):
-            guarded(ending.fail, error)
+        guarded(_leave, ending, chunks, chunks.gi_frame, progress, error)
         raise
     guarded(ending.complete)
 
 
-def _comes_from(frame: Any, error: BaseException) -> bool:
-    """Whether `error` came out of the SDK's generator, with this frame, and ended it.
-
-    Otherwise it was thrown in between two chunks: that gives up who passes them on, and not the stream.
-    """
+def _leave(ending: Ending, chunks: Any, frame: Any, progress: Any, error: BaseException) -> None:
+    """A reader ends by `error`; `frame` is that of the SDK's generator, if that goes on."""
     traceback = error.__traceback__
-    return frame is None and traceback is not None and traceback.tb_next is not None
+    if frame is None and traceback is not None and traceback.tb_next is not None:
+        ending.fail(error)  # it came out of the SDK's generator
+        return
+    # Thrown in between two chunks: that gives up the reader, and not the stream.
+    ending.leave(progress)
+    stream = ending.stream()
+    if is_running(chunks) and stream is not None and is_running(stream._iterator):
+        # Another reads at this time. That is an error for who comes second, but must not end what the stream
+        # itself reads by.
+        reader = _new_reader(stream)
+        if reader is not None:
+            stream._iterator = reader
 
 
 async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
     clock, observation = time.perf_counter, ending.observation
-    chunk: Any
-    read_s: float
-    chunk, read_s = guarded(ending.add_progress, lambda: (chunk, read_s)) or (None, 0.0)
+    chunk, read_s = None, 0.0
+    progress = lambda: (chunk, read_s)  # noqa: E731
+    chunk, read_s = guarded(ending.begin, progress) or (None, 0.0)
     try:
         if observation.first_content_s is None:
             async for chunk in chunks:
@@ -221,8 +239,7 @@ async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, Non
                     guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
                 yield chunk
     except BaseException as error:
-        if guarded(_comes_from, chunks.ag_frame, error):
-            guarded(ending.fail, error)
+        guarded(_leave, ending, chunks, chunks.ag_frame, progress, error)
         raise
     guarded(ending.complete)
 

@@ -427,21 +427,32 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
     assert len(api.collector.calls()) == monitored
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_how_somebody_else_has_streams_iterated_over_stays(when, api, monkeypatch):
-    if when == "after":
-        api.client()
-    original, seen = openai.Stream.__iter__, []
+@pytest.mark.parametrize("monitored_before", [True, False])
+def test_how_somebody_else_has_streams_iterated_over_stays(monitored_before, api, monkeypatch):
+    seen = []
+    see = seen.append
 
     def theirs(self):
-        seen.append(self)
-        yield from original(self)
+        for each in self._iterator:
+            see(each)
+            yield each
 
+    if monitored_before:
+        api.client()
     monkeypatch.setattr(openai.Stream, "__iter__", theirs)
     stream = api.client().chat.completions.create(**CHAT, stream=True)
-    assert len(list(stream)) == 15
-    assert seen == [stream]
+    assert len(list(stream)) == len(seen) == 15
     api.collector.call()
+
+
+def test_instrument_again_where_somebody_has_streams_iterated_over_otherwise(api, monkeypatch):
+    monkeypatch.setattr(openai.Stream, "__iter__", inspect.unwrap(openai.Stream.__iter__))
+    api.instrument()
+    before = openai.OpenAI.request
+    ours = openai.Stream.__iter__
+    monkeypatch.setattr(openai.Stream, "__iter__", lambda self: ours(self))
+    api.instrument()
+    assert openai.OpenAI.request is before
 
 
 def test_the_streams_of_a_client_that_is_not_monitored_are_iterated_over_as_before(api):

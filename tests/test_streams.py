@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import openai
 import pytest
@@ -277,6 +278,89 @@ def test_closed_by_another_thread(api):
     thread.join(WAIT_S)
     api.collector.wait_for(1)
     api.collector.call()
+
+
+class _Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Five chunks; after the first, they come when `more` is set. `waiting` says that one is asked for."""
+
+    def __init__(self, event):
+        self.waiting, self.more = event(), event()
+        self.pieces = Canned(events=[chunk(content=str(n)) for n in range(5)]).pieces()
+
+    def __iter__(self):
+        for n, piece in enumerate(self.pieces):
+            if n:
+                self.waiting.set()
+                assert self.more.wait(WAIT_S)
+            yield piece
+
+    async def __aiter__(self):
+        for n, piece in enumerate(self.pieces):
+            if n:
+                self.waiting.set()
+                await self.more.wait()
+            yield piece
+
+
+class _SlowTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    def __init__(self, content):
+        self.content = content
+
+    def handle_request(self, request):
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=self.content)
+
+    async def handle_async_request(self, request):
+        return self.handle_request(request)
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_who_reads_while_another_does_gets_an_error_and_nobody_loses_a_chunk(monitored, api):
+    content = _Slow(threading.Event)
+    new = api.client if monitored else api.bare
+    stream = new(http_client=httpx.Client(transport=_SlowTransport(content))).chat.completions.create(
+        **STREAM
+    )
+    read = []
+
+    def read_two():
+        for each in stream:
+            read.append(each)
+            if len(read) == 2:
+                return
+
+    thread = threading.Thread(target=read_two)
+    thread.start()
+    assert content.waiting.wait(WAIT_S)
+    for way in (next, list, next, list, next):
+        with pytest.raises(ValueError, match="already executing"):
+            way(stream)
+    content.more.set()
+    thread.join(WAIT_S)
+    read.append(next(stream))
+    read.extend(stream)
+    assert [each.choices[0].delta.content for each in read] == ["0", "1", "2", "3", "4"]
+    assert len(api.collector.calls()) == monitored
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_async_readers_at_the_same_time(monitored, api):
+    async def use():
+        content = _Slow(asyncio.Event)
+        new = api.async_client if monitored else api.bare_async
+        client = new(http_client=httpx.AsyncClient(transport=_SlowTransport(content)))
+        stream = await client.chat.completions.create(**STREAM)
+        first = asyncio.ensure_future(read(stream))
+        await content.waiting.wait()
+        for way in (stream.__anext__, lambda: read(stream), stream.__anext__, lambda: read(stream)):
+            with pytest.raises(RuntimeError, match="already running"):
+                await way()
+        content.more.set()
+        return len(await first)
+
+    if sys.version_info < (3, 8, 1):
+        pytest.skip("this Python does not tell")
+    assert run(use()) == 5
+    assert len(api.collector.calls()) == monitored
 
 
 def test_many_streams_in_many_threads(api):
@@ -896,9 +980,38 @@ def test_type_and_attributes_are_those_of_the_bare_sdk(api):
     assert dir(stream) == dir(bare)
     assert type(stream._iterator) is type(bare._iterator)
     assert type(iter(stream)) is type(iter(bare))
+    assert iter(stream).__qualname__ == iter(bare).__qualname__ == "Stream.__iter__"
     list(bare)
     list(stream)
     assert vars(stream.response).keys() == vars(bare.response).keys()
+
+
+def test_a_stream_whose_generator_was_closed_is_over(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    stream._iterator.close()
+    assert list(stream) == []
+    del stream
+    gc.collect()
+    api.collector.call()
+
+
+def test_no_chunk_is_held_longer_than_by_the_bare_sdk(api):
+    stream = api.client().chat.completions.create(**STREAM)
+    last = [weakref.ref(each) for each in stream][-1]
+    gc.collect()
+    assert last() is None
+    assert list(stream) == []
+    api.collector.call()
+
+
+def test_a_stream_that_somebody_has_made_up(api, caplog):
+    class Fake(openai.Stream):
+        def __init__(self, items):
+            self._iterator = iter(items)
+
+    api.client()
+    assert list(Fake([1, 2])) == [1, 2]
+    assert caplog.text == ""
 
 
 def test_the_response_of_an_open_stream_is_closed_by_a_coroutine_function(api):
