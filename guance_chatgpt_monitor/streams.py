@@ -1,10 +1,10 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
-A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by one that
-passes them on. Who iterates over the stream gets that one in place of the SDK's `__iter__()`, which would
-pass them on once more: so the step through it is not added, and once there was content, a chunk costs a clock
-reading and, unless the API is OpenAI's own, a look for the usage. Whether it is being read is asked of the
-SDK's generator.
+A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by a reader: a
+generator that passes them on. Who iterates over the stream gets a reader of his own, in place of the SDK's
+`__iter__()`, which does nothing but pass them on, too. So no step is added, and once there was content, a
+chunk costs a clock reading and, unless the API is OpenAI's own, a look for the usage, and nothing else:
+whether it is being read is asked of the readers themselves.
 """
 
 import functools
@@ -94,14 +94,16 @@ def _new_reader(stream: Any) -> Any:
     if ending is None or chunks is None:
         return None
     iterator = stream._iterator
-    if getattr(iterator, "gi_frame", None) and iterator.gi_code is _pass_on.__code__:
-        reader: Any = _pass_on(chunks, ending)
-    elif getattr(iterator, "ag_frame", None) and iterator.ag_code is _pass_on_async.__code__:
-        reader = _pass_on_async(chunks, ending)
-    else:
-        return None  # closed, or somebody has put another in its place
+    if not _is_reader(iterator) or getattr(iterator, "gi_frame", getattr(iterator, "ag_frame", None)) is None:
+        return None  # somebody has put another in its place, or has closed it
+    reader: Any = (_pass_on if inspect.isgenerator(chunks) else _pass_on_async)(chunks, ending)
     ending.is_read_by(reader)
     return reader
+
+
+def _is_reader(iterator: Any) -> bool:
+    code = getattr(iterator, "gi_code", None) or getattr(iterator, "ag_code", None)
+    return code in (_pass_on.__code__, _pass_on_async.__code__)
 
 
 def hide_usage(answer: Any) -> None:
@@ -197,13 +199,12 @@ def _leave(ending: Ending, chunks: Any, frame: Any, progress: Any, error: BaseEx
         return
     # Thrown in between two chunks: that gives up the reader, and not the stream.
     ending.leave(progress)
-    stream = ending.stream()
-    if is_running(chunks) and stream is not None and is_running(stream._iterator):
+    iterator = getattr(ending.stream(), "_iterator", None)
+    if is_running(chunks) and _is_reader(iterator) and is_running(iterator):
         # Another reads at this time. That is an error for who comes second, but must not end what the stream
         # itself reads by.
-        reader = _new_reader(stream)
-        if reader is not None:
-            stream._iterator = reader
+        stream = ending.stream()
+        stream._iterator = _new_reader(stream) or chunks
 
 
 async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
