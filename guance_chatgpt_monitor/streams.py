@@ -199,11 +199,11 @@ def _leave(ending: Ending, chunks: Any, frame: Any, progress: Any, error: BaseEx
         return
     # Thrown in between two chunks: that gives up the reader, and not the stream.
     ending.leave(progress)
-    iterator = getattr(ending.stream(), "_iterator", None)
+    stream = ending.stream()
+    iterator = getattr(stream, "_iterator", None)
     if is_running(chunks) and _is_reader(iterator) and is_running(iterator):
         # Another reads at this time. That is an error for who comes second, but must not end what the stream
         # itself reads by.
-        stream = ending.stream()
         stream._iterator = _new_reader(stream) or chunks
 
 
