@@ -6,8 +6,9 @@ Each instrumentation runs in an environment of its own (`.venv-bench-NAME`, made
 the bare SDK of the same environment and in the same process, in pairs of calls in random order. Shown is what
 the instrumentation adds in the fastest third of the pairs: those that nothing else on the machine has held
 up; and the processor time that no call waits for, in the fastest third of batches of calls. The rounds take
-the instrumentations in turn; each figure is the median of the rounds, and a chunk's that of several processes
-in each round: where the system has put the memory of one makes half a microsecond.
+the instrumentations in turn; each figure is the median of the rounds, and what calls and chunks take that of
+several processes in each: where the system has put the memory of one makes some microseconds a call, and half
+a microsecond a chunk.
 """
 
 import argparse
@@ -40,7 +41,7 @@ PEERS = {
 INSTALL_TIMEOUT_S = 300
 MEASURE_TIMEOUT_S = 600
 EXIT_CALLS = 1000
-CHUNK_PROCESSES = 8
+CALL_PROCESSES = 8
 COLUMNS = {
     "sync_us": "sync, µs a call",
     "async_us": "async, 50 at once, µs a call",
@@ -90,15 +91,16 @@ def measure(name: str, environment_name: str, what: str, url: str) -> dict:
 
 
 def one_round(name: str, url: str) -> dict:
-    calls = measure(name, name, "calls", url)
-    chunks = [measure(name, name, "chunks", url) for _ in range(CHUNK_PROCESSES)]
+    calls = [measure(name, name, "calls", url) for _ in range(CALL_PROCESSES)]
+    background = measure(name, name, "background", url)
     bare, process = (measure(each, name, "process", url) for each in ("bare", name))
+    added_us = {
+        f"{what}_us": statistics.median(each[f"{what}_ns"]["added"] for each in calls) / 1e3
+        for what in ("sync", "async", "chunk", "async_chunk")
+    }
     return {
-        "sync_us": calls["sync_ns"]["added"] / 1e3,
-        "async_us": calls["async_ns"]["added"] / 1e3,
-        "chunk_us": statistics.median(each["chunk_ns"]["added"] for each in chunks) / 1e3,
-        "async_chunk_us": statistics.median(each["async_chunk_ns"]["added"] for each in chunks) / 1e3,
-        "cpu_us": calls["sync_ns"]["added"] / 1e3 + calls["background_us"],
+        **added_us,
+        "cpu_us": added_us["sync_us"] + background["background_us"],
         "import_ms": process["import_ms"] - bare["import_ms"],
         "memory_mb": process["memory_mb"] - bare["memory_mb"],
         "calls": calls,
@@ -166,7 +168,8 @@ def markdown(result: dict) -> str:
         f"An exit with {EXIT_CALLS:,} calls undelivered and the backend refusing takes "
         f"{result['exit_refused_s']:.2f} s and loses {result['lost']}."
     )
-    bare_us = statistics.median(each["calls"]["sync_ns"]["bare"] for each in result["measured"]["ours"]) / 1e3
+    calls = [call for each in result["measured"]["ours"] for call in each["calls"]]
+    bare_us = statistics.median(call["sync_ns"]["bare"] for call in calls) / 1e3
     head = f"{result['machine']}; {result['rounds']} rounds; a bare call takes {bare_us:.0f} µs."
     return "\n".join([head, "", *rows, "", last])
 

@@ -1,15 +1,15 @@
 """What one instrumentation adds, measured in one process, in an environment of its own.
 
-    python bench/workload.py ours calls      what a call takes, bare and instrumented, in random order
-    python bench/workload.py ours chunks     likewise, what a chunk of a stream takes
-    python bench/workload.py ours process    what the process takes: import, memory
+    python bench/workload.py ours calls         what a call and a chunk take, bare and instrumented
+    python bench/workload.py ours background    the processor time that no call waits for
+    python bench/workload.py ours process       what the process takes: import, memory
 
 Prints one line of JSON. The API is an in-process transport with a canned answer, so that what is measured
 is the SDK and the instrumentation, and nothing of a network. What the instrumentation sends goes to $SINK,
 on loopback.
 
-Bare and instrumented calls alternate within one process, since two processes of the same program differ by
-tens of microseconds a call already by where the system has put their memory.
+Bare and instrumented calls alternate within one process, in random order, since two processes of the same
+program differ by tens of microseconds a call already by where the system has put their memory.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+import types
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple
 
@@ -37,7 +38,8 @@ SINK = os.environ.get("SINK", "http://127.0.0.1:9")
 CHUNKS = 500
 WARM_UP = 200
 AT_ONCE = 50
-PAIRS = {"sync": 2000, "concurrent": 150, "stream": 6}
+AT_ONCE_WARM_UP = 4
+PAIRS = {"sync": 800, "at_once": 20 * AT_ONCE, "stream": 6}
 CPU_CALLS = 500
 CPU_BATCHES = 15
 MEMORY_CALLS = 1000
@@ -181,22 +183,55 @@ def _methods(client_class: Any, options: dict, name: str) -> tuple[Any, Any]:
 # ---- what is measured ----
 
 
-def _sync_ns(create: Any) -> list[float]:
-    started_ns = time.perf_counter_ns()
-    create(**ASKED)
-    return [time.perf_counter_ns() - started_ns]
-
-
-def _added_ns(measure: Callable[[Any], list[float]], methods: tuple[Any, Any], pairs: int) -> dict:
+def _added_ns(methods: tuple[Any, Any]) -> dict:
     """The difference that the instrumentation makes, measured in pairs."""
-    for create in methods:
-        measure(create)
+    for create in methods * WARM_UP:
+        create(**ASKED)
     took_ns: tuple[list[float], list[float]] = ([], [])
     with _no_old_garbage():
-        for _ in range(pairs):
+        for _ in range(PAIRS["sync"]):
             for side in random.sample((0, 1), 2):
-                took_ns[side].extend(measure(methods[side]))
+                create = methods[side]
+                started_ns = time.perf_counter_ns()
+                create(**ASKED)
+                took_ns[side].append(time.perf_counter_ns() - started_ns)
     return _difference(took_ns)
+
+
+async def _added_at_once_ns(methods: tuple[Any, Any]) -> dict:
+    """Likewise; of the calls under way at once, half are instrumented, and each one's own steps are timed.
+
+    Fifty of one kind against fifty of the other are too far apart in time: what else the machine does then
+    makes a hundred times as much as the difference.
+    """
+    sides = [0, 1] * (AT_ONCE // 2)
+    took_ns: tuple[list[float], list[float]] = ([], [])
+    for _ in range(AT_ONCE_WARM_UP):
+        await asyncio.gather(*(_steps_ns(methods[side]) for side in sides))
+    with _no_old_garbage():
+        while len(took_ns[0]) < PAIRS["at_once"]:
+            random.shuffle(sides)
+            took = await asyncio.gather(*(_steps_ns(methods[side]) for side in sides))
+            for side, call_ns in zip(sides, took):
+                took_ns[side].append(call_ns)
+    return _difference(took_ns)
+
+
+@types.coroutine
+def _steps_ns(create: Any) -> Generator[Any, None, float]:
+    """What a call takes in its own steps, without those of others in between."""
+    step = None
+    took_ns = 0
+    while True:
+        started_ns = time.perf_counter_ns()
+        try:
+            if step is None:
+                step = create(**ASKED).__await__().send
+            waits_for = step(None)
+        except StopIteration:
+            return took_ns + time.perf_counter_ns() - started_ns
+        took_ns += time.perf_counter_ns() - started_ns
+        yield waits_for
 
 
 def _added_to_chunks_ns(methods: tuple[Any, Any]) -> dict:
@@ -279,38 +314,23 @@ def _background_us(create: Any, flush: Callable[[], object]) -> float:
 
 
 def measure_calls(name: str) -> dict:
-    random.seed(name)
-    instrumented = globals()[name]()
-    methods = _methods(instrumented.sync_class, sync_options(), name)
-    methods_async = _methods(instrumented.async_class, async_options(), name)
-    loop = asyncio.new_event_loop()
-
-    def concurrent_ns(create: Any) -> list[float]:
-        async def together() -> None:
-            await asyncio.gather(*(create(**ASKED) for _ in range(AT_ONCE)))
-
-        started_ns = time.perf_counter_ns()
-        loop.run_until_complete(together())
-        return [(time.perf_counter_ns() - started_ns) / AT_ONCE]
-
-    for create in methods:
-        for _ in range(WARM_UP):
-            create(**ASKED)
-    return {
-        "sync_ns": _added_ns(_sync_ns, methods, PAIRS["sync"]),
-        "async_ns": _added_ns(concurrent_ns, methods_async, PAIRS["concurrent"]),
-        "background_us": _background_us(methods[1], instrumented.flush),
-    }
-
-
-def measure_chunks(name: str) -> dict:
     instrumented = globals()[name]()
     methods = _methods(instrumented.sync_class, sync_options(), name)
     methods_async = _methods(instrumented.async_class, async_options(), name)
     return {
+        "sync_ns": _added_ns(methods),
+        "async_ns": asyncio.run(_added_at_once_ns(methods_async)),
         "chunk_ns": _added_to_chunks_ns(methods),
         "async_chunk_ns": asyncio.run(_added_to_async_chunks_ns(methods_async)),
     }
+
+
+def measure_background(name: str) -> dict:
+    instrumented = globals()[name]()
+    create = instrumented.sync_class(**sync_options()).chat.completions.create
+    for _ in range(WARM_UP):
+        create(**ASKED)
+    return {"background_us": _background_us(create, instrumented.flush)}
 
 
 def measure_process(name: str) -> dict:
@@ -326,6 +346,6 @@ def measure_process(name: str) -> dict:
 
 
 if __name__ == "__main__":
-    measure = {"calls": measure_calls, "chunks": measure_chunks, "process": measure_process}[sys.argv[2]]
+    measure = globals()[f"measure_{sys.argv[2]}"]
     print(json.dumps(measure(sys.argv[1])), flush=True)
     os._exit(0)  # some peers wait at the end for what cannot be sent

@@ -12,8 +12,10 @@ MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
 MAX_NUMBER = 32  # characters, likewise; what is longer is none
 MAX_NUMBERS = 512  # that are remembered
 
-# The values of the headers in _NAMES, in that order; None where the answer has none.
-Picked = Tuple[Optional[bytes], ...]
+# The values of the headers in _NAMES, in that order, a line each; empty where the answer has none. In one
+# piece: the memory of several would be missing to the next calls, which would take some that no cache has.
+Picked = bytes
+_join = b"\n".join
 
 _NAMES = (
     *(b"x-ratelimit-" + name.replace("_", "-").encode() for name in RATE_LIMIT_FIELDS),
@@ -21,7 +23,7 @@ _NAMES = (
     b"x-request-id",
 )
 _1ST, _2ND, _3RD, _4TH, _5TH, _6TH = _NAMES
-_NOTHING: Picked = (None,) * len(_NAMES)
+_NOTHING: Picked = _join([b""] * len(_NAMES))
 
 # What the headers of an answer tell in numbers: what is left of the minute's limits, field -> count, of those
 # that it told; and its processing time in seconds.
@@ -46,7 +48,7 @@ def pick_headers(headers: Any) -> Picked:
     if take is not None:
         a, b, c, d, e, f = take(inside)  # of each: the name, that in lower case, the value
         if a[1] == _1ST and b[1] == _2ND and c[1] == _3RD and d[1] == _4TH and e[1] == _5TH and f[1] == _6TH:
-            return a[2], b[2], c[2], d[2], e[2], f[2]
+            return _join((a[2], b[2], c[2], d[2], e[2], f[2]))
     return _search(headers, inside)
 
 
@@ -60,40 +62,41 @@ def _search(headers: Any, inside: Any) -> Picked:
         if len(_layouts) >= MAX_LAYOUTS:
             _layouts.clear()
         _layouts[len(inside)] = itemgetter(*found)
-    return tuple(None if n is None else inside[n][2] for n in found)
+    return _join([b"" if n is None else inside[n][2] for n in found])
 
 
 def _of_others(headers: Any) -> Picked:
     raw = getattr(headers, "raw", None)
     if isinstance(raw, list):
         values = {name.lower(): value for name, value in raw}
-        return tuple(map(values.get, _NAMES))
+        return _join([values.get(name, b"") for name in _NAMES])
     if not hasattr(headers, "get"):
         return _NOTHING
     texts = [headers.get(name.decode()) for name in _NAMES]
-    return tuple(text.encode("utf-8", "replace") if isinstance(text, str) else None for text in texts)
+    return _join([text.encode("utf-8", "replace") if isinstance(text, str) else b"" for text in texts])
 
 
 def read_numbers(picked: Optional[Picked]) -> HeaderNumbers:
     """The numbers that the picked headers tell; not one that is none, is negative or has no end."""
-    if picked is None:
+    values = () if picked is None else picked.split(b"\n")
+    if len(values) != len(_NAMES):  # no value of a header has a line break in it, over HTTP
         return _NO_NUMBERS
-    *counts, processing_time_ms = map(_numbers.__getitem__, picked[:-1])
+    *counts, processing_time_ms = map(_numbers.__getitem__, values[:-1])
     limits = dict(zip(RATE_LIMIT_FIELDS, counts))
     if None in counts:
         limits = {name: number for name, number in limits.items() if number is not None}
     return limits, None if processing_time_ms is None else processing_time_ms / 1000
 
 
-class _Numbers(Dict[Optional[bytes], Any]):
+class _Numbers(Dict[bytes, Any]):
     """What was read last: the limits are the same in each answer, and what is left of them often is."""
 
-    def __missing__(self, value: Optional[bytes]) -> Optional[float]:
-        if value is not None and len(value) > MAX_NUMBER:
+    def __missing__(self, value: bytes) -> Optional[float]:
+        if len(value) > MAX_NUMBER:
             return None
         if len(self) >= MAX_NUMBERS:
             self.clear()
-        number = self[value] = None if value is None else _read_number(value)
+        number = self[value] = _read_number(value)
         return number
 
 
@@ -113,8 +116,8 @@ def _read_number(value: bytes) -> Optional[float]:
 
 def read_request_id(picked: Optional[Picked]) -> str:
     """The id in the picked headers; empty where there is none that can be one."""
-    value = None if picked is None else picked[-1]
-    if value is None or len(value) > MAX_REQUEST_ID or not value.isascii():
+    value = b"" if picked is None else picked.rpartition(b"\n")[2]
+    if len(value) > MAX_REQUEST_ID or not value.isascii():
         return ""
     text = value.decode("ascii")
     return text if text.isprintable() else ""

@@ -13,6 +13,7 @@ from .observation import under_way
 from .scope import Scope
 
 _Method = Callable[..., Any]
+_under_way = under_way.get
 
 
 def wrap_build_request(original: _Method, scope: Scope) -> _Method:
@@ -20,7 +21,7 @@ def wrap_build_request(original: _Method, scope: Scope) -> _Method:
 
     def _build_request(self: Any, options: Any, *, retries_taken: Any = 0) -> Any:
         request = original(self, options, retries_taken=retries_taken)
-        observation = under_way.get()
+        observation = _under_way()
         # Of the wrappers of a client and of its class, one counts.
         if observation is not None and observation.scope is scope:
             observation.requests_sent += 1
@@ -47,7 +48,7 @@ def wrap_process_response(original: _Method, scope: Scope) -> _Method:
         stream_cls: Any,
         retries_taken: Any = 0,
     ) -> Any:
-        observation = under_way.get()
+        observation = _under_way()
         if observation is not None and observation.scope is scope:
             try:
                 observation.status_code = response.status_code
@@ -72,13 +73,13 @@ def wrap_process_response(original: _Method, scope: Scope) -> _Method:
 
 
 def note_request(scope: Scope) -> None:
-    observation = under_way.get()
+    observation = _under_way()
     if observation is not None and observation.scope is scope:
         observation.requests_sent += 1
 
 
 def note_response(scope: Scope, response: Any) -> None:
-    observation = under_way.get()
+    observation = _under_way()
     if observation is not None and observation.scope is scope:
         observation.status_code = getattr(response, "status_code", None)
         observation.headers = pick_headers(getattr(response, "headers", None))

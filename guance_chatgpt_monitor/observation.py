@@ -102,13 +102,8 @@ class Observation:
         if self.content is not None:
             self.content.answer = answer
         if fields:
-            # Not _note_fields(): that takes longer, and nothing is noted yet.
-            self.usage = fields.get("usage")
-            self.response_model = fields.get("model")
-            self.service_tier = fields.get("service_tier")
+            self._note_fields(fields)
             unknown = getattr(answer, "__pydantic_extra__", None)
-            if fields.get("error"):
-                self._note_fields(fields)
             if unknown:
                 self._note_fields(unknown)
         elif isinstance(answer, dict):

@@ -28,6 +28,7 @@ _PATHS = {
 # What is posted by hand may lack the slash.
 OPERATIONS = {**_PATHS, **{path[1:]: operation for path, operation in _PATHS.items()}}
 _NONE: Dict[str, Any] = {}
+_under_way, _set_under_way = under_way.get, under_way.set
 _POST = ("post", "POST")
 # How the SDK's `with_streaming_response` tells the client.
 _RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
@@ -132,10 +133,12 @@ def _with_further(original: Callable[..., Any], args: Any, kwargs: Any) -> Calla
 
 def begin(scope: Scope, options: Any, stream: Any) -> Optional[Observation]:
     """The observation of a call; None for what is none, or what another wrapper observes."""
-    operation_name = OPERATIONS.get(options.url)
-    if operation_name is None or options.method not in _POST or not scope.active:
+    # As attributes, each would take longer than this: models of pydantic's have a `__getattr__()`.
+    given = options.__dict__
+    operation_name = OPERATIONS.get(given["url"])
+    if operation_name is None or given["method"] not in _POST or not scope.active:
         return None
-    outer = under_way.get()
+    outer = _under_way()
     if outer is not None and outer.options is options:
         return None  # the client is monitored, and its class is instrumented
     observation = Observation()
@@ -143,7 +146,7 @@ def begin(scope: Scope, options: Any, stream: Any) -> Optional[Observation]:
     observation.operation_name = operation_name
     observation.scope = scope
     observation.options = options
-    body = options.json_data
+    body = given["json_data"]
     observation.request_model = body.get("model") if isinstance(body, dict) else None
     # These stand on the class, too; but they are read in the way of the call, which takes longer from there.
     observation.outer = observation.content = None
@@ -157,7 +160,7 @@ def begin(scope: Scope, options: Any, stream: Any) -> Optional[Observation]:
             _ask_for_usage(observation)
     if scope.log_content:
         observation.content = guarded(Content, body)
-    under_way.set(observation)
+    _set_under_way(observation)
     observation.started_s = time.perf_counter()
     return observation
 
@@ -175,12 +178,23 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
         _watch_stream(observation, answer, closing)
         return
     # Looked up there because a model of pydantic's takes microseconds to say that it has no such attribute.
-    fields = getattr(answer, "__dict__", _NONE)
+    try:
+        fields = answer.__dict__
+    except AttributeError:
+        fields = _NONE
     if "http_response" in fields:
         _watch_body(observation, fields["http_response"], closing)
-    else:
+        return
+    unknown = getattr(answer, "__pydantic_extra__", None)
+    if unknown or not fields or fields.get("error") or observation.content is not None:
         observation.note_answer(answer, fields)
-        observation.submit(observation)
+    else:
+        # As nearly all answers; in place, since a call takes longer than what it would do.
+        observation.usage = fields.get("usage")
+        observation.response_model = fields.get("model")
+        observation.service_tier = fields.get("service_tier")
+    submit = observation.submit
+    submit(observation)
 
 
 def _watch_stream(observation: Observation, answer: Any, closing: str) -> None:
@@ -210,11 +224,14 @@ def _body_of(response: Any) -> Any:
 
 def _leave(client: Any, observation: Observation) -> None:
     # Not the request's, which is another object for each; the property takes half a microsecond.
-    observation.url = getattr(client, "_base_url", None) or client.base_url
+    try:
+        observation.url = client._base_url
+    except AttributeError:
+        observation.url = client.base_url
     # Else what has ended stays until the next call: that takes less than to put None in its place.
     if observation.outer is not None:
         # Not reset(): that fails in a task which is not the one that began.
-        under_way.set(observation.outer)
+        _set_under_way(observation.outer)
         observation.outer = None
     # What is queued must not hold the prompt, nor a chain of calls.
     observation.scope = observation.options = None
