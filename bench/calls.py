@@ -1,14 +1,14 @@
 """What a monitored call costs: bare SDK, ours, and the best peers, side by side in one run.
 
-    python bench/calls.py [--rounds 5] [--json]
+    python bench/calls.py [ours otel langfuse openlit] [--rounds 3] [--json]
 
 Each instrumentation runs in an environment of its own (`.venv-bench-NAME`, made on the first run), beside
 the bare SDK of the same environment and in the same process, in pairs of calls in random order. Shown is what
 the instrumentation adds in the fastest third of the pairs: those that nothing else on the machine has held
 up; and the processor time that no call waits for, in the fastest third of batches of calls. The rounds take
-the instrumentations in turn; each figure is the median of the rounds, and what calls and chunks take that of
-several processes in each: where the system has put the memory of one makes some microseconds a call, and half
-a microsecond a chunk.
+the instrumentations in turn; each figure is the median of the rounds, and what the import, calls and chunks
+take that of several processes in each: where the system has put the memory of one makes some microseconds a
+call, and half a microsecond a chunk.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def measure(name: str, environment_name: str, what: str, url: str) -> dict:
 def one_round(name: str, url: str) -> dict:
     calls = [measure(name, name, "calls", url) for _ in range(CALL_PROCESSES)]
     background = measure(name, name, "background", url)
-    bare, process = (measure(each, name, "process", url) for each in ("bare", name))
+    bare, instrumented = (measure(each, name, "memory", url) for each in ("bare", name))
     added_us = {
         f"{what}_us": statistics.median(each[f"{what}_ns"]["added"] for each in calls) / 1e3
         for what in ("sync", "async", "chunk", "async_chunk")
@@ -101,8 +101,8 @@ def one_round(name: str, url: str) -> dict:
     return {
         **added_us,
         "cpu_us": added_us["sync_us"] + background["background_us"],
-        "import_ms": process["import_ms"] - bare["import_ms"],
-        "memory_mb": process["memory_mb"] - bare["memory_mb"],
+        "import_ms": statistics.median(each["import_ms"] for each in calls),
+        "memory_mb": instrumented["memory_mb"] - bare["memory_mb"],
         "calls": calls,
     }
 
@@ -131,9 +131,9 @@ def exit_while_refused(python: str, calls: int) -> tuple[float, int]:
         return exit_s, int(waiting)
 
 
-def run(rounds: int) -> dict:
+def run(names: list[str], rounds: int) -> dict:
     url = sink.start()
-    names = [name for name in PEERS if environment(name) is not None]
+    names = [name for name in names if environment(name) is not None]
     measured: dict = {name: [] for name in names}
     for number in range(rounds):
         for name in names:
@@ -168,7 +168,7 @@ def markdown(result: dict) -> str:
         f"An exit with {EXIT_CALLS:,} calls undelivered and the backend refusing takes "
         f"{result['exit_refused_s']:.2f} s and loses {result['lost']}."
     )
-    calls = [call for each in result["measured"]["ours"] for call in each["calls"]]
+    calls = [call for rounds in result["measured"].values() for each in rounds for call in each["calls"]]
     bare_us = statistics.median(call["sync_ns"]["bare"] for call in calls) / 1e3
     head = f"{result['machine']}; {result['rounds']} rounds; a bare call takes {bare_us:.0f} µs."
     return "\n".join([head, "", *rows, "", last])
@@ -178,10 +178,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of all; default: 5, some thirty minutes")
+    parser.add_argument("names", nargs="*", help=f"what is measured; default: {' '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="default: 3, a minute or two for each in each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = run(options.rounds)
+    unknown = [name for name in options.names if name not in PEERS]
+    if unknown:
+        parser.error(f"no such instrumentation: {' '.join(unknown)}; there are {' '.join(PEERS)}")
+    result = run(options.names or list(PEERS), options.rounds)
     print(json.dumps(result, indent=2) if options.json else markdown(result))
 
 

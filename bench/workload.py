@@ -1,8 +1,8 @@
 """What one instrumentation adds, measured in one process, in an environment of its own.
 
-    python bench/workload.py ours calls         what a call and a chunk take, bare and instrumented
+    python bench/workload.py ours calls         the import, a call and a chunk, bare and instrumented
     python bench/workload.py ours background    the processor time that no call waits for
-    python bench/workload.py ours process       what the process takes: import, memory
+    python bench/workload.py ours memory        the memory of the process
 
 Prints one line of JSON. The API is an in-process transport with a canned answer, so that what is measured
 is the SDK and the instrumentation, and nothing of a network. What the instrumentation sends goes to $SINK,
@@ -314,10 +314,13 @@ def _background_us(create: Any, flush: Callable[[], object]) -> float:
 
 
 def measure_calls(name: str) -> dict:
+    started_s = time.perf_counter()
     instrumented = globals()[name]()
+    import_ms = (time.perf_counter() - started_s) * 1e3
     methods = _methods(instrumented.sync_class, sync_options(), name)
     methods_async = _methods(instrumented.async_class, async_options(), name)
     return {
+        "import_ms": import_ms,
         "sync_ns": _added_ns(methods),
         "async_ns": asyncio.run(_added_at_once_ns(methods_async)),
         "chunk_ns": _added_to_chunks_ns(methods),
@@ -333,16 +336,13 @@ def measure_background(name: str) -> dict:
     return {"background_us": _background_us(create, instrumented.flush)}
 
 
-def measure_process(name: str) -> dict:
-    started_s = time.perf_counter()
+def measure_memory(name: str) -> dict:
     instrumented = globals()[name]()
-    import_ms = (time.perf_counter() - started_s) * 1e3
     create = instrumented.sync_class(**sync_options()).chat.completions.create
     for _ in range(MEMORY_CALLS):
         create(**ASKED)
     instrumented.flush()
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"import_ms": import_ms, "memory_mb": memory_mb}
+    return {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 if __name__ == "__main__":
