@@ -193,6 +193,7 @@ def finish(client: Any, observation: Observation, answer: Any, closing: str) -> 
         observation.usage = fields.get("usage")
         observation.response_model = fields.get("model")
         observation.service_tier = fields.get("service_tier")
+    # Called as a method, it would first be looked for on the class.
     submit = observation.submit
     submit(observation)
 
