@@ -132,7 +132,7 @@ class Demo:
                 self._redis.remove()
 
     def _deploy(self, func: LocalFunc) -> Tuple[str, str]:
-        cache = "a real Redis" if self._redis else "memory (no redis-server here)"
+        cache = "a real Redis" if self._redis else "memory: Redis takes redis-server and `pip install redis`"
         self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
         self._say(f"DataKit    {self._datakit.url + '  (stand-in)' if self._datakit else self._datakit_url}")
         real = without_credentials(self._base_url) or "the real one"
