@@ -25,9 +25,9 @@ assets: .venv/.installed ## make the dashboards and monitors anew from their sou
 	@$(BIN)/guance-chatgpt-monitor assets --lang zh --out .
 	@$(BIN)/guance-chatgpt-monitor assets --lang en --out .
 
-bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK and the best peers; what an outage costs
+bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK and the best peers; what an outage costs; ARGS="ours"
 	@$(BIN)/python bench/calls.py $(ARGS)
-	@$(BIN)/python bench/delivery.py $(ARGS)
+	@$(BIN)/python bench/delivery.py
 
 clean:
 	rm -rf .venv .venv-* dist
