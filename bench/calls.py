@@ -181,7 +181,7 @@ def markdown(result: dict) -> str:
     )
     calls = [call for rounds in result["measured"].values() for each in rounds for call in each["calls"]]
     bare_us = statistics.median(each["bare"] for each in fastest([call["sync_ns"] for call in calls])) / 1e3
-    head = f"{result['machine']}; {result['rounds']} rounds; a bare call takes {bare_us:.0f} µs."
+    head = f"{result['machine']}; rounds: {result['rounds']}; a bare call takes {bare_us:.0f} µs."
     return "\n".join([head, "", *rows, "", last])
 
 
