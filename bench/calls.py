@@ -80,7 +80,12 @@ def environment(name: str) -> str | None:
 def measure(name: str, environment_name: str, what: str, url: str) -> dict:
     """What bench/workload.py prints, run in an environment."""
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "SINK": url, "CHATGPT_MONITOR_BACKLOG": str(Path(folder) / "backlog.sqlite")}
+        env = {
+            **os.environ,
+            "SINK": url,
+            "CHATGPT_MONITOR_BACKLOG": str(Path(folder) / "backlog.sqlite"),
+            "PYTHONDONTWRITEBYTECODE": "",  # what an application imports is compiled once, not each time
+        }
         output = subprocess.run(
             [environment(environment_name), str(HERE / "workload.py"), name, what],
             env=env,
