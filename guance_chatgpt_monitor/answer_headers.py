@@ -5,7 +5,7 @@ Kept is little because it waits: for the exporter's thread, with up to 10,000 ot
 
 import math
 from operator import itemgetter
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 RATE_LIMIT_FIELDS = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
 MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
@@ -78,8 +78,8 @@ def _of_others(headers: Any) -> Picked:
 
 def read_numbers(picked: Optional[Picked]) -> HeaderNumbers:
     """The numbers that the picked headers tell; not one that is none, is negative or has no end."""
-    values = () if picked is None else picked.split(b"\n")
-    if len(values) != len(_NAMES):  # no value of a header has a line break in it, over HTTP
+    values = _values(picked)
+    if not values:
         return _NO_NUMBERS
     *counts, processing_time_ms = map(_numbers.__getitem__, values[:-1])
     limits = dict(zip(RATE_LIMIT_FIELDS, counts))
@@ -116,8 +116,14 @@ def _read_number(value: bytes) -> Optional[float]:
 
 def read_request_id(picked: Optional[Picked]) -> str:
     """The id in the picked headers; empty where there is none that can be one."""
-    value = b"" if picked is None else picked.rpartition(b"\n")[2]
-    if len(value) > MAX_REQUEST_ID or not value.isascii():
+    values = _values(picked)
+    if not values or len(values[-1]) > MAX_REQUEST_ID or not values[-1].isascii():
         return ""
-    text = value.decode("ascii")
+    text = values[-1].decode("ascii")
     return text if text.isprintable() else ""
+
+
+def _values(picked: Optional[Picked]) -> List[bytes]:
+    """By _NAMES, or none at all. A header made by hand may have a line break in it; over HTTP, none has."""
+    values = [] if picked is None else picked.split(b"\n")
+    return values if len(values) == len(_NAMES) else []
