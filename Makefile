@@ -17,6 +17,7 @@ lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 build: .venv/.installed
 	@$(BIN)/guance-chatgpt-monitor build $(ARGS)

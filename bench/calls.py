@@ -144,7 +144,7 @@ def exit_while_refused(python: str, calls: int) -> tuple[float, int]:
         output = subprocess.run([python, "-c", code], env=env, check=True, capture_output=True, text=True)
         exit_s = time.time() - float(output.stdout)
         count = (
-            "from guance_chatgpt_monitor.file_backlog import FileBacklog\n"
+            "from guance_chatgpt_monitor.app.file_backlog import FileBacklog\n"
             f"print(FileBacklog({backlog!r}, lambda _: None, 100_000, 2**26).size().lines)"
         )
         waiting = subprocess.run([python, "-c", count], check=True, capture_output=True, text=True).stdout

@@ -20,15 +20,15 @@ from typing import Any
 
 import requests
 
-from guance_chatgpt_monitor.backlog import CacheBacklog
-from guance_chatgpt_monitor.call import Call, Usage
-from guance_chatgpt_monitor.datakit import DataKit, make_session
-from guance_chatgpt_monitor.delivery import Delivery
-from guance_chatgpt_monitor.line_protocol import encode
-from guance_chatgpt_monitor.local.datakit import LocalDataKit
-from guance_chatgpt_monitor.local.func_worker import Backend, Cache
-from guance_chatgpt_monitor.local.redis import LocalRedis
-from guance_chatgpt_monitor.metrics import PointMaker
+from guance_chatgpt_monitor.core.backlog import CacheBacklog
+from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.datakit import DataKit, make_session
+from guance_chatgpt_monitor.core.delivery import Delivery
+from guance_chatgpt_monitor.core.line_protocol import encode
+from guance_chatgpt_monitor.core.metrics import PointMaker
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
+from guance_chatgpt_monitor.local.func.worker import Backend, Cache
 
 CALLS = 100  # in each round and state
 HANGING_ROUNDS = 3  # each takes the 2 s of the call that finds out

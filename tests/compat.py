@@ -16,12 +16,12 @@ from typing import NamedTuple
 from interpreters import OLDEST, ROOT, find, make_environment, newest
 
 SUITE = [
-    "test_instrument.py",
-    "test_instrument_async.py",
-    "test_instrument_content.py",
-    "test_streams.py",
-    "test_streams_random.py",
-    "test_observe.py",
+    "app/test_instrument.py",
+    "app/test_instrument_async.py",
+    "app/test_instrument_content.py",
+    "app/test_streams.py",
+    "app/test_streams_random.py",
+    "app/test_observe.py",
 ]
 PARALLEL = 3  # more than there are cores, for they wait for packages
 
@@ -45,8 +45,8 @@ def environments() -> list[Environment]:
         Environment("2-newest", newest(), ["openai<3"]),
         Environment("3-oldest", "", ["openai==3.0.0"]),
         Environment("3-newest", newest(), ["openai"]),
-        Environment("cost-3.9", "3.9", [], ["test_prices.py"], "[cost]"),
-        Environment("cost-3.10", "3.10", [], ["test_prices.py"], "[cost]"),
+        Environment("cost-3.9", "3.9", [], ["core/test_prices.py"], "[cost]"),
+        Environment("cost-3.10", "3.10", [], ["core/test_prices.py"], "[cost]"),
     ]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from stack import Stack
 
-from guance_chatgpt_monitor.local.redis import LocalRedis
-from guance_chatgpt_monitor.market import Built, build, default_manifest
+from guance_chatgpt_monitor.cli.build import Built, build, default_manifest
+from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 from typing import Any, List, Optional
 
-from guance_chatgpt_monitor.call import Call, Usage
-from guance_chatgpt_monitor.conversation import Conversation
-from guance_chatgpt_monitor.delivery import LOGGING
-from guance_chatgpt_monitor.export_channel import backlog_path
-from guance_chatgpt_monitor.exporter import Exporter
-from guance_chatgpt_monitor.file_backlog import FileBacklog
-from guance_chatgpt_monitor.local.datakit import LocalDataKit
+from guance_chatgpt_monitor.app.channel import backlog_path
+from guance_chatgpt_monitor.app.environment import Settings
+from guance_chatgpt_monitor.app.exporter import Exporter
+from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.content.transcript import Conversation
+from guance_chatgpt_monitor.core.delivery import LOGGING
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.http_server import Request, Response
-from guance_chatgpt_monitor.settings import Settings
 
 WAIT_S = 20.0  # for what takes milliseconds on a machine that is not busy
 

@@ -14,12 +14,12 @@ import openai
 import pytest
 
 import guance_chatgpt_monitor
-from guance_chatgpt_monitor.exporter import get_exporter
-from guance_chatgpt_monitor.scope import Scope
-from guance_chatgpt_monitor.settings import Settings
+from guance_chatgpt_monitor.app.environment import Settings
+from guance_chatgpt_monitor.app.exporter import get_exporter
+from guance_chatgpt_monitor.app.routing import Scope
 
 # By name: the package has functions called as these modules are.
-instrumenting = importlib.import_module("guance_chatgpt_monitor.instrument")
+instrumenting = importlib.import_module("guance_chatgpt_monitor.app.instrument")
 
 # The HTTP package that this SDK is built on, 2 since openai 3.0.
 httpx = sys.modules.get("httpx2") or sys.modules["httpx"]

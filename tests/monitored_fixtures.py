@@ -6,8 +6,8 @@ import pytest
 from monitored import Api, restart
 
 import guance_chatgpt_monitor
-from guance_chatgpt_monitor.local.datakit import LocalDataKit
-from guance_chatgpt_monitor.local.openai import LocalOpenAI
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from typing import Any
 
 import requests
 
-from guance_chatgpt_monitor.local.datakit import LocalDataKit, Point
-from guance_chatgpt_monitor.local.func import LocalFunc, TaskResult
-from guance_chatgpt_monitor.local.openai import LocalOpenAI
-from guance_chatgpt_monitor.market import Built
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit, Point
+from guance_chatgpt_monitor.local.func.server import LocalFunc, TaskResult
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 KEY = "sk-secretkey-0123456789abcdef"
 STARTUP = "startup__guance_chatgpt_monitor"

@@ -1,0 +1,117 @@
+"""The backlog in memory: for a process without a place to write to. It ends with the process."""
+
+import threading
+import uuid
+from collections import deque
+from itertools import islice
+from typing import Deque, Dict, List, Optional, Tuple
+
+from ..core.backlog import Backlog, Claim, Size, timestamp_ns
+
+# It is the application's memory: far less than a file may take.
+MEMORY_MAX_LINES = 10_000
+MEMORY_MAX_BYTES = 8 * 1024 * 1024
+
+
+class MemoryBacklog(Backlog):
+    """One process' backlog; threads may share it. No method raises."""
+
+    def __init__(self, max_lines: int = MEMORY_MAX_LINES, max_bytes: int = MEMORY_MAX_BYTES) -> None:
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._lines: Deque[str] = deque()
+        self._claims: Dict[str, List[str]] = {}
+        self._n_bytes = 0
+        self._totals: Dict[str, int] = {}
+        self._texts: Dict[str, str] = {}
+
+    def push(self, lines: List[str]) -> int:
+        with self._lock:
+            self._lines.extend(lines)
+            self._n_bytes += _n_bytes(lines)
+            dropped = 0
+            while self._lines and (self._n_lines() > self._max_lines or self._n_bytes > self._max_bytes):
+                self._n_bytes -= _n_bytes([self._lines.popleft()])
+                dropped += 1
+            return dropped
+
+    def claim(self, max_lines: int) -> Optional[Claim]:
+        with self._lock:
+            for claim_id, lines in self._claims.items():
+                return Claim(claim_id, list(lines))
+            lines = list(islice(self._lines, max_lines))
+            if not lines:
+                return None
+            for _ in lines:
+                self._lines.popleft()
+            claim_id = uuid.uuid4().hex
+            self._claims[claim_id] = lines
+            return Claim(claim_id, list(lines))
+
+    def finish(self, claim: Claim) -> None:
+        self.settle(claim, len(claim.lines), {})
+
+    def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
+        with self._lock:
+            lines = self._claims.get(claim.claim_id)
+            if lines is not None:
+                self._n_bytes -= _n_bytes(lines[:n_lines])
+                del lines[:n_lines]
+                if not lines:
+                    del self._claims[claim.claim_id]
+                self._add(counts)
+        return claim.after(n_lines, counts)
+
+    def size(self) -> Size:
+        with self._lock:
+            oldest = [lines[0] for lines in self._claims.values()] + list(islice(self._lines, 1))
+            return Size(self._n_lines(), self._n_bytes, min(map(timestamp_ns, oldest), default=0))
+
+    def add(self, counts: Dict[str, int]) -> None:
+        with self._lock:
+            self._add(counts)
+
+    def totals(self) -> Dict[str, int]:
+        with self._lock:
+            return dict(self._totals)
+
+    def load(self, name: str) -> str:
+        return self._texts.get(name, "")
+
+    def save(self, name: str, text: str) -> None:
+        self._texts[name] = text
+
+    def acquire(self, name: str, expires_s: int) -> bool:  # noqa: ARG002 - the base class's names
+        return True  # nobody else shares it
+
+    def release(self, name: str) -> None:
+        """Nobody waits for it."""
+
+    def take_all(self) -> Tuple[List[str], Dict[str, int]]:
+        """All lines, oldest first, and all counters; nothing of either stays."""
+        with self._lock:
+            lines = [line for claimed in self._claims.values() for line in claimed] + list(self._lines)
+            totals = self._totals
+            self._claims, self._totals = {}, {}
+            self._lines.clear()
+            self._n_bytes = 0
+            return lines, totals
+
+    def lines_in_memory(self) -> int:
+        """How many lines end with the process."""
+        return self.size().lines
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _add(self, counts: Dict[str, int]) -> None:
+        for name, count in counts.items():
+            self._totals[name] = self._totals.get(name, 0) + count
+
+    def _n_lines(self) -> int:
+        return len(self._lines) + sum(map(len, self._claims.values()))
+
+
+def _n_bytes(lines: List[str]) -> int:
+    return sum(len(line.encode("utf-8", "replace")) for line in lines)

@@ -1,0 +1,62 @@
+"""guance-chatgpt-monitor run COMMAND: start a program that is monitored without a line of its own.
+
+A folder with a `sitecustomize` goes first on PYTHONPATH. So every Python that the program is, or starts,
+finds it: `python app.py`, `python -m …`, console scripts, gunicorn and its workers. Not those that are told
+to ignore the environment (`python -E`, `-I`, `-S`).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+from .environment import Settings
+
+RUN_PID_VARIABLE = "CHATGPT_MONITOR_RUN_PID"
+
+_FOLDER = str(Path(__file__).resolve().parent / "autostart")
+
+
+def run(command: List[str]) -> int:
+    """Become the program `command`, monitored with the settings of the environment.
+
+    Returns only where one process cannot become another (Windows), with the exit code; and 127 or 126
+    where the program is not found or cannot be run, as a shell does. Raises ValueError for a wrong setting.
+    """
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        raise ValueError("there is no program to run: guance-chatgpt-monitor run python app.py")
+    Settings.read()
+    if Path(command[0]).name == "opentelemetry-instrument":
+        # It puts itself before us on PYTHONPATH, and ends the chain there.
+        print(
+            "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: "
+            "opentelemetry-instrument guance-chatgpt-monitor run python app.py",
+            file=sys.stderr,
+        )
+    environment = monitored_environment(dict(os.environ))
+    if shutil.which(command[0]) is None:
+        hint = f"; try: python {command[0]}" if command[0].endswith(".py") else ""
+        print(f"error: there is no program {command[0]}{hint}", file=sys.stderr)
+        return 127
+    try:
+        if os.name == "nt":
+            return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execvpe(command[0], command, environment)  # noqa: S606
+    except OSError as error:
+        print(f"error: {command[0]} cannot be run: {error.strerror}", file=sys.stderr)
+        return 126
+
+
+def monitored_environment(environment: Dict[str, str]) -> Dict[str, str]:
+    """`environment`, in which each Python monitors its calls."""
+    before = environment.get("PYTHONPATH")
+    # In one that is not empty, an empty entry is the current folder.
+    folders = before.split(os.pathsep) if before else []
+    path = os.pathsep.join([_FOLDER, *(folder for folder in folders if folder != _FOLDER)])
+    return {**environment, "PYTHONPATH": path, RUN_PID_VARIABLE: str(os.getpid())}

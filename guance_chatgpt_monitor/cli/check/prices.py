@@ -1,0 +1,60 @@
+"""Whether there is a price table: without one, the points have no cost, and all else is as it should be."""
+
+import sys
+from datetime import date, datetime, timezone
+from importlib.util import find_spec
+from typing import Any, Iterator
+
+from ...core.prices import load_table
+from ..func_client import FuncClient
+from .finding import OK, Finding, doubtful, good
+
+PACKAGE = "genai-prices"
+
+_NO_COST = f"{PACKAGE} is not installed: points have no cost"
+_EXTRA = "pip install 'guance-chatgpt-monitor[cost]'"
+_NEEDS = "it needs Python 3.9 or later"
+
+
+def check_prices() -> Finding:
+    """The table of this Python."""
+    table = load_table()
+    if table is not None:
+        version = getattr(table, "__version__", "")
+        return good("prices", f"{PACKAGE} {version}, its latest price of {_latest_price(table)}")
+    if find_spec("genai_prices") is not None:
+        what = f"{PACKAGE} is installed, but cannot be imported: points have no cost"
+        return doubtful("prices", what, f"{_EXTRA} --force-reinstall")
+    step = _EXTRA if sys.version_info >= (3, 9) else f"{_EXTRA}; {_NEEDS}"
+    return Finding("prices", OK, _NO_COST, f"if they are to have one: {step}")
+
+
+def check_prices_in_func(client: FuncClient) -> Finding:
+    """The table of Func's workers. Raises ProblemError."""
+    for row in client.get("python-packages/installed/do/list"):
+        # A wheel that was uploaded is listed as `genai-prices @ file:///…`.
+        if row["name"].partition(" @ ")[0].replace("_", "-").lower() == PACKAGE:
+            version = row.get("userInstalledVersion") or row.get("builtinVersion") or ""
+            return good("prices in Func", f"{PACKAGE} {version}".rstrip())
+    step = f"if they are to have one: install {PACKAGE} with Func's PIP tool; {_NEEDS}"
+    return Finding("prices in Func", OK, _NO_COST, step)
+
+
+def _latest_price(table: Any) -> str:
+    """The date since which its latest price is in force, as ISO text: the table itself has none."""
+    try:
+        today = datetime.now(timezone.utc).date()
+        return max(start for start in _start_dates(table) if start <= today).isoformat()
+    except Exception:
+        return "an unknown date"  # a version that keeps its prices another way
+
+
+def _start_dates(table: Any) -> Iterator[date]:
+    for provider in table.data_snapshot.get_snapshot().providers:
+        for model in provider.models:
+            # A list where the price has changed.
+            prices = model.prices if isinstance(model.prices, list) else ()
+            for price in (*prices, *(getattr(model, "price_variants", None) or ())):
+                start = getattr(price.constraint, "start_date", None)
+                if start is not None:
+                    yield start

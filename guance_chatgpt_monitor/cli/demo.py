@@ -1,0 +1,291 @@
+"""The whole path in one run: build, install, deploy, call, and look at what DataKit received."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import requests
+
+from ..core.call import without_credentials
+from ..local.datakit.server import LocalDataKit
+from ..local.func.redis_server import LocalRedis
+from ..local.func.server import LocalFunc, TaskResult
+from ..local.openai.server import LocalOpenAI
+from .build import build, default_manifest
+
+# Instead of 170, for the call that is not answered: the others may take their time on a slow machine.
+SHORT_DEADLINE_S = 2.0
+LOCAL_KEY = "sk-local-demo"
+LOCAL_ADMIN_KEY = "sk-admin-local-demo"
+# OpenAI's books are read up to the last full minute: the stand-in books everything as of this much earlier.
+BOOKED_EARLIER_S = 120.0
+METRICS = ("question", "response_time", "create_time", "res_status", "total_tokens")
+RATE_LIMIT = {"remaining_requests", "limit_requests", "remaining_tokens", "limit_tokens"}
+CALLS_WHILE_DOWN = 5
+
+
+class Wanted(NamedTuple):
+    """One call of the demo: what it shows, its body, what the stand-in does with it, and a setting for it."""
+
+    title: str
+    body: Dict[str, Any]
+    faults: Tuple[str, ...] = ()
+    setting: str = ""
+
+
+class Made(NamedTuple):
+    """One call that was made, and what it returned."""
+
+    title: str
+    status_code: int
+    duration_s: float
+    text: str
+
+
+_Points = List[Dict[str, Any]]
+
+
+class Result(NamedTuple):
+    """What the demo saw: the points of the calls, of the probe and of OpenAI's books.
+
+    `points` is None where a real DataKit has all of them; without the stand-in there are no books.
+    """
+
+    calls: List[Made]
+    collected: Dict[str, Any]
+    points: Optional[_Points]
+    delivered: int
+    probe: _Points
+    usage: _Points
+
+    @property
+    def complete(self) -> bool:
+        """Whether each call's point arrived, once."""
+        arrived = self.delivered if self.points is None else len(self.points)
+        return arrived == len(self.calls)
+
+    @property
+    def totals(self) -> Dict[str, float]:
+        return {name: _sum(self.points or [], name) for name in METRICS}
+
+
+MODEL = "gpt-4o-mini"
+HELLO = [{"role": "user", "content": "Say hello."}]
+ANSWERED = (
+    Wanted("question", {"question": "What is Guance?"}),
+    Wanted("question with system and model", {"question": "Hi", "system": "Be brief.", "model": MODEL}),
+    Wanted("Chat Completions body", {"model": MODEL, "messages": HELLO, "max_tokens": 20}),
+    Wanted("Responses body", {"model": MODEL, "input": "Say hello.", "max_output_tokens": 20}),
+    Wanted("with the caller's own tags", {"question": "Hi", "tags": {"team": "web"}}),
+    Wanted("unknown model", {"question": "Hi", "model": "no-such-model"}),
+    Wanted("bad input: nothing to ask", {"query": "Hi"}),
+    Wanted("bad input: stream", {"question": "Hi", "stream": True}),
+)
+FAULTY = (
+    Wanted("rate limited once, then answered", {"question": "Hi"}, ("429", "ok")),
+    Wanted("refused key", {"question": "Hi"}, ("401",)),
+    Wanted("used-up quota", {"question": "Hi"}, ("insufficient_quota",)),
+    Wanted("no answer within the deadline", {"question": "Hi"}, ("hang",), f"deadline_s={SHORT_DEADLINE_S}"),
+    Wanted("connection reset, three times", {"question": "Hi"}, ("reset", "reset", "reset")),
+    Wanted("an answer without usage", {"question": "Hi"}, ("no_usage",)),
+)
+
+
+class Demo:
+    """The parts of one demo; those that are given are real, the others stand-ins."""
+
+    def __init__(self, say: Callable[[str], None], datakit_url: str = "") -> None:
+        self._say = say
+        self._key = os.environ.get("OPENAI_API_KEY", "")
+        self._openai = None if self._key else LocalOpenAI(clock=_earlier)
+        # With a key of yours, where the SDK itself would send it.
+        self._base_url = os.environ.get("OPENAI_BASE_URL", "") if self._key else ""
+        self._datakit = None if datakit_url else LocalDataKit()
+        self._datakit_url = datakit_url
+        self._redis = LocalRedis() if LocalRedis.is_available() else None
+
+    def run(self) -> Result:
+        """Raises BuildError, DeployError or OSError when a part cannot be started."""
+        # One worker: each imports the SDK with its first call.
+        func = LocalFunc(workers=1, redis_url=self._redis.url if self._redis else "")
+        try:
+            for part in (self._redis, self._openai, self._datakit, func):
+                if part is not None:
+                    part.start()
+            script_id, link = self._deploy(func)
+            calls = [self._call_with_setting(func, script_id, link, wanted) for wanted in self._wanted()]
+            # The report that this run makes starts anew with the outage.
+            direct = _collect(func)
+            calls += self._outage(link)
+            if self._openai is not None:
+                func.set_env("OPENAI_ADMIN_KEY", LOCAL_ADMIN_KEY)
+            return self._result(calls, direct, _collect(func))
+        finally:
+            func.stop()
+            if self._datakit is not None:
+                self._datakit.stop()
+            if self._openai is not None:
+                self._openai.stop()
+            if self._redis is not None:
+                self._redis.remove()
+
+    def _deploy(self, func: LocalFunc) -> Tuple[str, str]:
+        cache = "a real Redis" if self._redis else "memory: Redis takes redis-server and `pip install redis`"
+        self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
+        self._say(f"DataKit    {self._datakit.url + '  (stand-in)' if self._datakit else self._datakit_url}")
+        real = without_credentials(self._base_url) or "the real one"
+        self._say(f"OpenAI     {self._openai.base_url + '  (stand-in)' if self._openai else real}")
+        with tempfile.TemporaryDirectory() as folder:
+            built = build(Path(folder), default_manifest())
+            self._say(f"built      {len(built.scripts)} scripts, originMD5 {built.origin_md5}")
+            set_id = func.install(str(built.zip_path))
+        parameters = {
+            "OpenAI key": self._key or LOCAL_KEY,
+            "OpenAI base URL": self._openai.base_url if self._openai else self._base_url,
+            "DataKit URL": self._datakit.url if self._datakit else self._datakit_url,
+            "Service name": "demo",
+        }
+        script_id = func.deploy(set_id, parameters)
+        if self._openai is not None:
+            # The stand-in's own host is in no price table.
+            func.edit(script_id, _with_setting(func.script(script_id), 'price_provider="openai"'))
+        link = func.add_link(f"{script_id}.chat")
+        self._say(f"deployed   {script_id}; auto-trigger {', '.join(func.cron_jobs)}")
+        self._say(f"link       {link}/simplified")
+        return script_id, link
+
+    def _wanted(self) -> List[Wanted]:
+        return [*ANSWERED, *(FAULTY if self._openai else ())]
+
+    def _call_with_setting(self, func: LocalFunc, script_id: str, link: str, wanted: Wanted) -> Made:
+        if not wanted.setting:
+            return self._call(link, wanted)
+        script = func.script(script_id)
+        func.edit(script_id, _with_setting(script, wanted.setting))
+        made = self._call(link, wanted)
+        func.edit(script_id, script)
+        return made
+
+    def _call(self, link: str, wanted: Wanted) -> Made:
+        if self._openai is not None:
+            self._openai.faults.extend(wanted.faults)
+        started_s = time.perf_counter()
+        answer = requests.post(f"{link}/simplified", json=wanted.body, timeout=200)
+        made = Made(wanted.title, answer.status_code, time.perf_counter() - started_s, _excerpt(answer))
+        self._say(f"  {made.status_code}  {made.duration_s:6.2f} s  {made.title:34} {made.text}")
+        return made
+
+    def _outage(self, link: str) -> List[Made]:
+        if self._datakit is None:
+            return []
+        self._say("DataKit is stopped")
+        self._datakit.stop()
+        wanted = Wanted("while DataKit is down", {"question": "Hi"})
+        calls = [self._call(link, wanted) for _ in range(CALLS_WHILE_DOWN)]
+        self._datakit.start()
+        self._say("DataKit is started again; the auto-trigger fires")
+        return calls
+
+    def _result(self, calls: List[Made], direct: Dict[str, Any], last: Dict[str, Any]) -> Result:
+        delivered = sum(run[key] or 0 for run in (direct, last) for key in ("delivered", "replayed"))
+        self._say(f"collect()  {last}")
+        points = None if self._datakit is None else self._points("openai")
+        probe, usage = self._points("openai_probe"), self._points("openai_usage")
+        return Result(calls, last, points, delivered, probe, usage)
+
+    def _points(self, measurement: str) -> _Points:
+        return [
+            {"tags": point.tags, "fields": point.fields, "timestamp_ns": point.timestamp_ns}
+            for point in (self._datakit.points(measurement) if self._datakit else ())
+        ]
+
+
+def _with_setting(script: str, setting: str) -> str:
+    return script.replace("    DFF,\n", f"    DFF,\n    {setting},\n")
+
+
+def _earlier() -> float:
+    return time.time() - BOOKED_EARLIER_S
+
+
+def _sum(points: _Points, name: str) -> float:
+    return float(sum(point["fields"].get(name, 0.0) for point in points))
+
+
+def _collect(func: LocalFunc) -> Dict[str, Any]:
+    result: TaskResult = func.fire_cron()[0]
+    if result.status != "success":
+        raise RuntimeError(f"collect() failed: {result.exception}")
+    data: Dict[str, Any] = result.data
+    return data
+
+
+def _excerpt(answer: requests.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text[:60]
+    if body.get("error"):
+        return f"{body['error']['type']}: {body['error']['message']}"[:76]
+    tokens = (body.get("usage") or {}).get("total_tokens", "no usage")
+    return f"{body.get('model')}, tokens: {tokens}"
+
+
+def points_table(points: _Points) -> List[str]:
+    """The points as lines of a table: the tags that differ, and the five metrics."""
+    tags = ("operation_name", "request_model", "status_code", "error_type")
+    header = [*tags, *METRICS, "delay"]
+    rows = [
+        [point["tags"].get(name, "") for name in tags]
+        + [_number(point["fields"].get(name)) for name in (*METRICS, "delay")]
+        for point in points
+    ]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [header, *rows]
+    ]
+
+
+def summary(result: Result) -> List[str]:
+    """What the points say beside the five metrics, a line each."""
+    points, probe = result.points or [], result.probe
+    lines = [f"totals: {', '.join(f'{name} {value:g}' for name, value in result.totals.items())}"]
+    if probe:
+        mean_s = _sum(probe, "response_time") / len(probe)
+        lines.append(f"probe: OpenAI was up {_sum(probe, 'up'):g} of {len(probe)} times, in {mean_s:.3f} s")
+    lines += _headroom(points)
+    lines.append(_cost(points))
+    if result.usage:
+        lines.append(_books(points, result.usage))
+    return lines
+
+
+def _headroom(points: _Points) -> List[str]:
+    told = [point["fields"] for point in points if point["fields"].keys() >= RATE_LIMIT]
+    return [
+        f"rate limit: {last['remaining_requests']:g} of {last['limit_requests']:g} requests left, "
+        f"{last['remaining_tokens']:g} of {last['limit_tokens']:g} tokens"
+        for last in told[-1:]
+    ]
+
+
+def _cost(points: _Points) -> str:
+    if any("cost" in point["fields"] for point in points):
+        return f"cost: {_sum(points, 'cost'):.6f} USD"
+    return "cost: not known without a price table: pip install genai-prices (Python 3.9 or later)"
+
+
+def _books(points: _Points, usage: _Points) -> str:
+    answered = [point for point in points if point["tags"]["status"] == "ok"]
+    return (
+        f"OpenAI's own books: {_sum(usage, 'requests'):g} requests, "
+        f"{_sum(usage, 'input_tokens') + _sum(usage, 'output_tokens'):g} tokens, "
+        f"{_sum(usage, 'cost'):.6f} USD (at the stand-in's prices); answered here: {len(answered)} requests, "
+        f"{_sum(answered, 'total_tokens'):g} tokens"
+    )
+
+
+def _number(value: Optional[float]) -> str:
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")

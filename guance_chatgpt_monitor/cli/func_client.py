@@ -1,0 +1,179 @@
+"""Func's management API over requests, each request signed with an access key.
+
+What is relied on was observed on a real Func (6.0, April 2025), or read in its public source (2024).
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Union
+from urllib.parse import quote
+
+from ..core.call import without_credentials
+from .http_client import call
+from .user_error import ProblemError, check_http_url
+
+# Deploying runs the script once, which Func gives up on after 60 s.
+READ_TIMEOUT_S = 90.0
+MAX_MESSAGE_CHARACTERS = 300
+PAGE_SIZE = 100  # Func gives no more at once
+MAX_PAGES = 50
+
+Row = Dict[str, Any]
+
+
+class AccessKey(NamedTuple):
+    """An access key of Func: made under Management / Access Key."""
+
+    key_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"AccessKey({self.key_id})"
+
+
+class LocalhostToken(NamedTuple):
+    """The token in Func's own container, /data/localhost-auth-token: stands for the administrator."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "LocalhostToken()"
+
+
+Credentials = Union[AccessKey, LocalhostToken]
+
+
+class FuncError(ProblemError):
+    """A refusal by Func. `reason` is its word, such as `EUserAuth`; "" when no Func answered.
+
+    `detail` is for who knows what to show of it: Func repeats requests there.
+    """
+
+    def __init__(
+        self, message: str, next_step: str, reason: str = "", status_code: int = 0, detail: Any = None
+    ) -> None:
+        super().__init__(message, next_step)
+        self.reason = reason
+        self.status_code = status_code
+        self.detail = detail
+
+
+class FuncClient:
+    """One Func, as one of its users. `clock` gives seconds since 1970."""
+
+    def __init__(self, url: str, credentials: Credentials, clock: Callable[[], float] = time.time) -> None:
+        self._base = check_http_url(url, "address of Func", "http://HOST:8088")
+        self.url = without_credentials(self._base)  # as it is shown
+        self._credentials = credentials
+        self._clock = clock
+
+    def get(self, path: str, **query: Union[str, int]) -> Any:
+        """`data` of a GET below /api/v1/. Raises FuncError or ProblemError."""
+        return self._send("GET", path, {"params": query} if query else {}, {})
+
+    def list(self, path: str, **query: Union[str, int]) -> List[Row]:
+        """The rows of all pages of `path`/do/list. Raises FuncError or ProblemError."""
+        rows: List[Row] = []
+        for page in range(1, MAX_PAGES + 1):
+            found = self.get(f"{path}/do/list", pageSize=PAGE_SIZE, pageNumber=page, **query)
+            rows += found
+            if len(found) < PAGE_SIZE:
+                break
+        return rows
+
+    def post(self, path: str, body: Row) -> Any:
+        """`data` of a POST. Raises FuncError or ProblemError."""
+        return self._send("POST", path, {"json": body}, body)
+
+    def upload(self, path: str, name: str, content: bytes) -> Any:
+        """`data` of a POST of one file. Raises FuncError or ProblemError."""
+        return self._send("POST", path, {"files": {"files": (name, content, "application/octet-stream")}}, {})
+
+    def _send(self, method: str, path: str, content: Dict[str, Any], signed: Row) -> Any:
+        def sign(request: Any) -> Any:
+            request.headers.update(self._headers(method, request.path_url, signed))
+            return request
+
+        answer = call(method, f"{self._base}/api/v1/{path}", READ_TIMEOUT_S, auth=sign, **content)
+        return _read(answer.status_code, answer.body, self.url)
+
+    def _headers(self, method: str, path: str, body: Row) -> Dict[str, str]:
+        if isinstance(self._credentials, LocalhostToken):
+            return {"X-Localhost-Auth-Token": self._credentials.token}
+        timestamp, nonce = str(int(self._clock())), secrets.token_hex(16)
+        digest = hashlib.md5(signed_text(body).encode("utf-8")).hexdigest()  # noqa: S324 - what Func asks for
+        text = "&".join([method, path, timestamp, nonce, digest])
+        key = self._credentials.secret.encode("utf-8")
+        return {
+            "X-Dff-Ak-Id": self._credentials.key_id,
+            "X-Dff-Ak-Timestamp": timestamp,
+            "X-Dff-Ak-Nonce": nonce,
+            "X-Dff-Ak-Sign": hmac.new(key, text.encode("utf-8"), "sha1").hexdigest(),
+        }
+
+
+def path_part(text: str) -> str:
+    """`text` as one part of a path."""
+    return quote(text, safe="")
+
+
+def signed_text(value: Any) -> str:
+    """A body as Func signs it: compact JSON, keys sorted, but nothing in a text escaped.
+
+    (read) So Func's own server computes it; with a quote or a backslash in a text, JSON would differ.
+    """
+    if isinstance(value, dict):
+        items = (f'"{key}":{signed_text(value[key])}' for key in sorted(value))
+        return "{" + ",".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(signed_text, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else json.dumps(value)
+
+
+def _read(status_code: int, body: bytes, url: str) -> Any:
+    try:
+        answer = json.loads(body)
+        if answer["ok"]:
+            return answer.get("data")
+        reason, said = str(answer["reason"]), str(answer.get("message") or "")
+    except (ValueError, KeyError, TypeError):
+        raise FuncError(
+            f"{url} answers {status_code}, but not as a Func",
+            "check the address of Func; a proxy or another server may stand in the way",
+            status_code=status_code,
+        ) from None
+    said = said[:MAX_MESSAGE_CHARACTERS]
+    detail = answer.get("detail")
+    next_step = _next_step(reason, said, detail)
+    # Only this: `reqDump` repeats the request, and with it a key that was sent.
+    raise FuncError(
+        f"Func answered {answer['error']} {reason}: {said}", next_step, reason, status_code, detail
+    )
+
+
+def _next_step(reason: str, said: str, detail: Any) -> str:
+    entity = detail.get("entity") if isinstance(detail, dict) else None
+    if "timestamp" in said:
+        return "the clocks of Func and of this host differ by more than 15 min: correct one"
+    if reason.startswith("EUserAuth") and "Token" in said:
+        return "read the token anew, in Func's container: cat /data/localhost-auth-token"
+    if reason.startswith("EUserAuth"):
+        return "check id and secret of the access key: Func, Management / Access Key"
+    if said.startswith("No such router"):
+        return "this Func is of a version without it: 2024 or later is needed"
+    if entity == "access key":
+        return "there is no access key of this id: look under Management / Access Key"
+    return _STEPS.get(reason.split(".")[0], "look at the message, and at Func's log")
+
+
+_STEPS = {
+    "EUserPrivilege": "the user of this access key may not do that: use a key of an administrator",
+    "EUserDisabled": "the user of this access key is disabled: use another",
+    "EClientBadRequest": "this Func takes another form of the request: it may be of another version",
+    "EClientNotFound": "somebody removed it meanwhile: run it again",
+    "EBizRequestConflict": "somebody else is at the same work: wait, then run it again",
+    "ESys": "look at the log of Func's server",
+}

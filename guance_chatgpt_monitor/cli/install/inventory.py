@@ -1,0 +1,91 @@
+"""What of the monitor is in a Func: read through its management API."""
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..func_client import FuncClient, Row
+from .startup_script import read_back
+
+SET_ID = "guance_chatgpt_monitor"
+STARTUP_ID = f"startup__{SET_ID}"
+CHAT_ID = f"{STARTUP_ID}.chat"
+COLLECT_ID = f"{STARTUP_ID}.collect"
+ENV_ID = "OPENAI_API_KEY"
+# What install makes says so, in a title, description or note: uninstall takes away that, and only that.
+MADE_BY = "made by guance-chatgpt-monitor install"
+
+
+class Startup(NamedTuple):
+    """The startup script. `parameters` is None when it was edited, or made from another template."""
+
+    code: str
+    draft_md5: str
+    registered: bool  # its functions are known to Func
+    parameters: Optional[Dict[str, str]]
+    ours: bool
+
+
+class Installation(NamedTuple):
+    """What is there; rows as Func has them."""
+
+    script_set: Optional[Row]
+    startup: Optional[Startup]
+    links: List[Row]  # all that lead to chat()
+    auths: Dict[str, Row]
+    env: Optional[Row]
+    cron_job: Optional[Row]
+
+    @property
+    def own_link(self) -> Optional[Row]:
+        """The link that install made."""
+        return next(filter(is_ours, self.links), None)
+
+
+def read_installation(client: FuncClient, new_template: str) -> Installation:
+    """Read what is there. Raises ProblemError."""
+    script_set = _first(client.list("script-sets", id=SET_ID, _withScripts="true", _withScriptCode="true"))
+    templates = (
+        [script["code"] for script in script_set["scripts"] if script["id"] == f"{SET_ID}__example"]
+        if script_set
+        else []
+    )
+    return Installation(
+        script_set,
+        _read_startup(client, [*templates, new_template]),
+        client.list("sync-apis", funcId=CHAT_ID),
+        {row["id"]: row for row in client.list("api-auth")},
+        _first(client.list("env-variables", id=ENV_ID)),
+        _first(client.list("cron-jobs", funcId=COLLECT_ID)),
+    )
+
+
+def is_ours(row: Row) -> bool:
+    """Whether install made it."""
+    return any(MADE_BY in (row.get(name) or "") for name in ("title", "description", "note"))
+
+
+def read_link_secret(auth: Optional[Row], header: str) -> str:
+    """The secret that a link's authentication wants in `header`; "" if it wants something else.
+
+    (read) Func gives the values of fixed fields to those who may see its authentications.
+    """
+    config = (auth or {}).get("configJSON") or {}
+    fields = config.get("fields") or ()
+    wanted = (field for field in fields if field["location"] == "header" and field["name"] == header)
+    return next((str(field["value"]) for field in wanted), "")
+
+
+def _read_startup(client: FuncClient, templates: List[str]) -> Optional[Startup]:
+    script = _first(client.list("scripts", id=STARTUP_ID, _withCode="true"))
+    if script is None:
+        return None
+    code = script.get("code") or ""
+    known = {row["id"] for row in client.list("funcs", scriptId=STARTUP_ID)}
+    parameters = None
+    if script["codeMD5"] == script["codeDraftMD5"]:  # else an edit waits to be published
+        found: Any = (read_back(template, code) for template in templates)
+        parameters = next((item for item in found if item is not None), None)
+    return Startup(code, script["codeDraftMD5"], {CHAT_ID, COLLECT_ID} <= known, parameters, is_ours(script))
+
+
+def _first(rows: List[Row]) -> Optional[Row]:
+    return rows[0] if rows else None

@@ -1,0 +1,138 @@
+"""Whether OpenAI's API is up: GET /v1/models, which costs no token."""
+
+import json
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, NamedTuple, Optional, TypeVar
+
+from ..core.call import classify_error, classify_exception, provider_name, read_field, without_credentials
+from ..core.line_protocol import Point, encode
+from ..core.metrics import PROBE_MEASUREMENT
+
+DEFAULT_PROBE_TIMEOUT_S = 5.0
+MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
+
+_Result = TypeVar("_Result")
+
+
+class Probed(NamedTuple):
+    """What a probe found, in `words` too; `up` is None and `line` empty when nothing was asked."""
+
+    up: Optional[bool] = None
+    words: str = ""
+    line: str = ""
+
+
+class _Finding(NamedTuple):
+    status_code: Optional[int] = None
+    error_type: str = ""
+
+
+class Probe:
+    """Asks with the client that `connect()` returns, which may raise ImportError: one request, no retry.
+
+    `up` means that this key gets its list of models. Raises ValueError for a timeout, in seconds, that is
+    not above 0 or is above MAX_PROBE_TIMEOUT_S.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        api_key: str,
+        base_url: str,
+        service_name: str,
+        timeout_s: float = DEFAULT_PROBE_TIMEOUT_S,
+    ) -> None:
+        if not 0 < timeout_s <= MAX_PROBE_TIMEOUT_S:
+            raise ValueError(
+                f"probe_timeout_s must be a number of seconds above 0, at most {MAX_PROBE_TIMEOUT_S:g}"
+            )
+        self._connect = connect
+        self._api_key = api_key
+        self._shown_url = without_credentials(base_url)
+        self._timeout_s = timeout_s
+        self._tags = {"service_name": service_name, "provider_name": provider_name(base_url)}
+
+    def run(self) -> Probed:
+        """Probe once, within the timeout whatever the other side does."""
+        if not self._api_key:
+            return _not_probed("no OpenAI key is set")
+        if not self._api_key.isascii() or not self._api_key.isprintable():
+            return _not_probed("the OpenAI key holds characters that no key has")
+        try:
+            client = self._connect()
+        except ImportError as error:
+            name = error.name or "openai"
+            return _not_probed(f"the Python package {name} is not installed in this Func")
+        started_s = time.perf_counter()
+        try:
+            finding = within(self._timeout_s, lambda: _ask(client, self._timeout_s))
+        except TimeoutError:
+            finding = _Finding(error_type="timeout")
+        return self._conclude(finding, time.perf_counter() - started_s)
+
+    def _conclude(self, finding: _Finding, response_time_s: float) -> Probed:
+        up = not finding.error_type
+        status_code = "" if finding.status_code is None else str(finding.status_code)
+        tags = {**self._tags, "status_code": status_code, "error_type": finding.error_type}
+        fields = {"up": 1.0 if up else 0.0, "response_time": response_time_s}
+        line = encode(Point(PROBE_MEASUREMENT, tags, fields, time.time_ns()))
+        return Probed(up, self._in_words(finding, response_time_s), line)
+
+    def _in_words(self, finding: _Finding, response_time_s: float) -> str:
+        head = f"OpenAI at {self._shown_url}"
+        if not finding.error_type:
+            return f"{head} is up, it answered in {response_time_s:.2f} s"
+        if finding.status_code is None:
+            return f"{head} gave no answer: {finding.error_type}"
+        return f"{head} answered {finding.status_code}, but with no list of models: {finding.error_type}"
+
+
+def within(timeout_s: float, work: Callable[[], _Result]) -> _Result:
+    """What `work` returns or raises; past `timeout_s`, TimeoutError, and it is left to end by itself.
+
+    No HTTP timeout bounds an answer that comes byte by byte.
+    """
+    results: SimpleQueue[Any] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put((work(), None))
+        except Exception as error:
+            results.put((None, error))
+
+    # A daemon: Func ends its workers without waiting for us.
+    threading.Thread(target=run, name="chatgpt-monitor-within", daemon=True).start()
+    try:
+        result, error = results.get(timeout=max(0.0, timeout_s))
+    except Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    returned: _Result = result
+    return returned
+
+
+def _not_probed(reason: str) -> Probed:
+    return Probed(words=f"OpenAI is not probed: {reason}")
+
+
+def _ask(client: Any, timeout_s: float) -> _Finding:
+    try:
+        answer = client.models.with_raw_response.list(timeout=timeout_s).http_response
+    except Exception as error:
+        return _Finding(getattr(error, "status_code", None), classify_exception(error))
+    return _Finding(int(answer.status_code), _error_in(int(answer.status_code), str(answer.text)))
+
+
+def _error_in(status_code: int, text: str) -> str:
+    """The error type of what came under 200: a page or an error of something that stands in between."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return "other"
+    error = read_field(body, "error") if isinstance(body, dict) else None
+    if error:
+        return classify_error(status_code, error)
+    return "" if isinstance(read_field(body, "data"), list) else "other"

@@ -1,0 +1,562 @@
+"""A stand-in for DataKit: its write API on loopback, with its answers, refusals and silent drops.
+
+It behaves as DataKit 1.84.1 was observed to. What it takes it keeps in SQLite and can be asked for, in
+Python or over HTTP:
+
+- `POST /v1/write/CATEGORY`, `GET /v1/ping`: as DataKit. Line protocol only, gzip or plain.
+- `GET /_local/points?measurement=&category=`: a list of points, oldest first.
+- `DELETE /_local/points`: forget all.
+- `POST /_local/mode {"mode": FAULT}`: what happens to every write from now on; null ends it.
+- `POST /_local/faults {"faults": [FAULT, …]}`: appended to a queue that each write takes one from.
+
+A FAULT is one of these words:
+
+- `ok`: none.
+- `400` to `599`: this status; nothing is kept. 400, 403 and 429 have DataKit's error body, 408 its text.
+- `hang`: no answer until the mode is set, then as that mode says; none at all once stopped.
+- `slow:S`: as usual, after S seconds.
+- `reset`: a TCP reset; nothing is kept. `reset_after`: the points are kept, then a TCP reset.
+- `crash200`: 200 without `X-Datakit`; nothing is kept, as when DataKit's handler crashes.
+- `no_header200`: the points are kept, but no answer has `X-Datakit`, as behind some proxies.
+
+A ping takes part in `hang` and `reset` only, and only when they are the mode.
+"""
+
+import gzip
+import json
+import sqlite3
+import threading
+import time
+import zlib
+from collections import deque
+from decimal import Decimal
+from typing import (
+    Any,
+    Callable,
+    Deque,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+from ..http_server import LocalServer, Request, Response
+from .line_parser import FieldValue, LineError, ParsedPoint, Unsigned, parse_lines
+
+CATEGORIES = (
+    "metric",
+    "logging",
+    "object",
+    "network",
+    "tracing",
+    "keyevent",
+    "custom_object",
+    "security",
+    "rum",
+)
+# What is further from the agent's clock than this gets the agent's time.
+MAX_CLOCK_SKEW_NS = 2 * 3600 * 10**9
+MAX_REQUESTS_KEPT = 1000
+MAX_SLOW_S = 600.0
+
+_WRITE = "/v1/write/"
+_WORDS = ("ok", "hang", "reset", "reset_after", "crash200", "no_header200")
+_STATUS_CODES = range(400, 600)
+_TEXT = "text/plain; charset=utf-8"
+_PAGE_404 = "<!DOCTYPE html>\n<html><head><title>DataKit</title></head><body>404</body></html>\n"
+_OTHER_BODIES = ("application/json", "application/pbjson", "application/protobuf")
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_GZIP_HEADER_BYTES = 10
+
+
+class Point(NamedTuple):
+    """One stored point. Times in nanoseconds since 1970."""
+
+    measurement: str
+    tags: Dict[str, str]
+    fields: Dict[str, FieldValue]
+    timestamp_ns: int
+    category: str
+    input: str
+    received_at_ns: int
+
+
+class ReceivedRequest(NamedTuple):
+    """One request as it came in: header names in lower case, `n_bytes` of body before it was decoded."""
+
+    method: str
+    path: str
+    query: Dict[str, str]
+    headers: Dict[str, str]
+    n_bytes: int
+    encoding: str
+
+
+class LocalDataKit(LocalServer):
+    """The stand-in.
+
+    `database` is a path or `:memory:`; what a file holds already is kept. `rate_limit` is in requests a
+    second for each client and path; None means no limit (DataKit's default is 100). `known_public=False`
+    refuses writes as DataKit refuses a caller that is not on loopback. `global_tags` are added to each
+    point that has no key of the name: `{"host": hostname}` by default.
+
+    `mode` and `faults` say what goes wrong (see the module), and may be changed at any time.
+    `requests_total` counts the requests, but for those of `/_local`.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        database: str = ":memory:",
+        rate_limit: Optional[float] = None,
+        version: str = "1.84.1",
+        hostname: str = "local",
+        clock_ns: Callable[[], int] = time.time_ns,
+        auto_timestamp_correction: bool = True,
+        known_public: bool = True,
+        global_tags: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        super().__init__(port)
+        if rate_limit is not None and rate_limit <= 0:
+            raise ValueError(f"rate_limit is {rate_limit}: give requests a second, or None for no limit")
+        self.version = version
+        self.hostname = hostname
+        self.auto_timestamp_correction = auto_timestamp_correction
+        self.known_public = known_public
+        self.global_tags = {"host": hostname} if global_tags is None else dict(global_tags)
+        self.faults: Deque[str] = deque()
+        self.requests_total = 0
+        self._clock_ns = clock_ns
+        self._started_at_ns = clock_ns()
+        self._store = _PointStore(database)
+        self._limiter = _RateLimiter(rate_limit, clock_ns) if rate_limit else None
+        self._requests: Deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS_KEPT)
+        self._requests_lock = threading.Lock()
+        self._mode: Optional[str] = None
+        self._modes_set = 0
+        self._mode_set = threading.Condition()
+
+    @property
+    def mode(self) -> Optional[str]:
+        """The fault that each write meets; None for none. Setting an unknown word raises ValueError."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, word: Union[str, int, None]) -> None:
+        checked = None if word is None else _check_fault(word)
+        with self._mode_set:
+            self._mode = None if checked == "ok" else checked
+            self._modes_set += 1
+            self._mode_set.notify_all()
+
+    @property
+    def requests_received(self) -> List[ReceivedRequest]:
+        """The last 1000 requests, but for those of `/_local`."""
+        with self._requests_lock:
+            return list(self._requests)
+
+    def points(self, measurement: Optional[str] = None, category: str = "metric") -> List[Point]:
+        """The points of a category, by timestamp; those of one measurement, if given."""
+        return self._store.read(measurement, category)
+
+    def count(self, measurement: Optional[str] = None, category: str = "metric") -> int:
+        """How many points `points()` would give."""
+        return self._store.count(measurement, category)
+
+    def clear(self) -> int:
+        """Forget all points of all categories; how many there were."""
+        return self._store.clear()
+
+    def stop(self) -> None:
+        """Stop listening, and cut every connection; the points stay."""
+        super().stop()
+        with self._mode_set:
+            self._mode_set.notify_all()
+
+    def respond(self, request: Request) -> Optional[Response]:
+        if request.path.startswith("/_local/"):
+            return self._respond_local(request)
+        self._record(request)
+        category = request.path[len(_WRITE) :] if request.path.startswith(_WRITE) else ""
+        if request.method == "POST" and category and "/" not in category:
+            return self._respond_write(request, category)
+        if request.method == "GET" and request.path == "/v1/ping":
+            return self._respond_ping(request)
+        return Response(404, _PAGE_404, "text/html", self._headers())
+
+    def _record(self, request: Request) -> None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        received = ReceivedRequest(
+            request.method,
+            request.path,
+            request.query,
+            headers,
+            len(request.body),
+            headers.get("content-encoding", ""),
+        )
+        with self._requests_lock:
+            self._requests.append(received)
+            self.requests_total += 1
+
+    def _headers(self) -> Dict[str, str]:
+        return {"X-Datakit": f"{self.version}/{self.hostname}"}
+
+    def _error(self, status_code: int, name: str, message: str) -> Response:
+        body = {"error_code": f"datakit.{name}", "message": message}
+        return Response(status_code, body, headers=self._headers())
+
+    # -- faults ------------------------------------------------------------------------------------
+
+    def _next_fault(self) -> str:
+        """The fault of this write; `stopped` after a hang that nothing else ended. Raises ValueError."""
+        with self._mode_set:
+            modes_set = self._modes_set
+            fault = _check_fault(self.faults.popleft()) if self.faults else self._mode or "ok"
+        return self._outlast_hang(modes_set) if fault == "hang" else fault
+
+    def _outlast_hang(self, modes_set: int) -> str:
+        server = self._server  # another one after stop() and start(), and none of this one's business
+        with self._mode_set:
+            while server and server is self._server:
+                if modes_set != self._modes_set and self._mode != "hang":
+                    return self._mode or "ok"
+                self._mode_set.wait()
+        return "stopped"
+
+    def _respond_write(self, request: Request, category: str) -> Optional[Response]:
+        try:
+            fault = self._next_fault()
+        except ValueError as error:
+            return Response(501, str(error), _TEXT)
+        if fault.startswith("slow:") and self.stopping.wait(_seconds(fault)):
+            fault = "stopped"
+        if fault == "crash200":
+            return Response(200)
+        if fault.isdigit():
+            return self._faulty_answer(int(fault), request)
+        response = None if fault in ("stopped", "reset") else self._accept(request, category)
+        if fault in ("reset", "reset_after"):
+            request.reset()
+            return None
+        if response is not None and fault == "no_header200":
+            response.headers.pop("X-Datakit", None)
+        return response
+
+    def _faulty_answer(self, status_code: int, request: Request) -> Response:
+        if status_code == 400:
+            return self._error(400, "invalidLinePoint", _quote("fault", request.body))
+        if status_code == 403:
+            return self._public_access_disabled(request)
+        if status_code == 408:
+            return Response(408, "timeout(30s)", _TEXT)
+        if status_code == 429:
+            return self._reach_max_api_limit()
+        return Response(status_code, f"fault {status_code}", _TEXT)
+
+    # -- DataKit -----------------------------------------------------------------------------------
+
+    def _respond_ping(self, request: Request) -> Optional[Response]:
+        with self._mode_set:
+            modes_set, mode = self._modes_set, self._mode
+        if mode == "hang":
+            mode = self._outlast_hang(modes_set)
+        if mode == "reset":
+            request.reset()
+        if mode in ("reset", "stopped"):
+            return None
+        if self._limiter and not self._limiter.take(request.client_host, request.path):
+            return self._reach_max_api_limit()
+        uptime_s = (self._clock_ns() - self._started_at_ns) / 1e9
+        content = {"version": self.version, "uptime": f"{uptime_s}s", "host": self.hostname}
+        return Response(200, {"content": content}, headers=self._headers())
+
+    def _public_access_disabled(self, request: Request) -> Response:
+        message = f"api {request.path} disabled from external IP, only loopback(localhost) allowed"
+        return self._error(403, "publicAccessDisabled", message)
+
+    def _reach_max_api_limit(self) -> Response:
+        return self._error(429, "reachMaxAPILimit", "reach max API limit")
+
+    def _accept(self, request: Request, category: str) -> Response:
+        if not self.known_public:
+            return self._public_access_disabled(request)
+        if category not in CATEGORIES:
+            return self._error(400, "invalidCategory", f'invalid URL "{request.path}"')
+        if self._limiter and not self._limiter.take(request.client_host, request.path):
+            return self._reach_max_api_limit()
+        if not request.body:
+            return self._error(400, "emptyBody", "empty body")
+        return self._accept_body(request, category)
+
+    def _accept_body(self, request: Request, category: str) -> Response:
+        if request.headers.get("Content-Type", "").startswith(_OTHER_BODIES):
+            return Response(501, "the local DataKit reads line protocol only", _TEXT)
+        try:
+            body = _decode(request.body, request.headers.get("Content-Encoding", ""))
+        except _HandlerCrashError:
+            return Response(200)
+        except (OSError, EOFError, zlib.error):
+            return self._error(400, "decodeBodyFailed", "decode body failed")
+        received_at_ns = self._clock_ns()
+        try:
+            parsed = parse_lines(body, category, request.query.get("precision", ""), received_at_ns)
+        except LineError as error:
+            return self._error(400, "invalidLinePoint", _quote(error.reason, body))
+        if not parsed:
+            return self._error(400, "noPoints", "no points")
+        return self._accept_points(request, category, parsed, received_at_ns)
+
+    def _accept_points(
+        self, request: Request, category: str, parsed: List[ParsedPoint], received_at_ns: int
+    ) -> Response:
+        # A flag is on when it is anything but empty: strict=0 turns strict on.
+        flag = request.query.get
+        dropped = [name for point in parsed for name in point.dropped_fields]
+        if flag("strict") and dropped:
+            message = f"invalid_field_value_type: field({dropped[0]}) dropped with string value"
+            return self._error(400, "pointGotWarning", message)
+        echo = _ECHOES.get(flag("echo", ""))
+        answer = echo(parsed) if echo else ""
+        if not flag("dry"):
+            tags = {} if flag("ignore_global_host_tags") else self.global_tags
+            input_name = flag("input") or category
+            self._store.write(
+                self._finish(point, tags, category, input_name, received_at_ns) for point in parsed
+            )
+        return Response(200, answer, _TEXT if answer else "", self._headers())
+
+    def _finish(
+        self,
+        point: ParsedPoint,
+        global_tags: Mapping[str, str],
+        category: str,
+        input_name: str,
+        received_at_ns: int,
+    ) -> Point:
+        fields, timestamp_ns = point.fields, point.timestamp_ns
+        if self.auto_timestamp_correction and abs(received_at_ns - timestamp_ns) > MAX_CLOCK_SKEW_NS:
+            # DataKit reads its clock once a batch: late points of one series in a batch overwrite each other.
+            fields = {"__orig_time": timestamp_ns, **fields}
+            timestamp_ns = received_at_ns
+        added = {
+            name: value
+            for name, value in global_tags.items()
+            if name not in point.tags and name not in fields
+        }
+        tags = {**point.tags, **added}
+        return Point(point.measurement, tags, fields, timestamp_ns, category, input_name, received_at_ns)
+
+    # -- what DataKit has not ----------------------------------------------------------------------
+
+    def _respond_local(self, request: Request) -> Response:
+        route = (request.method, request.path)
+        if route == ("GET", "/_local/points"):
+            query = request.query
+            points = self.points(query.get("measurement") or None, query.get("category") or "metric")
+            return Response(200, [point._asdict() for point in points])
+        if route == ("DELETE", "/_local/points"):
+            return Response(200, {"deleted": self.clear()})
+        try:
+            if route == ("POST", "/_local/mode"):
+                self.mode = request.json()["mode"]
+                return Response(200, {"mode": self.mode})
+            if route == ("POST", "/_local/faults"):
+                self.faults.extend([_check_fault(word) for word in request.json()["faults"]])
+                return Response(200, {"faults": list(self.faults)})
+        except (ValueError, KeyError, TypeError) as error:
+            return Response(400, {"error": f"{type(error).__name__}: {error}"})
+        return Response(404, {"error": f"nothing at {request.method} {request.path}"})
+
+
+class _PointStore:
+    """Points in SQLite, over one connection under a lock.
+
+    Of two points of one series with one timestamp, the later replaces the earlier, as in Guance's store; two
+    logs are two logs.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(database, check_same_thread=False)
+        # A killed process loses nothing by it, a power cut may: DataKit itself promises less.
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        with self._connection:
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS points (measurement TEXT, tags TEXT, fields TEXT,"
+                " timestamp_ns INTEGER, category TEXT, input TEXT, received_at_ns INTEGER)"
+            )
+            self._connection.execute(
+                "CREATE UNIQUE INDEX IF NOT EXISTS series"
+                " ON points (category, measurement, tags, timestamp_ns) WHERE category <> 'logging'"
+            )
+
+    def write(self, points: Iterable[Point]) -> None:
+        rows = [
+            (
+                point.measurement,
+                json.dumps(point.tags, ensure_ascii=False, sort_keys=True),
+                json.dumps(point.fields, ensure_ascii=False),
+                *point[3:],
+            )
+            for point in points
+        ]
+        with self._lock, self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def read(self, measurement: Optional[str], category: str) -> List[Point]:
+        rows = self._select("*", measurement, category)
+        return [Point(row[0], json.loads(row[1]), json.loads(row[2]), *row[3:]) for row in rows]
+
+    def count(self, measurement: Optional[str], category: str) -> int:
+        count: int = self._select("count(*)", measurement, category)[0][0]
+        return count
+
+    def clear(self) -> int:
+        with self._lock, self._connection:
+            return self._connection.execute("DELETE FROM points").rowcount
+
+    def _select(self, what: str, measurement: Optional[str], category: str) -> List[Tuple[Any, ...]]:
+        query = (
+            f"SELECT {what} FROM points WHERE category = ? AND (? IS NULL OR measurement = ?)"  # noqa: S608
+            " ORDER BY timestamp_ns, rowid"
+        )
+        with self._lock:
+            return self._connection.execute(query, (category, measurement, measurement)).fetchall()
+
+
+class _RateLimiter:
+    """A token bucket for each client and path, one second's worth deep."""
+
+    def __init__(self, per_second: float, clock_ns: Callable[[], int]) -> None:
+        self._per_second = per_second
+        self._depth = max(1.0, per_second)
+        self._clock_ns = clock_ns
+        self._lock = threading.Lock()
+        self._buckets: Dict[Tuple[str, str], Tuple[float, int]] = {}
+
+    def take(self, client: str, path: str) -> bool:
+        now_ns = self._clock_ns()
+        with self._lock:
+            tokens, then_ns = self._buckets.get((client, path), (self._depth, now_ns))
+            tokens += max(0, now_ns - then_ns) / 1e9 * self._per_second
+            tokens = min(tokens, self._depth)
+            allowed = tokens >= 1
+            self._buckets[client, path] = (tokens - 1 if allowed else tokens, now_ns)
+            return allowed
+
+
+class _HandlerCrashError(Exception):
+    """DataKit's handler would crash here, and answer 200."""
+
+
+def _decode(body: bytes, encoding: str) -> bytes:
+    """Raises OSError, EOFError or zlib.error for what DataKit cannot decode."""
+    if not encoding:
+        return body
+    if encoding != "gzip":
+        raise OSError(f"unsupported content-encoding: {encoding}")
+    if not body.startswith(_GZIP_MAGIC) or len(body) < _GZIP_HEADER_BYTES:
+        raise _HandlerCrashError
+    return gzip.decompress(body)
+
+
+def _quote(reason: str, body: bytes) -> str:
+    """DataKit's message for a refused line: it holds the whole request body."""
+    data = json.dumps(body.decode("utf-8", "replace"), ensure_ascii=False)
+    return f"invalid lineprotocol: {reason}. Origin data: {data}"
+
+
+def _check_fault(word: Union[str, int]) -> str:
+    text = str(word)
+    if text in _WORDS or (text.isdigit() and int(text) in _STATUS_CODES):
+        return text
+    if text.startswith("slow:") and 0 <= _seconds(text) <= MAX_SLOW_S:
+        return text
+    known = f"{', '.join(_WORDS)}, slow:S (up to {MAX_SLOW_S:g}) or 400 to 599"
+    raise ValueError(f"{text!r} is no fault: give {known}")
+
+
+def _seconds(slow: str) -> float:
+    return float(slow[len("slow:") :])
+
+
+def _echo_line_protocol(points: Sequence[ParsedPoint]) -> str:
+    return "\n".join(map(_to_line, points))
+
+
+def _to_line(point: ParsedPoint) -> str:
+    if not point.fields:
+        return ""
+    tags = "".join(f",{_escape(key)}={_escape(value)}" for key, value in sorted(point.tags.items()))
+    fields = ",".join(f"{_escape(key)}={_format(value)}" for key, value in sorted(point.fields.items()))
+    measurement = point.measurement.replace(",", "\\,").replace(" ", "\\ ")
+    return f"{measurement}{tags} {fields} {point.timestamp_ns}"
+
+
+def _escape(text: str) -> str:
+    return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def _format(value: FieldValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:d}{'u' if isinstance(value, Unsigned) else 'i'}"
+    if isinstance(value, float):
+        text = f"{Decimal(repr(value)):f}"  # never with an exponent
+        return text[:-2] if text.endswith(".0") else text
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _echo_json(points: Sequence[ParsedPoint]) -> str:
+    return json.dumps(
+        [
+            {
+                "measurement": point.measurement,
+                "tags": point.tags,
+                "fields": point.fields,
+                "time": point.timestamp_ns,
+            }
+            for point in points
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _echo_protobuf_json(points: Sequence[ParsedPoint]) -> str:
+    return json.dumps(
+        [
+            {
+                "name": point.measurement,
+                "fields": [
+                    *(_typed(key, value) for key, value in point.fields.items()),
+                    *({"key": key, "s": value, "is_tag": True} for key, value in point.tags.items()),
+                ],
+                "time": str(point.timestamp_ns),
+            }
+            for point in points
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _typed(key: str, value: FieldValue) -> Dict[str, Any]:
+    if isinstance(value, bool):
+        return {"key": key, "b": value}
+    if isinstance(value, int):
+        return {"key": key, "u" if isinstance(value, Unsigned) else "i": str(value)}
+    return {"key": key, "s" if isinstance(value, str) else "f": value}
+
+
+_ECHOES: Dict[str, Callable[[Sequence[ParsedPoint]], str]] = {
+    "lp": _echo_line_protocol,
+    "json": _echo_json,
+    "pbjson": _echo_protobuf_json,
+}

@@ -1,0 +1,651 @@
+"""The exporter in one process: batches, outages, bounds, and its report on itself."""
+
+import gc
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import timeit
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exporting import WAIT_S, Observed, WatchedDataKit, settings, stamps_in, submit
+
+import guance_chatgpt_monitor
+from guance_chatgpt_monitor.app.exporter import Exporter
+from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+from guance_chatgpt_monitor.core.call import Call
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+THREAD_NAME = "guance_chatgpt_monitor"
+
+
+@pytest.fixture
+def datakit() -> Iterator[WatchedDataKit]:
+    with WatchedDataKit() as started:
+        yield started
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "backlog.sqlite3"
+
+
+@pytest.fixture
+def make(datakit: WatchedDataKit, path: Path) -> Iterator[Callable[..., Exporter]]:
+    """Makes an exporter to this DataKit, with this backlog."""
+    made = []
+
+    def make_exporter(batch_every_s: float = 1.0, report_every_s: float = 60.0, **further: Any) -> Exporter:
+        further.setdefault("backlog", path)
+        exporter = Exporter(settings(datakit.url, **further), batch_every_s, report_every_s)
+        made.append(exporter)
+        return exporter
+
+    yield make_exporter
+    datakit.mode = None
+    for exporter in made:
+        exporter.shutdown()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_exporter_of_other_tests() -> None:
+    guance_chatgpt_monitor.shutdown()
+
+
+def our_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+
+
+# -- delivering ------------------------------------------------------------------------------------
+
+
+def test_call_becomes_a_point_within_a_second_or_so(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    exporter = make(tags={"team": "web"}, measurement="chatgpt")
+    exporter.submit(Observed(model="gpt-4o-mini"))
+    assert datakit.wait_for(1, "chatgpt")
+    (point,) = datakit.points("chatgpt")
+    assert point.tags == {
+        "operation_name": "chat",
+        "provider_name": "openai",
+        "request_model": "gpt-4o-mini",
+        "status": "ok",
+        "status_code": "200",
+        "stream": "false",
+        "service_name": "tested",
+        "team": "web",
+        "host": "local",
+    }
+    assert point.fields["question"] == 1.0
+    assert point.fields["total_tokens"] == 30.0
+    assert "delay" not in point.fields
+
+
+def test_calls_go_out_when_the_time_is_up(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    exporter = make()
+    exporter.submit(Observed())
+    assert datakit.wait_for(1)
+    submit(exporter, 3)
+    assert datakit.wait_for(4)
+    assert datakit.batches == [1, 3]
+
+
+def test_calls_go_out_when_a_batch_is_full(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    exporter = make(batch_every_s=3600)
+    stamps: list[int] = []
+    until_s = time.monotonic() + WAIT_S
+    while datakit.count("openai") < 1000 and time.monotonic() < until_s:
+        stamps += submit(exporter, 10)
+        time.sleep(0.0005)  # as calls come: the thread waits in between
+    assert datakit.count("openai") >= 1000
+    assert max(datakit.batches) == 500
+    assert {request.encoding for request in datakit.requests_received} == {"", "gzip"}
+    assert exporter.flush(WAIT_S)
+    assert datakit.stamps() == stamps
+
+
+def test_flush_delivers_all_that_was_submitted(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    exporter = make(batch_every_s=3600)
+    assert exporter.flush(0.0)  # nothing to wait for
+    stamps = submit(exporter, 1700)
+    assert exporter.flush(WAIT_S)
+    assert datakit.stamps() == stamps
+    assert exporter.flush(WAIT_S)
+
+
+def test_flush_gives_up_when_the_time_is_up(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    datakit.mode = "hang"
+    exporter = make()
+    submit(exporter, 3)
+    started_s = time.monotonic()
+    assert not exporter.flush(0.2)
+    assert time.monotonic() - started_s < 1
+    datakit.mode = None
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 3
+
+
+def test_threads_submit_at_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    exporter = make()
+    threads = [
+        threading.Thread(target=lambda: [exporter.submit(Observed()) for _ in range(400)]) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(our_threads()) == 1
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 3200
+
+
+def test_thread_is_a_daemon_that_starts_with_the_first_call(make: Callable[..., Exporter]) -> None:
+    exporter = make()
+    assert our_threads() == []
+    exporter.submit(Observed())
+    (thread,) = our_threads()
+    assert thread.daemon
+    exporter.shutdown()
+    assert our_threads() == []
+
+
+def test_calls_after_a_shutdown_are_delivered(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    exporter = make()
+    stamp = time.time_ns()
+    exporter.submit(Observed(stamp))
+    exporter.shutdown()
+    assert datakit.count("openai") == 1
+    exporter.submit(Observed(stamp))  # at the very same moment, and still a point of its own
+    exporter.shutdown()
+    assert datakit.count("openai") == 2
+
+
+def test_call_that_ends_in_a_finalizer_is_delivered(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    """The collector runs wherever it likes, in the middle of our own code too."""
+    exporter = make(batch_every_s=0.001)
+
+    class Abandoned:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            exporter.submit(Observed())
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(10, 2, 2)
+    try:
+        for _ in range(1500):
+            Abandoned()
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 1500
+
+
+def test_submit_is_far_from_the_applications_way(make: Callable[..., Exporter]) -> None:
+    """About 0.15 us on an idle machine; the bound is one that a busy one keeps, too."""
+    exporter = make(max_queue=1_000_000, batch_every_s=3600)
+    observation = Observed()
+    exporter.submit(observation)
+    exporter.flush(WAIT_S)
+    assert min(timeit.repeat(lambda: exporter.submit(observation), number=100, repeat=20)) / 100 < 5e-6
+
+
+def test_nothing_happens_when_it_is_switched_off(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    exporter = make(enabled=False)
+    submit(exporter, 1000)
+    assert exporter.flush(0.0)
+    exporter.shutdown()
+    assert our_threads() == []
+    assert datakit.requests_total == 0
+    assert not path.parent.exists()
+
+
+# -- outages ---------------------------------------------------------------------------------------
+
+
+def test_calls_of_an_outage_come_when_it_is_over(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    exporter = make()
+    datakit.stop()
+    stamps = submit(exporter, 700)
+    assert exporter.flush(WAIT_S)
+    datakit.start()
+    assert datakit.wait_for(700)
+    assert datakit.stamps() == stamps
+    assert all(point.fields["delay"] > 0 for point in datakit.points("openai"))
+    exporter.shutdown()
+    assert stamps_in(path) == []
+
+
+@pytest.mark.parametrize("fault", ["500", "reset"])
+def test_refusals_that_may_end_cost_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, fault: str
+) -> None:
+    exporter = make()
+    datakit.mode = fault
+    stamps = submit(exporter, 20)
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 0
+    datakit.mode = None
+    assert datakit.wait_for(20)
+    assert datakit.stamps() == stamps
+
+
+def test_calls_come_back_after_a_restart_of_the_application(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    datakit.stop()
+    first = make()
+    stamps = submit(first, 1200)
+    first.shutdown()
+    datakit.start()
+    second = make()
+    stamps += submit(second, 1)
+    assert datakit.wait_for(1201)
+    assert datakit.stamps() == stamps
+
+
+def test_shutdown_with_datakit_down_keeps_a_full_queue_within_two_seconds(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.stop()
+    exporter = make()
+    stamps = submit(exporter, 9000)
+    started_s = time.monotonic()
+    exporter.shutdown()
+    assert time.monotonic() - started_s < 2.5
+    assert sorted(stamps_in(path)) == stamps
+
+
+def test_shutdown_with_datakit_hanging_keeps_what_is_being_written(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.mode = "hang"
+    exporter = make()
+    stamps = submit(exporter, 1)
+    assert datakit.wait_for_writes(1)
+    stamps += submit(exporter, 800)
+    started_s = time.monotonic()
+    exporter.shutdown()
+    assert time.monotonic() - started_s < 2.0
+    assert stamps_in(path) == stamps
+
+
+class Held(Observed):
+    """A call that is read no sooner than it may be; those of one batch wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_being_read = threading.Event()
+        self.may_be_read = threading.Event()
+
+    def to_call(self) -> Call:
+        self.is_being_read.set()
+        assert self.may_be_read.wait(WAIT_S)
+        return super().to_call()
+
+
+def hold_a_batch(exporter: Exporter, n_calls: int) -> Held:
+    """After a batch of one, one of a call and so many more; the first of them, which is being read."""
+    before, first = Held(), Held()
+    exporter.submit(before)
+    assert before.is_being_read.wait(WAIT_S)
+    exporter.submit(first)
+    submit(exporter, n_calls)
+    before.may_be_read.set()
+    assert first.is_being_read.wait(WAIT_S)
+    return first
+
+
+def test_shutdown_when_the_thread_is_stuck_loses_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    held = hold_a_batch(exporter, 10)
+    (thread,) = our_threads()
+    exporter.shutdown(0.2)
+    held.may_be_read.set()
+    thread.join(WAIT_S)
+    submit(make(), 1)  # which replays what was kept
+    assert datakit.wait_for(1 + 11 + 1)
+    assert len(set(datakit.stamps())) == 1 + 11 + 1
+    assert not caplog.text
+
+
+def test_memory_is_the_backlog_when_there_is_no_file(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, tmp_path: Path
+) -> None:
+    exporter = make(backlog="off")
+    datakit.stop()
+    submit(exporter, 30)
+    assert exporter.flush(WAIT_S)
+    datakit.start()
+    assert datakit.wait_for(30)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_memory_takes_along_is_said(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make(backlog="off")
+    datakit.stop()
+    submit(exporter, 30)
+    exporter.shutdown()
+    assert "30 point(s) or log line(s) end with this process" in caplog.text
+
+
+def test_backlog_that_is_locked_costs_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    exporter = make()
+    stamps = submit(exporter, 1)
+    assert exporter.flush(WAIT_S)
+    datakit.stop()
+    holder = sqlite3.connect(str(path), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    stamps += submit(exporter, 5)
+    assert not exporter.flush(WAIT_S)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert exporter.flush(WAIT_S)
+    datakit.start()
+    assert datakit.wait_for(6)
+    assert datakit.stamps() == stamps
+
+
+def test_two_share_a_backlog(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    one, other = make(tags={"process": "1"}), make(tags={"process": "2"})
+    datakit.stop()
+    stamps = submit(one, 300) + submit(other, 300)
+    assert one.flush(WAIT_S)
+    assert other.flush(WAIT_S)
+    one.shutdown()
+    datakit.start()
+    assert datakit.wait_for(600)
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_full_queue_refuses_and_counts(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.mode = "hang"
+    exporter = make(max_queue=100)
+    submit(exporter, 1)
+    assert datakit.wait_for_writes(1)
+    submit(exporter, 1000)
+    datakit.mode = None
+    exporter.shutdown(WAIT_S)
+    assert datakit.count("openai") + len(stamps_in(path)) == 101
+    assert datakit.total("dropped", reason="queue_full") == 900
+
+
+def test_calls_that_datakit_is_too_slow_for_go_to_the_backlog(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.mode = "hang"
+    exporter = make(max_queue=2000)
+    stamps = submit(exporter, 1)
+    assert datakit.wait_for_writes(1)
+    stamps += submit(exporter, 1999)
+    datakit.mode = "slow:0.1"
+    exporter.shutdown(WAIT_S)
+    kept = stamps_in(path)
+    assert len(kept) == 1000
+    assert sorted(kept + datakit.stamps()) == stamps
+
+
+def test_backlog_keeps_its_bound_and_counts(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.stop()
+    exporter = make(backlog_max_lines=100)
+    stamps = submit(exporter, 1300)
+    exporter.shutdown()
+    kept = stamps_in(path)
+    assert len(kept) == 100
+    assert set(kept) < set(stamps)
+    datakit.start()
+    exporter = make(backlog_max_lines=100)
+    submit(exporter, 1)
+    exporter.shutdown()
+    assert datakit.total("dropped", reason="backlog_full") == 1200
+
+
+def test_memory_stays_flat_whatever_the_calls_say(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    datakit.stop()
+    exporter = make(backlog_max_lines=1000)
+
+    def run(name: str) -> int:
+        for n in range(1500):
+            exporter.submit(Observed(model=f"{name}-{n}"))
+        exporter.shutdown()  # with the thread at rest, only what is kept counts
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        run("warm")
+        before, after = run("first"), run("second")
+    finally:
+        tracemalloc.stop()
+    assert after - before < 100_000
+
+
+# -- what goes wrong -------------------------------------------------------------------------------
+
+
+class Broken:
+    def to_call(self) -> Call:
+        raise ValueError("what the user said")
+
+
+def test_call_that_cannot_be_read_is_counted_and_costs_no_other(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    for observation in (Observed(), Broken(), None, Observed()):
+        exporter.submit(observation)
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 2
+    exporter.shutdown()
+    assert datakit.total("dropped", reason="monitor_error") == 2
+    assert "ValueError" in caplog.text
+    assert "what the user said" not in caplog.text
+
+
+def test_logging_handler_that_raises_costs_no_call(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError
+
+    datakit.stop()
+    monkeypatch.setattr(logging.getLogger("guance_chatgpt_monitor"), "handlers", [Broken()])
+    exporter = make()
+    stamps = submit(exporter, 700)
+    exporter.shutdown()
+    assert set(stamps_in(path)) == set(stamps)
+
+
+def test_point_that_datakit_will_never_take_is_dropped_alone(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    exporter = make()
+    submit(exporter, 1)
+    assert exporter.flush(WAIT_S)
+    # The whole batch, its halves, and the one of them that is refused alone.
+    datakit.faults.extend(["400", "400", "ok"])
+    submit(exporter, 2)
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 2
+    exporter.shutdown()
+    assert datakit.total("dropped", reason="invalidLinePoint") == 1
+
+
+def test_outage_is_logged_once_a_minute_at_most(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
+) -> None:
+    datakit.mode = "500"
+    exporter = make()
+    for _ in range(5):
+        submit(exporter, 1000)
+        exporter.flush(WAIT_S)
+        exporter.submit(Broken())
+    assert exporter.flush(WAIT_S)
+    records = [record for record in caplog.records if record.name == "guance_chatgpt_monitor"]
+    assert [record.levelno for record in records] == [logging.WARNING]
+    assert "answered 500" in records[0].getMessage()
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+def test_report_says_what_was_delivered(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+    exporter = make(report_every_s=0.05)
+    submit(exporter, 7)
+    assert datakit.wait_for(1, "openai_monitor")
+    exporter.shutdown()
+    assert datakit.total("delivered") == 7
+    point = datakit.points("openai_monitor")[0]
+    assert point.tags["service_name"] == "tested"
+    assert point.fields["datakit_up"] == 1.0
+    assert point.fields["backlog_lines"] == 0.0
+
+
+def test_no_report_when_there_is_nothing_to_say(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    exporter = make(batch_every_s=0.001, report_every_s=0.001)
+    submit(exporter, 1)
+    assert datakit.wait_for(1, "openai_monitor")
+    exporter.flush(WAIT_S)
+    exporter.flush(WAIT_S)
+    n_requests = datakit.requests_total
+    for _ in range(20):
+        assert exporter.flush(WAIT_S)
+    exporter.shutdown()
+    assert datakit.requests_total == n_requests
+
+
+def test_report_of_an_outage_comes_with_the_calls_of_it(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.stop()
+    exporter = make(report_every_s=0.1)
+    submit(exporter, 10)
+    backlog, until_s = FileBacklog(str(path), print), time.monotonic() + WAIT_S
+    while backlog.size().lines <= 10 or not exporter.flush(WAIT_S):
+        assert time.monotonic() < until_s
+    datakit.start()
+    assert datakit.wait_for(10)
+    exporter.shutdown()
+    late = [point for point in datakit.points() if "delay" in point.fields]
+    assert len(late) > 10  # a report among them
+    assert datakit.total("replayed") == len(late)
+    assert datakit.total("delivered") == 0
+    assert any(point.fields["datakit_up"] == 0.0 for point in datakit.points("openai_monitor"))
+
+
+def test_each_count_is_reported_once_by_all_who_share_a_backlog(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    exporters = [make(batch_every_s=0.01, report_every_s=0.02, tags={"n": str(n)}) for n in range(3)]
+    for _ in range(10):
+        for exporter in exporters:
+            submit(exporter, 3)
+            assert exporter.flush(WAIT_S)
+    for exporter in exporters:
+        exporter.shutdown()
+    assert datakit.count("openai") == 90
+    backlog = FileBacklog(str(path), print)
+    reported = json.loads(backlog.load("last_report"))["totals"]["delivered"]
+    assert datakit.total("delivered") == reported
+    assert backlog.totals()["delivered"] == 90
+
+
+# -- the exporter of the process -------------------------------------------------------------------
+
+
+def run_python(code: str, **environment: str) -> str:
+    """What a new Python prints."""
+    result = subprocess.run(
+        [sys.executable, "-c", "from guance_chatgpt_monitor.app.exporter import *\n" + code],
+        cwd=ROOT,
+        env={"CHATGPT_MONITOR_BACKLOG": "off", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return result.stdout + result.stderr
+
+
+def test_process_has_one_exporter() -> None:
+    assert "True True" in run_python(
+        "one = get_exporter(Settings.read(service_name='shop'))\n"
+        "print(one is get_exporter(), one is get_exporter(Settings.read(service_name='shop')))"
+    )
+
+
+def test_first_settings_stay_and_others_are_said_to_have_no_effect() -> None:
+    output = run_python(
+        "one = get_exporter(Settings.read(service_name='shop'))\n"
+        "two = get_exporter(Settings.read(service_name='search', stream_usage=True, tags={'a': 'b'}))\n"
+        "print(one is two, two.settings.service_name)"
+    )
+    assert "True shop" in output
+    assert "no effect of service_name, tags" in output
+
+
+def test_settings_that_nobody_gave_make_room() -> None:
+    output = run_python(
+        "get_exporter().flush(1)\n"
+        "one = get_exporter(Settings.read(service_name='shop'))\n"
+        "print(one.settings.service_name, get_exporter() is one)\n"
+    )
+    assert output == "shop True\n"
+
+
+def test_other_settings_after_a_shutdown() -> None:
+    output = run_python(
+        "get_exporter(Settings.read(service_name='shop')).shutdown()\n"
+        "print(get_exporter(Settings.read(service_name='search')).settings.service_name)\n"
+    )
+    assert output == "search\n"
+
+
+def test_switched_off_for_one_and_on_for_another() -> None:
+    output = run_python(
+        "get_exporter(Settings.read(enabled=False))\n"
+        "one = get_exporter(Settings.read())\n"
+        "print(one.settings.enabled, get_exporter(Settings.read(enabled=False)) is one)\n"
+    )
+    assert output == "True True\n"
+
+
+def test_wrong_setting_in_the_environment_is_an_error_at_once() -> None:
+    output = run_python("get_exporter()", CHATGPT_MONITOR_MAX_QUEUE="no number")
+    assert "ValueError: CHATGPT_MONITOR_MAX_QUEUE must be a whole number" in output

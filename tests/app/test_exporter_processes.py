@@ -1,0 +1,502 @@
+"""The exporter at the end of processes, over forks and kills: real ones, on the Pythons that must work."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import interpreters
+import pytest
+import requests
+from exporting import WAIT_S, WatchedDataKit, stamps_in
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TESTS = Path(__file__).resolve().parent.parent
+
+# Every program gets DataKit and backlog by the environment, and prints the calls that it submits.
+PROLOGUE = """
+import os, sys, time
+from exporting import Observed, submit
+from guance_chatgpt_monitor.app.exporter import Exporter, get_exporter
+from guance_chatgpt_monitor.app.environment import Settings
+
+def made(stamps):
+    os.write(1, "".join("%d\\n" % stamp for stamp in stamps).encode())
+
+exporter = get_exporter()
+"""
+
+
+@pytest.fixture
+def datakit() -> Iterator[WatchedDataKit]:
+    with WatchedDataKit() as started:
+        yield started
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "backlog.sqlite3"
+
+
+@pytest.fixture(params=["this", "oldest", "newest"])
+def python(request: pytest.FixtureRequest) -> str:
+    return {
+        "this": interpreters.current,
+        "oldest": lambda: interpreters.with_packages(interpreters.OLDEST),
+        "newest": lambda: interpreters.with_packages(interpreters.newest()),
+    }[request.param]()
+
+
+def start(
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
+) -> "subprocess.Popen[str]":
+    """Run a program. It begins with `first`, before anything is imported."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(path.parent.parent),  # where gunicorn leaves a file
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python's own about fork and threads
+        "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
+        "CHATGPT_MONITOR_BACKLOG": str(path),
+        "CHATGPT_MONITOR_SERVICE_NAME": "tested",
+    }
+    return subprocess.Popen(
+        [python, "-c", first + PROLOGUE + code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
+) -> list[int]:
+    """The calls that a program made, which must end well and say nothing but that DataKit is away."""
+    process = start(code, datakit, path, python, first)
+    try:
+        output, errors = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    said = [text for text in errors.splitlines() if "wait in the backlog" not in text]
+    assert (process.returncode, said) == (0, [])
+    return [int(text) for text in output.split()]
+
+
+# -- the end of a process --------------------------------------------------------------------------
+
+# Registered before ours, and so called after it: how long ours took.
+TIMED = """
+import atexit
+def check():
+    elapsed_s = time.monotonic() - ended_s
+    if elapsed_s > 2.0:
+        sys.stderr.write("the exit took %%.2f s" %% elapsed_s)
+atexit.register(check)
+made(submit(exporter, %d))
+ended_s = time.monotonic()
+"""
+
+
+def test_normal_exit_delivers(datakit: WatchedDataKit, path: Path) -> None:
+    assert run(TIMED % 1500, datakit, path) == datakit.stamps()
+    assert stamps_in(path) == []
+
+
+def test_exit_with_datakit_down_loses_nothing_in_two_seconds(
+    datakit: WatchedDataKit, path: Path, python: str
+) -> None:
+    datakit.stop()
+    stamps = run(TIMED % 9999, datakit, path, python)
+    assert len(stamps) == 9999
+    # A batch may be there twice: the thread was at it when the exit took over.
+    assert sorted(set(stamps_in(path))) == stamps
+
+
+def test_exit_with_datakit_hanging_loses_nothing_in_two_seconds(datakit: WatchedDataKit, path: Path) -> None:
+    datakit.mode = "hang"
+    stamps = run(TIMED % 3000, datakit, path)
+    assert sorted(set(stamps_in(path))) == stamps
+
+
+def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> None:
+    process = start("made(submit(exporter, 5)); raise SystemExit(7)", datakit, path)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert [int(text) for text in output.split()] == datakit.stamps()
+
+
+@pytest.mark.parametrize(("n_before", "mode"), [(2, "hang"), (0, "")])
+def test_call_that_ends_with_the_interpreter_is_not_lost(
+    datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
+) -> None:
+    datakit.mode = mode or None
+    code = """
+from guance_chatgpt_monitor import observe
+def answer():
+    with observe():
+        yield "a"
+words, others = answer(), answer()
+next(words), next(others)  # the rest is never read
+made(submit(exporter, %d))
+"""
+    run(code % n_before, datakit, path, python)
+    arrived = [*datakit.stamps(), *stamps_in(path)]
+    assert len(set(arrived)) == 2 + n_before
+    assert not mode or not datakit.stamps()
+
+
+@pytest.mark.parametrize(("n_before", "mode"), [(0, ""), (2, ""), (2, "hang")])
+def test_calls_in_exit_handlers_are_not_lost(
+    datakit: WatchedDataKit, path: Path, n_before: int, mode: str
+) -> None:
+    datakit.mode = mode or None
+    code = f"""
+from openai import OpenAI
+from guance_chatgpt_monitor import monitor
+atexit.register(lambda: made(submit(exporter, 1)))
+monitor(OpenAI(api_key="sk-none"))
+atexit.register(lambda: made(submit(exporter, 1)))
+made(submit(exporter, {n_before}))
+atexit.register(lambda: made(submit(exporter, 1)))
+ended_s = time.monotonic()
+"""
+    stamps = run(TIMED % 0 + code, datakit, path)
+    assert len(stamps) == n_before + 3
+    assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_second_signal_while_the_process_ends_loses_nothing(
+    datakit: WatchedDataKit, path: Path, sent: signal.Signals
+) -> None:
+    datakit.mode = "hang"
+    code = """
+import signal
+def end(*_):
+    os.write(1, b"ending\\n")
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGTERM, end)
+made(submit(exporter, 100))
+signal.pause()
+"""
+    process = start(code, datakit, path)
+    assert process.stdout is not None
+    stamps = [int(process.stdout.readline()) for _ in range(100)]
+    assert datakit.wait_for_writes(1)
+    for _ in range(2):
+        process.send_signal(sent)
+        assert process.stdout.readline() == "ending\n"
+    process.communicate(timeout=60)
+    assert set(stamps) <= set(stamps_in(path))
+
+
+def test_signal_that_the_application_has_blocked_waits(datakit: WatchedDataKit, path: Path) -> None:
+    code = """
+import signal
+made(submit(exporter, 1))
+exporter.flush(20)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+os.kill(os.getpid(), signal.SIGUSR1)
+assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1
+"""
+    assert len(run(code, datakit, path)) == 1
+
+
+def test_greenlets_are_as_open_to_signals_as_before(datakit: WatchedDataKit, path: Path) -> None:
+    code = """
+import gevent, signal
+def end():
+    exporter.shutdown()
+    made(submit(exporter, 1))
+gevent.joinall([gevent.spawn(lambda: made(submit(exporter, 1))), gevent.spawn(end)], raise_error=True)
+assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+exporter.shutdown()
+os._exit(0)  # what gevent and urllib3 have to say about each other at the end is not ours
+"""
+    assert len(run(code, datakit, path, first=PATCH + "\n")) == 2
+
+
+def test_daemon_threads_that_go_on_calling_do_not_hold_up_the_exit(
+    datakit: WatchedDataKit, path: Path
+) -> None:
+    datakit.mode = "slow:0.1"
+    code = """
+import threading
+from openai import OpenAI
+from guance_chatgpt_monitor import monitor
+atexit.register(lambda: exporter.submit(Observed()))
+monitor(OpenAI(api_key="sk-none"))
+def call():
+    while True:
+        exporter.submit(Observed())
+        time.sleep(0.04)
+for _ in range(8):
+    threading.Thread(target=call, daemon=True).start()
+ended_s = time.monotonic()
+"""
+    run(TIMED % 1 + code, datakit, path)
+
+
+def test_what_was_in_memory_goes_to_the_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:
+    datakit.stop()
+    code = """
+import resource
+free, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # as a disk that is full
+made(submit(exporter, 30))
+exporter.flush(20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+made(submit(exporter, 30))
+"""
+    process = start(code, datakit, path)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "cannot be used" in errors
+    assert "end with this process" not in errors
+    stamps = [int(text) for text in output.split()]
+    assert set(stamps) == set(stamps_in(path))
+
+
+def test_exit_says_nothing_where_python_is_strict(datakit: WatchedDataKit, path: Path, python: str) -> None:
+    first = "import warnings; warnings.simplefilter('error')\n"
+    code = "made(submit(exporter, 3)); exporter.flush(20); made(submit(exporter, 3))"
+    stamps = run(code, datakit, path, python, first)
+    assert datakit.stamps() == stamps
+
+
+def test_calls_come_back_after_a_restart(datakit: WatchedDataKit, path: Path) -> None:
+    datakit.stop()
+    stamps = run("made(submit(exporter, 600))", datakit, path)
+    datakit.start()
+    # Long enough up for its first replay, which begins with the first call.
+    stamps += run(
+        "made(submit(exporter, 1))\nimport sqlite3\n"
+        "while sqlite3.connect(os.environ['CHATGPT_MONITOR_BACKLOG'])"
+        ".execute('SELECT n_lines FROM size').fetchone()[0]: time.sleep(0.01)",
+        datakit,
+        path,
+    )
+    assert datakit.stamps() == stamps
+
+
+# -- kills -----------------------------------------------------------------------------------------
+
+ENDLESS = """
+while True:
+    made(submit(exporter, 1))
+    time.sleep(0.0005)
+"""
+
+
+@pytest.mark.parametrize("outage", [False, True], ids=["up", "down"])
+def test_killed_process_loses_only_what_was_in_memory(
+    datakit: WatchedDataKit, path: Path, outage: bool
+) -> None:
+    """Three at a time, sharing a backlog, each killed at a moment of its own."""
+    if outage:
+        datakit.stop()
+    chance = random.Random(5)
+    made: list[tuple[list[int], int]] = []
+    processes = [start(ENDLESS, datakit, path) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        stamps = [int(process.stdout.readline())]
+        until_ns = stamps[0] + int(chance.uniform(0.5, 1.2) * 1e9)
+        while stamps[-1] < until_ns:
+            stamps.append(int(process.stdout.readline()))
+        process.send_signal(signal.SIGKILL)
+        killed_at_ns = time.time_ns()
+        stamps += map(int, process.stdout.read().split())
+        process.wait()
+        made.append((stamps, killed_at_ns))
+    arrived = set(datakit.stamps()) | set(stamps_in(path))
+    for stamps, killed_at_ns in made:
+        n_arrived = sum(stamp in arrived for stamp in stamps)
+        # First in, first out: what is lost is the last of it, and no older than a batch and a write.
+        assert n_arrived > 0
+        assert set(stamps[:n_arrived]) <= arrived
+        lost = stamps[n_arrived:]
+        assert all(killed_at_ns - stamp < 4e9 for stamp in lost)
+    assert arrived <= {stamp for stamps, _ in made for stamp in stamps}
+
+
+# -- forks -----------------------------------------------------------------------------------------
+
+FORKS = """
+children = []
+for n in range(3):
+    pid = os.fork()
+    if not pid:
+        made(submit(exporter, 20))
+        sys.exit(0)
+    children.append(pid)
+made(submit(exporter, 20))
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+# While the thread is busy with whatever it does: its locks may be held, its connections in use.
+FORK_AT_ANY_TIME = """
+for round_ in range(12):
+    made(submit(exporter, 120))
+    pid = os.fork()
+    if not pid:
+        made(submit(exporter, 3))
+        assert exporter.flush(20)
+        sys.exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def test_children_forked_before_the_first_call_deliver_their_own(datakit: WatchedDataKit, path: Path) -> None:
+    stamps = run(FORKS, datakit, path)
+    assert len(stamps) == 80
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
+def test_children_forked_after_the_first_call_deliver_their_own(
+    datakit: WatchedDataKit, path: Path, python: str
+) -> None:
+    stamps = run("made(submit(exporter, 20))" + FORKS, datakit, path, python)
+    assert len(stamps) == 100
+    assert sorted(datakit.stamps()) == sorted(stamps)
+    assert sum(datakit.batches) == 100 + datakit.count("openai_monitor")  # and nobody the parent's
+
+
+@pytest.mark.parametrize("outage", [False, True], ids=["up", "down"])
+def test_fork_at_any_time(datakit: WatchedDataKit, path: Path, outage: bool) -> None:
+    if outage:
+        datakit.stop()
+    stamps = run(FORK_AT_ANY_TIME, datakit, path)
+    assert len(stamps) == 12 * 123
+    assert sorted(datakit.stamps() + stamps_in(path)) == sorted(stamps)
+
+
+MULTIPROCESSING = """
+import multiprocessing
+
+def work(n):
+    made(submit(get_exporter(), n))
+
+if __name__ == "__main__":
+    made(submit(exporter, 10))
+    context = multiprocessing.get_context("%s")
+    processes = [context.Process(target=work, args=(10,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    made(submit(exporter, 10))
+"""
+
+
+def test_forked_children_of_multiprocessing_deliver_when_they_end(
+    datakit: WatchedDataKit, path: Path, python: str
+) -> None:
+    stamps = run(MULTIPROCESSING % "fork", datakit, path, python)
+    assert len(stamps) == 50
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
+@pytest.mark.parametrize("package", ["billiard", "multiprocess"])
+def test_children_of_what_is_made_after_multiprocessing_deliver_when_they_end(
+    datakit: WatchedDataKit, path: Path, package: str
+) -> None:
+    code = MULTIPROCESSING.replace("import multiprocessing", f"import {package} as multiprocessing")
+    stamps = run(code % "fork", datakit, path)
+    assert len(stamps) == 50
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_other_children_of_multiprocessing_deliver_when_they_end(
+    datakit: WatchedDataKit, path: Path, tmp_path: Path, method: str
+) -> None:
+    program = tmp_path / "program.py"  # a file, for the children import it
+    program.write_text(PROLOGUE + MULTIPROCESSING % method)
+    code = f"import os, sys; os.execv(sys.executable, [sys.executable, {str(program)!r}])"
+    stamps = run("", datakit, path, first=code)
+    assert len(stamps) == 50
+    assert sorted(datakit.stamps()) == sorted(stamps)
+
+
+# -- gevent and gunicorn ---------------------------------------------------------------------------
+
+PATCH = "from gevent import monkey; monkey.patch_all()"
+
+GEVENT = """
+import gevent
+
+longest_s = 0.0
+def tick():
+    global longest_s
+    while True:
+        started_s = time.monotonic()
+        gevent.sleep(0.005)
+        longest_s = max(longest_s, time.monotonic() - started_s)
+
+ticker = gevent.spawn(tick)
+made(submit(exporter, 450))
+gevent.sleep(0)
+longest_s = 0.0
+assert exporter.flush(20)
+ticker.kill()
+assert longest_s < 0.5, longest_s
+"""
+
+
+@pytest.mark.parametrize("mode", ["ok", "slow:0.5"])
+def test_gevent_goes_on_while_calls_are_delivered(datakit: WatchedDataKit, path: Path, mode: str) -> None:
+    """The other greenlets run, also while DataKit takes its time to answer."""
+    pytest.importorskip("gevent")
+    datakit.mode = mode
+    stamps = run(GEVENT, datakit, path, first=PATCH)
+    assert len(stamps) == 450
+    assert set(datakit.stamps() + stamps_in(path)) == set(stamps)
+
+
+APPLICATION = """
+submit(exporter, 5)  # in gunicorn's own process
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d %d" % (os.getpid(), submit(exporter, 1)[0])]
+"""
+
+
+@pytest.mark.parametrize("worker_class", ["sync", "gevent"])
+def test_gunicorn_with_preload(
+    datakit: WatchedDataKit, path: Path, tmp_path: Path, worker_class: str
+) -> None:
+    pytest.importorskip("gunicorn")
+    if worker_class == "gevent":
+        pytest.importorskip("gevent")
+    (tmp_path / "served.py").write_text(PROLOGUE + APPLICATION)
+    options = ["--preload", "-w", "2", "-k", worker_class, "-b", "127.0.0.1:0", "--chdir", str(tmp_path)]
+    command = ["-m", "gunicorn", "served:application", *options]
+    code = f"import os, sys; os.execv(sys.executable, [sys.executable, *{command}])"
+    with start("", datakit, path, first=code) as process:
+        try:
+            assert process.stderr is not None
+            url = next(found[1] for text in process.stderr if (found := re.search(r"at: (http://\S+)", text)))
+            stamps: dict[str, list[str]] = {}
+            # gunicorn waits half a minute for a worker that it ends before it has served.
+            while len(stamps) < 2:
+                worker, stamp = requests.get(url, timeout=WAIT_S).text.split()
+                stamps.setdefault(worker, []).append(stamp)
+            process.terminate()
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+    served = {int(stamp) for stamps_of_one in stamps.values() for stamp in stamps_of_one}
+    assert served < set(datakit.stamps())
+    assert datakit.count("openai") == len(served) + 5

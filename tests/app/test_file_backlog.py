@@ -1,0 +1,629 @@
+"""The backlog in a file and in memory: real SQLite, real processes, real kills."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guance_chatgpt_monitor.app.backlog_database import SCHEMA_VERSION
+from guance_chatgpt_monitor.app.file_backlog import RETRY_S, FileBacklog
+from guance_chatgpt_monitor.app.memory_backlog import MEMORY_MAX_LINES, MemoryBacklog
+from guance_chatgpt_monitor.core.backlog import Backlog, Claim
+from guance_chatgpt_monitor.core.datakit import DataKit
+from guance_chatgpt_monitor.core.delivery import Delivery
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOBODY = 65534
+
+
+def line(n: int) -> str:
+    return f"openai,status=ok question=1.0 {n}"
+
+
+def lines(start: int, stop: int) -> list[str]:
+    return [line(n) for n in range(start, stop)]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = time.time()
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def no_word(text: str) -> None:
+    raise AssertionError(f"said: {text}")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "backlog.sqlite3"
+
+
+@pytest.fixture
+def backlog(path: Path) -> Iterator[FileBacklog]:
+    opened = FileBacklog(str(path), no_word)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["file", "memory"])
+def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., Backlog]:
+    """Makes the backlog that is asked for, with these bounds."""
+
+    def make_backlog(**bounds: int) -> Backlog:
+        if request.param == "memory":
+            return MemoryBacklog(**bounds)
+        return FileBacklog(str(path), no_word, **bounds)
+
+    return make_backlog
+
+
+def drain(backlog: Backlog, batch: int = 500) -> list[str]:
+    drained: list[str] = []
+    while True:
+        claim = backlog.claim(batch)
+        if claim is None:
+            return drained
+        drained += claim.lines
+        backlog.finish(claim)
+
+
+# -- what every backlog promises -------------------------------------------------------------------
+
+
+def test_lines_come_back_oldest_first(make: Callable[..., Backlog]) -> None:
+    backlog = make()
+    assert backlog.push(lines(1, 4)) == 0
+    assert backlog.push(lines(4, 6)) == 0
+    first = backlog.claim(2)
+    assert first is not None
+    assert first.lines == lines(1, 3)
+    assert backlog.size().lines == 5
+    backlog.finish(first)
+    assert backlog.size() == (3, sum(map(len, lines(3, 6))), 3)
+    assert drain(backlog) == lines(3, 6)
+    assert backlog.size() == (0, 0, 0)
+    assert backlog.claim(10) is None
+
+
+def test_unfinished_claim_is_claimed_again(make: Callable[..., Backlog]) -> None:
+    backlog = make()
+    backlog.push(lines(1, 10))
+    claim = backlog.claim(3)
+    assert backlog.claim(500) == claim
+    assert claim is not None
+    backlog.finish(claim)
+    backlog.finish(claim)  # the one who was taken for dead finishes it, too
+    assert drain(backlog) == lines(4, 10)
+
+
+def test_beyond_the_bound_of_lines_the_oldest_go(make: Callable[..., Backlog]) -> None:
+    backlog = make(max_lines=10)
+    assert backlog.push(lines(1, 9)) == 0
+    assert backlog.push(lines(9, 14)) == 3
+    assert backlog.push(lines(100, 200)) == 100
+    assert drain(backlog) == lines(190, 200)
+    assert backlog.size() == (0, 0, 0)
+
+
+def test_beyond_the_bound_of_bytes_the_oldest_go(make: Callable[..., Backlog]) -> None:
+    wide = "openai,model=模型 question=1.0 7"
+    backlog = make(max_bytes=2 * len(line(1)) + len(wide.encode()))
+    assert backlog.push([*lines(1, 4), wide]) == 1
+    assert drain(backlog) == [*lines(2, 4), wide]
+    assert backlog.size() == (0, 0, 0)
+
+
+def test_claimed_lines_stay_when_the_bounds_are_passed(make: Callable[..., Backlog]) -> None:
+    backlog = make(max_lines=5)
+    backlog.push(lines(1, 6))
+    claim = backlog.claim(2)
+    assert backlog.push(lines(6, 9)) == 3
+    assert backlog.claim(500) == claim
+    assert drain(backlog) == lines(1, 3) + lines(6, 9)
+
+
+def test_lines_are_settled_from_the_front_and_counted(make: Callable[..., Backlog]) -> None:
+    backlog = make()
+    backlog.push(lines(1, 11))
+    claim = backlog.claim(6)
+    assert claim is not None
+    rest = backlog.settle(claim, 2, {"replayed": 2})
+    assert rest.lines == lines(3, 7)
+    assert backlog.size() == (8, sum(map(len, lines(3, 11))), 3)
+    assert backlog.totals() == {"replayed": 2}
+    rest = backlog.settle(rest, 1, {"dropped:too_old": 1})
+    taken_over = backlog.claim(500)
+    assert taken_over is not None
+    assert taken_over.lines == rest.lines == lines(4, 7)
+    assert backlog.settle(taken_over, 3, {"replayed": 3}).lines == []
+    assert backlog.totals() == {"replayed": 5, "dropped:too_old": 1}
+    assert drain(backlog) == lines(7, 11)
+    assert backlog.size() == (0, 0, 0)
+
+
+def test_counters_and_texts_are_kept(make: Callable[..., Backlog]) -> None:
+    backlog = make()
+    assert backlog.totals() == {}
+    backlog.add({"delivered": 3, "dropped:too_old": 1})
+    backlog.add({"delivered": 2})
+    assert backlog.totals() == {"delivered": 5, "dropped:too_old": 1}
+    assert backlog.load("last_report") == ""
+    backlog.save("last_report", "first")
+    backlog.save("last_report", '{"totals": {}}')
+    assert backlog.load("last_report") == '{"totals": {}}'
+
+
+def test_threads_share_a_backlog(make: Callable[..., Backlog]) -> None:
+    backlog = make()
+
+    def push(start: int) -> None:
+        for n in range(start, start + 20):
+            backlog.push([line(n)])
+            backlog.add({"delivered": 1})
+
+    threads = [threading.Thread(target=push, args=(1 + 100 * n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backlog.totals() == {"delivered": 120}
+    assert len(set(drain(backlog))) == 120
+
+
+# -- the file --------------------------------------------------------------------------------------
+
+
+def test_everything_is_there_after_a_restart(path: Path) -> None:
+    first = FileBacklog(str(path), no_word)
+    first.push(lines(1, 600))
+    first.add({"delivered": 7})
+    first.save("down_until_s", "1.5")
+    first.claim(500)
+    first.close()
+    second = FileBacklog(str(path), no_word)
+    assert second.size().lines == 599
+    assert second.totals() == {"delivered": 7}
+    assert second.load("down_until_s") == "1.5"
+    assert drain(second) == lines(1, 600)
+
+
+def test_folder_and_file_are_for_their_owner_alone(backlog: FileBacklog, path: Path) -> None:
+    backlog.push(lines(1, 3))
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == [path.name, f"{path.name}-shm", f"{path.name}-wal"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_lock_is_one_owners_until_it_is_released_or_expires(path: Path) -> None:
+    clock = Clock()
+    one, other = (FileBacklog(str(path), no_word, clock=clock) for _ in range(2))
+    assert one.acquire("replay", 30)
+    assert not other.acquire("replay", 30)
+    assert other.acquire("trial", 30)
+    other.release("replay")
+    assert not other.acquire("replay", 30)
+    clock.now_s += 29
+    assert one.acquire("replay", 30)
+    clock.now_s += 29
+    assert not other.acquire("replay", 30)
+    clock.now_s += 2
+    assert other.acquire("replay", 30)
+    assert not one.acquire("replay", 30)
+    other.release("replay")
+    assert one.acquire("replay", 30)
+    clock.now_s -= 3600  # a clock that is put back holds nobody up
+    assert other.acquire("replay", 30)
+
+
+def test_claim_of_the_living_is_left_alone_while_it_holds_the_lock(path: Path) -> None:
+    clock = Clock()
+    now = [f"openai question=1.0 {int(clock.now_s * 1e9) + n}" for n in range(10)]
+    one, other = (FileBacklog(str(path), no_word, clock=clock) for _ in range(2))
+    one.push(now)
+    assert one.acquire("replay", 30)
+    claim = one.claim(4)
+    assert claim is not None
+    with LocalDataKit() as datakit:
+        replay = Delivery(DataKit(datakit.url), other, no_word, clock=clock).replay(5)
+        assert (replay.replayed, replay.problem) == (0, "another replay is under way")
+        clock.now_s += 31  # it stands still, or is dead
+        assert Delivery(DataKit(datakit.url), other, no_word, clock=clock).replay(5).replayed == 10
+        one.finish(claim)
+        assert datakit.count() == 10
+    assert one.size() == (0, 0, 0)
+
+
+def test_lines_that_two_settle_are_counted_once(path: Path) -> None:
+    """One was so slow that another took its claim over; then it goes on."""
+    slow, fast = (FileBacklog(str(path), no_word) for _ in range(2))
+    slow.push(lines(1, 11))
+    claims = slow.claim(8), fast.claim(8)
+    assert claims[0] == claims[1]
+    assert claims[0] is not None
+    fast_rest = fast.settle(claims[0], 4, {"replayed": 4})
+    slow_rest = slow.settle(claims[0], 3, {"replayed": 3})
+    assert slow.totals() == {"replayed": 4}
+    slow_rest = slow.settle(slow_rest, 3, {"replayed": 3})
+    assert slow.totals() == {"replayed": 6}
+    fast.settle(fast_rest, 4, {"replayed": 4})
+    slow.settle(slow_rest, 2, {"replayed": 2})
+    assert slow.totals() == {"replayed": 8}
+    assert drain(slow) == lines(9, 11)
+
+
+def test_full_backlog_takes_and_gives_in_time_that_does_not_grow(backlog: FileBacklog) -> None:
+    for start in range(0, 100_000, 10_000):
+        backlog.push(lines(start, start + 10_000))
+    assert backlog.size().lines == 100_000
+    started_s = time.perf_counter()
+    assert backlog.push(lines(100_000, 100_500)) == 500
+    claim = backlog.claim(500)
+    assert claim is not None
+    assert claim.lines == lines(500, 1000)
+    backlog.finish(claim)
+    assert time.perf_counter() - started_s < 1.0  # some 3 ms on an idle machine
+
+
+def test_deleted_file_is_made_anew(backlog: FileBacklog, path: Path) -> None:
+    backlog.push(lines(1, 3))
+    for file in path.parent.iterdir():
+        file.unlink()
+    backlog.push(lines(3, 5))
+    other = FileBacklog(str(path), no_word)
+    assert drain(other) == lines(3, 5)
+
+
+# -- several processes -----------------------------------------------------------------------------
+
+PUSHER = """
+import sys
+from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+path, first, batches, size = sys.argv[1], *map(int, sys.argv[2:])
+backlog = FileBacklog(path, print)
+for n in range(first, first + batches * size, size):
+    backlog.push([f"openai,status=ok question=1.0 {k}" for k in range(n, n + size)])
+    backlog.add({"delivered": size})
+    print(n + size, flush=True)
+"""
+
+
+def start(code: str, *args: object, **options: Any) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", code, *map(str, args)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)
+
+
+def test_processes_share_the_file(path: Path) -> None:
+    processes = [start(PUSHER, path, 1 + 10_000 * n, 40, 25) for n in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    backlog = FileBacklog(str(path), no_word)
+    assert backlog.totals() == {"delivered": 4000}
+    assert backlog.size().lines == 4000
+    pushed = {line(n + 10_000 * k) for k in range(4) for n in range(1, 1001)}
+    assert set(drain(backlog)) == pushed
+
+
+def test_killed_process_loses_nothing_that_it_had_pushed(path: Path) -> None:
+    """Two push without end, both are killed at whatever moment; whole batches are there, or not at all."""
+    pushed: dict[int, int] = {}
+    for round_ in range(4):
+        firsts = [1 + 10_000_000 * (2 * round_ + n) for n in range(2)]
+        processes = [start(PUSHER, path, first, 10_000, 50) for first in firsts]
+        for process, first in zip(processes, firsts):
+            assert process.stdout is not None
+            for _ in range(3 + 4 * round_):
+                process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+            rest = process.stdout.read().split()
+            pushed[first] = int(rest[-1]) if rest else first + 50 * (3 + 4 * round_)
+            process.wait()
+    backlog = FileBacklog(str(path), no_word, max_lines=10_000_000)
+    found = [int(text.rsplit(" ", 1)[1]) for text in drain(backlog)]
+    for first, end in pushed.items():
+        own = [n for n in found if first <= n < first + 10_000_000]
+        assert own == list(range(first, own[-1] + 1))
+        assert own[-1] + 1 in (end, end + 50)  # killed between a push and its acknowledgement
+    assert len(found) == len(set(found))
+
+
+CLAIMER = """
+import sys
+from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+backlog = FileBacklog(sys.argv[1], print)
+backlog.acquire("replay", 30)
+print(len(backlog.claim(500).lines), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Path) -> None:
+    backlog.push(lines(1, 1001))
+    with start(CLAIMER, path, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "500\n"
+        assert not backlog.acquire("replay", 30)
+        process.kill()
+    assert backlog.size().lines == 1000
+    assert drain(backlog) == lines(1, 1001)
+
+
+def test_locked_file_is_an_error_soon_and_all_is_well_afterwards(backlog: FileBacklog, path: Path) -> None:
+    backlog.push(lines(1, 3))
+    holder = sqlite3.connect(str(path), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    started_s = time.monotonic()
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        backlog.push(lines(3, 5))
+    assert time.monotonic() - started_s < 2
+    assert backlog.size().lines == 2  # reading needs no lock
+    holder.execute("ROLLBACK")
+    holder.close()
+    backlog.push(lines(5, 6))
+    assert drain(backlog) == lines(1, 3) + lines(5, 6)
+
+
+# -- fork ------------------------------------------------------------------------------------------
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run `work` in a forked child; its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def succeeded(pid: int) -> bool:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_parent_and_child_use_the_same_object(backlog: FileBacklog) -> None:
+    backlog.push(lines(1, 3))
+    assert backlog.acquire("replay", 30)
+
+    def work() -> None:
+        backlog.push(lines(100, 103))
+        assert not backlog.acquire("replay", 30)  # the lock is the parent's
+
+    child = in_child(work)
+    backlog.push(lines(3, 5))
+    assert succeeded(child)
+    assert sorted(drain(backlog)) == sorted(lines(1, 5) + lines(100, 103))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forks_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> None:
+    stop = threading.Event()
+    pushed: list[int] = []
+
+    def push() -> None:
+        while not stop.is_set():
+            backlog.push([line(len(pushed) + 1)])
+            pushed.append(1)
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    try:
+        children = []
+        for n in range(30):
+            start = 1_000_000 + 10 * n
+            children.append(in_child(lambda start=start: backlog.push(lines(start, start + 10)) and None))
+            if len(children) == 3:
+                assert all(map(succeeded, children))
+                children.clear()
+    finally:
+        stop.set()
+        thread.join()
+    found = drain(backlog)
+    assert set(found) == set(lines(1, len(pushed) + 1) + lines(1_000_000, 1_000_300))
+    assert len(found) == len(set(found))
+    with sqlite3.connect(str(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_fork_in_the_middle_of_a_write_leaves_the_child_in_memory(path: Path) -> None:
+    """The write hangs for longer than a fork may wait."""
+    said: list[str] = []
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        hanging.set()
+        go_on.wait(30)
+        return time.time()
+
+    backlog = FileBacklog(str(path), said.append, clock=clock)
+    thread = threading.Thread(target=backlog.acquire, args=("replay", 30))
+    thread.start()
+    assert hanging.wait(10)
+
+    def work() -> None:
+        go_on.set()
+        other = FileBacklog(str(path), said.append)
+        other.push(lines(1, 3))
+        assert other.lines_in_memory() == 2
+        assert "forked in the middle" in said[0]
+
+    child = in_child(work)
+    go_on.set()
+    thread.join()
+    assert succeeded(child)
+    backlog.push(lines(1, 3))
+    assert drain(backlog) == lines(1, 3)
+    assert said == []
+
+
+# -- what can be wrong with the file ---------------------------------------------------------------
+
+
+def test_file_that_is_no_database_is_set_aside(path: Path) -> None:
+    said: list[str] = []
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 1000)
+    backlog = FileBacklog(str(path), said.append)
+    backlog.push(lines(1, 3))
+    assert Path(f"{path}.damaged").read_bytes().startswith(b"not a database")
+    assert len(said) == 1
+    assert "damaged" in said[0]
+    assert str(path) in said[0]
+    backlog.close()
+    assert drain(FileBacklog(str(path), no_word)) == lines(1, 3)
+
+
+def test_file_that_is_damaged_while_two_use_it_is_set_aside_once(path: Path) -> None:
+    said: list[str] = []
+    one, other = (FileBacklog(str(path), said.append) for _ in range(2))
+    one.push(lines(1, 5000))
+    other.push(lines(5000, 5001))
+    one.close()
+    other.close()
+    one.size(), other.size()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+    one.push(lines(6000, 6002))
+    other.push(lines(6002, 6004))
+    one.push(lines(6004, 6006))
+    assert len(said) == 1
+    assert sorted(file.name for file in path.parent.glob("*.damaged")) == [f"{path.name}.damaged"]
+    one.close()
+    other.close()
+    assert drain(FileBacklog(str(path), no_word)) == lines(6000, 6006)
+
+
+@pytest.mark.parametrize("foreign", ["another version", "another application"])
+def test_file_of_somebody_else_is_not_touched(path: Path, foreign: str) -> None:
+    said: list[str] = []
+    if foreign == "another version":
+        made = FileBacklog(str(path), no_word)
+        made.push(lines(1, 3))
+        made.close()
+    path.parent.mkdir(exist_ok=True)
+    with sqlite3.connect(str(path)) as connection:
+        if foreign == "another version":
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        else:
+            connection.execute("CREATE TABLE lines (mine TEXT)")
+    connection.close()
+    before = path.read_bytes()
+    backlog = FileBacklog(str(path), said.append)
+    backlog.push(lines(1, 3))
+    assert drain(backlog) == lines(1, 3)
+    assert path.read_bytes() == before
+    assert len(said) == 1
+    assert {"another version": "version", "another application": "something else"}[foreign] in said[0]
+
+
+def test_place_that_cannot_be_used_is_said_once_and_memory_takes_over(tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "file").write_text("in the way")
+    backlog = FileBacklog(str(tmp_path / "file" / "backlog.sqlite3"), said.append)
+    assert backlog.push(lines(1, 4)) == 0
+    backlog.add({"delivered": 3})
+    assert backlog.acquire("replay", 30)
+    assert backlog.lines_in_memory() == 3
+    assert backlog.totals() == {"delivered": 3}
+    assert drain(backlog) == lines(1, 4)
+    assert len(said) == 1
+    assert "CHATGPT_MONITOR_BACKLOG" in said[0]
+    assert backlog.push(lines(0, MEMORY_MAX_LINES + 7)) == 7
+
+
+def test_file_is_used_again_when_it_can_be(tmp_path: Path) -> None:
+    said: list[str] = []
+    clock = Clock()
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("in the way")
+    path = in_the_way / "backlog.sqlite3"
+    backlog = FileBacklog(str(path), said.append, monotonic=clock)
+    backlog.push(lines(1, 4))
+    backlog.add({"delivered": 3})
+    claim = backlog.claim(2)
+    assert claim is not None
+    in_the_way.unlink()
+    backlog.push(lines(4, 6))
+    assert backlog.lines_in_memory() == 5
+    clock.now_s += RETRY_S
+    backlog.push(lines(6, 8))
+    assert backlog.lines_in_memory() == 0
+    backlog.finish(claim)  # they moved to the file, and are delivered a second time
+    backlog.close()
+    other = FileBacklog(str(path), no_word)
+    assert other.totals() == {"delivered": 3}
+    assert drain(other) == lines(1, 8)
+    assert len(said) == 1
+
+
+FULL_DISK = """
+import resource, sys
+from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+backlog = FileBacklog(sys.argv[1], lambda text: print("said:", text))
+backlog.push(["openai question=1.0 1"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for n in range(2, 5002, 500):
+    backlog.push([f"openai question=1.0 {k}" for k in range(n, n + 500)])
+print("in memory:", backlog.lines_in_memory() > 0)
+backlog.close()
+"""
+
+
+def test_full_disk_costs_nothing_that_was_there(path: Path) -> None:
+    """A limit on the size of files: SQLite meets it as it meets a full disk."""
+    with start(FULL_DISK, path, stderr=subprocess.PIPE) as process:
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert output.count("said:") == 1
+    assert "in memory: True" in output
+    found = drain(FileBacklog(str(path), no_word))
+    assert found == lines_of_full_disk(len(found))
+    assert 1 <= len(found) < 5001
+
+
+def lines_of_full_disk(n: int) -> list[str]:
+    return [f"openai question=1.0 {k}" for k in range(1, n + 1)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root can become somebody else")
+def test_no_permission_is_said_once_and_memory_takes_over(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from guance_chatgpt_monitor.app.file_backlog import FileBacklog\n"
+        f"os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+        "backlog = FileBacklog(sys.argv[1], print)\n"
+        "backlog.push(['openai question=1.0 1', 'openai question=1.0 2'])\n"
+        "print(backlog.lines_in_memory())\n"
+    )
+    with start(code, tmp_path / "state" / "backlog.sqlite3") as process:
+        output = process.communicate(timeout=30)[0].splitlines()
+    assert len(output) == 2
+    assert "Permission denied" in output[0]
+    assert output[1] == "2"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_claim_outlives_an_object_that_is_gone(path: Path) -> None:
+    first = FileBacklog(str(path), no_word)
+    first.push(lines(1, 4))
+    claim = first.claim(2)
+    del first
+    second = FileBacklog(str(path), no_word)
+    assert claim is not None
+    second.finish(Claim(claim.claim_id, claim.lines))
+    assert drain(second) == lines(3, 4)

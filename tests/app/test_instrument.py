@@ -1,0 +1,939 @@
+"""Calls of the synchronous client: each is one point, with what the API said."""
+
+import copy
+import dataclasses
+import functools
+import gc
+import importlib
+import inspect
+import json
+import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+from monitored import CHAT, USAGE, WAIT_S, Canned, canned, faults, httpx, instrumenting, needs, point, points
+from openai.types.chat import ChatCompletion
+
+import guance_chatgpt_monitor
+from guance_chatgpt_monitor import instrument, monitor, uninstrument
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
+
+pytest_plugins = ["monitored_fixtures"]
+
+
+# ---- through the whole stack, as an application meets it ----
+
+
+OPERATIONS = {
+    "chat": lambda client: client.chat.completions.create(**CHAT),
+    "responses": lambda client: needs(client, "responses").create(model="gpt-4o-mini", input="one two"),
+    "embeddings": lambda client: client.embeddings.create(model="text-embedding-3-small", input="one two"),
+    "text_completion": lambda client: client.completions.create(
+        model="gpt-3.5-turbo-instruct", prompt="one two"
+    ),
+}
+
+
+@pytest.mark.parametrize("operation_name", OPERATIONS)
+def test_each_operation_is_one_point_with_what_the_api_said(operation_name, api, datakit):
+    client = monitor(api.bare())
+    answer = OPERATIONS[operation_name](client)
+
+    found = point(datakit)
+    assert found.tags == {
+        "operation_name": operation_name,
+        "provider_name": "127.0.0.1",
+        "request_model": answer.model[: -len("-2024-07-18")],
+        "response_model": answer.model,
+        "status": "ok",
+        "status_code": "200",
+        "stream": "false",
+        "service_name": "shop",
+    }
+    assert found.fields["question"] == 1
+    assert found.fields["create_time"] == 1
+    assert found.fields["res_status"] == 0
+    assert found.fields["total_tokens"] == answer.usage.total_tokens > 0
+    assert 0 < found.fields["response_time"] < WAIT_S
+    assert "time_to_first_token" not in found.fields
+
+
+def test_every_client_of_an_instrumented_process_is_monitored(api, datakit):
+    existing = api.bare()
+    instrument()
+    existing.chat.completions.create(**CHAT)
+    api.bare().chat.completions.create(**CHAT)
+    assert len(points(datakit)) == 2
+
+
+def test_the_module_level_client_is_monitored(api, datakit, monkeypatch):
+    monkeypatch.setattr(openai, "api_key", "sk-local")
+    monkeypatch.setattr(openai, "base_url", api.server.base_url + "/")
+    instrument()
+    answer = openai.chat.completions.create(**CHAT)
+    assert point(datakit).fields["total_tokens"] == answer.usage.total_tokens
+
+
+def test_the_settings_are_arguments_of_monitor(api, datakit):
+    guance_chatgpt_monitor.shutdown()  # until then, the first settings stay
+    client = monitor(api.bare(), service_name="checkout", tags={"team": "web"}, measurement="ai")
+    client.chat.completions.create(**CHAT)
+    assert points(datakit) == []
+    (found,) = datakit.points("ai")
+    assert (found.tags["service_name"], found.tags["team"]) == ("checkout", "web")
+
+
+def test_an_error_is_a_point_and_still_the_applications(api, datakit):
+    with pytest.raises(openai.RateLimitError):
+        monitor(api.bare()).chat.completions.create(**CHAT, **faults("insufficient_quota"))
+    found = point(datakit)
+    assert found.fields["res_status"] == 1
+    assert found.fields["total_tokens"] == 0
+    assert found.tags["error_type"] == "insufficient_quota"
+    assert (found.tags["status"], found.tags["status_code"]) == ("error", "429")
+
+
+def test_ten_thousand_models_are_two_hundred_and_one_values_of_the_tag(api, datakit):
+    client = monitor(api.bare(http_client=httpx.Client(transport=Canned(body={"usage": USAGE}))))
+    for n in range(300):
+        client.chat.completions.create(**{**CHAT, "model": f"model-{n}"})
+    models = {found.tags["request_model"] for found in points(datakit)}
+    assert len(models) == 201
+    assert "other" in models
+
+
+# ---- what is wrong is said at once ----
+
+
+@pytest.mark.parametrize("wrong", [openai, "client", None, openai.OpenAI])
+def test_what_is_no_client_is_refused(wrong, datakit):
+    with pytest.raises(TypeError, match="OpenAI client"):
+        monitor(wrong)
+
+
+def test_a_wrong_setting_is_refused(api):
+    client = api.bare()
+    with pytest.raises(ValueError, match="max_queue"):
+        monitor(client, max_queue=0)
+    with pytest.raises(ValueError, match="datakit_url"):
+        instrument(datakit_url="ftp://nowhere")
+    with pytest.raises(TypeError, match="datakit_uri"):
+        monitor(client, datakit_uri="http://127.0.0.1")
+
+
+def test_switched_off_nothing_is_patched(api, datakit):
+    client = api.bare()
+    attributes, request = set(vars(client)), openai.OpenAI.request
+    assert monitor(client, enabled=False) is client
+    instrument(enabled=False)
+    assert set(vars(client)) == attributes
+    assert openai.OpenAI.request is request
+    client.chat.completions.create(**CHAT)
+    assert points(datakit) == []
+
+
+# ---- one call, one point ----
+
+
+def test_a_monitored_client_is_the_same_object_of_the_same_type(api):
+    client = api.bare()
+    assert monitor(client) is client
+    assert type(client) is openai.OpenAI
+
+
+def test_monitored_twice_a_client_counts_once(api):
+    client = api.client()
+    api.watch(client)
+    client.chat.completions.create(**CHAT)
+    assert api.collector.call().requests_sent == 1
+
+
+@pytest.mark.parametrize("first", ["monitor", "instrument"])
+def test_monitored_and_instrumented_a_client_counts_once(first, api):
+    if first == "instrument":
+        api.instrument()
+    client = api.client(max_retries=1)
+    if first == "monitor":
+        api.instrument()
+    api.server.faults.append("429+0.01")
+    client.chat.completions.create(**CHAT)
+    assert api.collector.call().requests_sent == 2
+    for _ in client.chat.completions.create(**CHAT, stream=True):
+        pass
+    assert api.collector.call().stream
+
+
+def test_parse_counts_once(api):
+    from pydantic import BaseModel
+
+    class Answer(BaseModel):
+        animals: int
+
+    client = api.client(**canned(body=_chat_answer('{"animals": 3}')))
+    completions = needs(client, "beta", "chat", "completions")
+    parsed = needs(completions, "parse")(**CHAT, response_format=Answer)
+    assert parsed.choices[0].message.parsed == Answer(animals=3)
+    assert api.collector.call().operation_name == "chat"
+
+    needs(client, "chat", "completions", "parse")(**CHAT, response_format=Answer)
+    assert api.collector.call().usage.total_tokens == 30
+
+
+def test_an_answer_cut_short_is_an_error_with_its_tokens(api):
+    body = _chat_answer("{", finish_reason="length")
+    client = api.client(**canned(body=body))
+    parse = needs(client, "beta", "chat", "completions", "parse")
+    with pytest.raises(openai.LengthFinishReasonError):
+        parse(**CHAT)
+    call = api.collector.call()
+    assert call.error_type in ("other", None)  # older SDKs read the answer after the call
+    assert call.status_code == 200
+    assert call.usage.total_tokens == 30
+
+
+def _chat_answer(text, finish_reason="stop"):
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "finish_reason": finish_reason, "message": message}
+    head = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini-2024-07-18"}
+    return {**head, "choices": [choice], "usage": USAGE}
+
+
+def test_responses_parse_counts_once(api):
+    parse = needs(api.client(), "responses", "parse")
+    parse(model="gpt-4o-mini", input="one two")
+    assert api.collector.call().operation_name == "responses"
+
+
+def test_the_beta_of_the_responses_counts(api):
+    create = needs(api.client(), "beta", "responses", "create")
+    create(model="gpt-4o-mini", input="one two")
+    assert api.collector.call().operation_name == "responses"
+
+
+def test_what_is_posted_by_hand_counts(api):
+    answer = api.client().post("/chat/completions", cast_to=openai.types.chat.ChatCompletion, body=CHAT)
+    assert api.collector.call().usage.total_tokens == answer.usage.total_tokens
+
+
+def test_what_is_posted_by_hand_may_lack_the_slash(api):
+    api.client(**canned(body={"usage": USAGE})).post("chat/completions", cast_to=ChatCompletion, body=CHAT)
+    assert api.collector.call().operation_name == "chat"
+
+
+def test_what_is_streamed_into_something_else_counts(api):
+    client = api.client(**canned(body={"usage": USAGE}))
+    streaming = {"stream": True, "stream_cls": openai.Stream[str]}
+    client.post("/chat/completions", cast_to=httpx.Response, body=CHAT, **streaming)
+    gc.collect()
+    assert len(api.collector.calls()) == 1
+
+
+def test_copies_of_a_monitored_client_are_monitored(api):
+    client = api.client()
+    client.with_options(timeout=5).chat.completions.create(**CHAT)
+    client.copy().with_options(max_retries=1).chat.completions.create(**CHAT)
+    assert len(api.collector.calls()) == 2
+    assert type(client.copy()) is openai.OpenAI
+
+
+def test_a_copy_has_the_options_it_was_asked_for(api):
+    client = api.client()
+    copied = client.with_options(timeout=5, max_retries=7)
+    assert (copied.timeout, copied.max_retries) == (5, 7)
+    assert copied.api_key == client.api_key
+
+
+def test_a_shallow_copy_sends_with_what_it_was_given(api):
+    """As an application makes a client for each of its tenants."""
+    seen = []
+
+    class Noting(httpx.BaseTransport):
+        def handle_request(self, request):
+            seen.append((str(request.url), request.headers["authorization"]))
+            return httpx.Response(200, json={"usage": USAGE})
+
+    def ask(client):
+        copied = copy.copy(client)
+        copied.api_key = "sk-other"
+        copied.base_url = "http://other/v1"
+        copied.max_retries = 5
+        copied.post("/chat/completions", cast_to=ChatCompletion, body=CHAT)
+        assert type(copied) is openai.OpenAI
+        assert copied.with_options(timeout=1).max_retries == 5
+        return seen.pop()
+
+    http_client = httpx.Client(transport=Noting())
+    bare = ask(api.bare(http_client=http_client))
+    assert ask(api.client(http_client=http_client)) == bare
+    assert bare[1] == "Bearer sk-other"
+    api.collector.call()
+
+
+def test_a_call_inside_of_a_call_is_a_call(api):
+    """As in an application that is called by its own process, through a transport for that."""
+    inner = api.client()
+
+    class Proxy(httpx.BaseTransport):
+        def handle_request(self, request):
+            answer = inner.chat.completions.create(**json.loads(request.content))
+            return httpx.Response(200, json=answer.model_dump(mode="json"))
+
+    outer = api.client(http_client=httpx.Client(transport=Proxy()))
+    outer.chat.completions.create(**CHAT)
+    calls = api.collector.calls()
+    assert [call.requests_sent for call in calls] == [1, 1]
+    assert calls[0].response_time_s < calls[1].response_time_s
+
+
+def test_other_requests_are_no_calls(api):
+    client = api.client()
+    client.models.list()
+    client.models.retrieve("gpt-4o")
+    assert api.collector.calls() == []
+
+
+def test_threads_do_not_mix_up_their_calls(api):
+    client = api.client(max_retries=1, http_client=httpx.Client(transport=_Flaky()))
+    models = ["sound", "flaky"] * 20
+
+    def ask(n):
+        client.chat.completions.create(**{**CHAT, "model": f"{models[n]}-{n}"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(len(models))))
+    calls = api.collector.calls()
+    assert len({call.request_model for call in calls}) == len(calls) == len(models)
+    assert all(call.requests_sent == (2 if "flaky" in call.request_model else 1) for call in calls)
+
+
+class _Flaky(Canned):
+    """Refuses the first request for each model that is called `flaky`."""
+
+    def __init__(self):
+        super().__init__(body={"usage": USAGE})
+        self.refused = set()
+
+    def handle_request(self, request):
+        model = json.loads(request.content)["model"]
+        if "flaky" in model and model not in self.refused:
+            self.refused.add(model)
+            return httpx.Response(429, headers={"retry-after": "0.01"}, json={})
+        return self.respond()
+
+
+# ---- uninstrument ----
+
+
+def test_uninstrument_leaves_the_classes_as_they_were(api, monkeypatch):
+    for cls, name in ((openai.Stream, "__iter__"), (openai.AsyncStream, "__aiter__")):
+        monkeypatch.setattr(cls, name, inspect.unwrap(getattr(cls, name)))  # as before any monitor()
+    before = _methods()
+    api.instrument()
+    client = api.bare()
+    assert _methods() != before
+    uninstrument()
+    assert _methods() == before
+    client.chat.completions.create(**CHAT)
+    assert api.collector.calls() == []
+
+
+def _methods():
+    patched = (openai.OpenAI, openai.AsyncOpenAI, openai.Stream, openai.AsyncStream)
+    classes = {base for cls in patched for base in cls.__mro__}
+    return {(cls, name): value for cls in classes for name, value in vars(cls).items() if callable(value)}
+
+
+def test_instrument_again_after_uninstrument(api):
+    for _ in range(2):
+        api.instrument()
+        api.bare().chat.completions.create(**CHAT)
+        assert len(api.collector.calls()) == 1
+        uninstrument()
+    uninstrument()  # once more does nothing
+
+
+@pytest.mark.parametrize("name", ["request", "_process_response", "_build_request"])
+@pytest.mark.parametrize("of_class", [True, False])
+def test_wrappers_of_somebody_else_that_were_there_before_are_called(name, of_class, api, monkeypatch):
+    """Those of wrapt, which other monitors use."""
+    wrapt = pytest.importorskip("wrapt")
+    seen = []
+
+    def note(wrapped, instance, args, kwargs):
+        seen.append(name)
+        return wrapped(*args, **kwargs)
+
+    client = api.bare()
+    owner = openai.OpenAI if of_class else client
+    monkeypatch.setattr(owner, name, wrapt.FunctionWrapper(getattr(owner, name), note))
+    api.watch(client).chat.completions.create(**CHAT)
+    assert seen == [name]
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_a_request_of_the_clients_own_that_is_a_plain_function(api):
+    client = api.bare()
+    send = client.request
+    client.request = lambda *args, **kwargs: send(*args, **kwargs)
+    api.watch(client).chat.completions.create(**CHAT)
+    assert api.collector.call().requests_sent == 1
+
+
+def test_a_request_that_is_a_method_of_something_else(api):
+    class Recorder:
+        seen = 0
+
+        def request(self, *args, **kwargs):
+            self.seen += 1
+            return send(*args, **kwargs)
+
+    client, recorder = api.bare(), Recorder()
+    send = client.request
+    client.request = recorder.request
+    api.watch(client).chat.completions.create(**CHAT)
+    assert recorder.seen == 1
+    assert api.collector.call().requests_sent == 1
+
+
+def test_instrument_again_over_a_patch_that_hides_ours(api, monkeypatch):
+    api.instrument()
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    ours = owner.request
+    monkeypatch.setattr(owner, "request", lambda self, *args, **kwargs: ours(self, *args, **kwargs))
+    api.instrument()
+    api.bare().chat.completions.create(**CHAT)
+    api.collector.call()
+
+
+class Secretive(openai.OpenAI):
+    """A client with its own idea of what a copy has."""
+
+    def __getstate__(self):
+        return {**self.__dict__, "api_key": "sk-hidden"}
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
+    api.client()  # from here on, the class is prepared
+    client = Secretive(**api.options(http_client=api.http_client))
+    if monitored:
+        api.watch(client)
+    copied = copy.copy(client)
+    assert (type(copied), copied.api_key) == (Secretive, "sk-hidden")
+    copied.chat.completions.create(**CHAT)
+    assert len(api.collector.calls()) == monitored
+
+
+@pytest.mark.parametrize("monitored_before", [True, False])
+def test_how_somebody_else_has_streams_iterated_over_stays(monitored_before, api, monkeypatch):
+    seen = []
+    see = seen.append
+
+    def theirs(self):
+        for each in self._iterator:
+            see(each)
+            yield each
+
+    if monitored_before:
+        api.client()
+    monkeypatch.setattr(openai.Stream, "__iter__", theirs)
+    stream = api.client().chat.completions.create(**CHAT, stream=True)
+    assert len(list(stream)) == len(seen) == 15
+    api.collector.call()
+
+
+def test_instrument_again_where_somebody_has_streams_iterated_over_otherwise(api, monkeypatch):
+    monkeypatch.setattr(openai.Stream, "__iter__", inspect.unwrap(openai.Stream.__iter__))
+    api.instrument()
+    before = openai.OpenAI.request
+    ours = openai.Stream.__iter__
+    monkeypatch.setattr(openai.Stream, "__iter__", lambda self: ours(self))
+    api.instrument()
+    assert openai.OpenAI.request is before
+
+
+def test_the_streams_of_a_client_that_is_not_monitored_are_iterated_over_as_before(api):
+    api.client()
+    stream = api.bare().chat.completions.create(**CHAT, stream=True)
+    assert [each.gi_code for each in [iter(stream)]] == [openai.Stream.__iter__.__wrapped__.__code__]
+    assert len(list(stream)) == 15
+    assert api.collector.calls() == []
+
+
+def test_instrument_again_after_a_patch_was_taken_back(api):
+    """Somebody's patch, made before and undone after ours."""
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    original = owner.request
+    owner.request = functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs))
+    api.instrument()
+    owner.request = original
+    api.instrument()
+    api.bare().chat.completions.create(**CHAT)
+    api.collector.call()
+
+
+def test_a_wrapper_of_somebody_else_outlives_ours(api, monkeypatch):
+    api.instrument()
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    ours, seen = owner.request, []
+
+    def theirs(self, *args, **kwargs):
+        seen.append(self)
+        return ours(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, "request", theirs)
+    uninstrument()
+    client = api.bare()
+    client.chat.completions.create(**CHAT)
+    assert seen == [client]
+    assert api.collector.calls() == []
+    monkeypatch.undo()
+    monkeypatch.setattr(owner, "request", ours.__wrapped__)
+
+
+@pytest.mark.parametrize("further", [{}, {"priority": 3}])
+def test_an_sdk_whose_methods_take_more(further, api):
+    """As the first one does, and a later one may."""
+    passed_on = []
+
+    class Client(openai.OpenAI):
+        def request(self, cast_to, options, *args, stream=False, stream_cls=None, **more):
+            passed_on.append((args, more))
+            return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
+
+        def _build_request(self, *args, **more):
+            return super()._build_request(*args, **more)
+
+        def _process_response(self, **more):
+            return super()._process_response(**more)
+
+        def post(self, path, **options):
+            return self.request(
+                openai.types.chat.ChatCompletion, post_options(path, options["body"]), *further, **further
+            )
+
+    client = api.watch(Client(**api.options(http_client=api.http_client)))
+    assert client.chat.completions.create(**CHAT).model == "gpt-4o-mini-2024-07-18"
+    assert passed_on == [(tuple(further), further)]
+    call = api.collector.call()
+    assert (call.requests_sent, call.status_code, call.usage.total_tokens) == (1, 200, 16)
+    assert call.rate_limit
+
+
+def post_options(path, body):
+    return openai._models.FinalRequestOptions.construct(method="post", url=path, json_data=body)
+
+
+def test_a_monitored_client_stays_monitored_after_uninstrument(api):
+    api.instrument()
+    client = api.client()
+    uninstrument()
+    client.chat.completions.create(**CHAT)
+    api.collector.call()
+
+
+# ---- errors and retries ----
+
+
+ERRORS = {
+    "400": ("bad_request", 400),
+    "401": ("authentication", 401),
+    "403": ("permission", 403),
+    "404": ("not_found", 404),
+    "422": ("bad_request", 422),
+    "429": ("rate_limit", 429),
+    "500": ("server_error", 500),
+    "503": ("server_error", 503),
+    "insufficient_quota": ("insufficient_quota", 429),
+    "content_filter": ("content_filter", 400),
+    "html502": ("server_error", 502),
+    "reset": ("connection", None),
+    "cut": ("connection", None),
+    "empty200": ("validation", 200),
+}
+
+
+@pytest.mark.parametrize("fault", ERRORS)
+def test_errors_have_their_names(fault, api):
+    with pytest.raises(Exception) as bare:  # which one is the SDK's affair
+        api.bare().chat.completions.create(**CHAT, **faults(fault))
+    with pytest.raises(type(bare.value)):
+        api.client().chat.completions.create(**CHAT, **faults(fault))
+    call = api.collector.call()
+    assert (call.error_type, call.status_code) == ERRORS[fault]
+    assert call.requests_sent == 1
+
+
+def test_no_answer_in_time_is_a_timeout(api):
+    with pytest.raises(openai.APITimeoutError):
+        api.client(timeout=0.1).chat.completions.create(**CHAT, **faults("hang"))
+    call = api.collector.call()
+    assert (call.error_type, call.status_code) == ("timeout", None)
+    assert call.response_time_s >= 0.1
+
+
+def test_no_connection_is_a_connection_error(api):
+    with LocalOpenAI() as stopped:
+        url = stopped.base_url
+    with pytest.raises(openai.APIConnectionError):
+        api.client(base_url=url).chat.completions.create(**CHAT)
+    assert api.collector.call().error_type == "connection"
+
+
+def test_retries_are_inside_of_one_call(api):
+    api.server.faults.extend(["429+0.01", "429+0.01"])
+    api.client(max_retries=3).chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert call.requests_sent == len(api.server.requests) == 3
+    assert (call.status_code, call.error_type) == (200, None)
+
+
+def test_retries_in_vain_are_counted(api):
+    api.server.faults.extend(["429+0.01", "429+0.01"])
+    with pytest.raises(openai.RateLimitError):
+        api.client(max_retries=1).chat.completions.create(**CHAT)
+    assert api.collector.call().requests_sent == len(api.server.requests) == 2
+
+
+def test_a_call_that_could_not_be_sent_has_sent_no_request(api):
+    with pytest.raises(TypeError):
+        api.client().chat.completions.create(**CHAT, extra_body={"seed": object()})
+    call = api.collector.call()
+    assert (call.requests_sent, call.error_type) == (0, "validation")
+
+
+def test_ctrl_c_is_a_cancelled_call(api):
+    class Interrupted(httpx.BaseTransport):
+        def handle_request(self, request):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.client(http_client=httpx.Client(transport=Interrupted())).chat.completions.create(**CHAT)
+    assert api.collector.call().error_type == "cancelled"
+
+
+# ---- answers of every kind ----
+
+
+def test_an_error_under_200_is_an_error(api):
+    answer = api.client().chat.completions.create(**CHAT, **faults("error200"))
+    assert answer.choices is None
+    call = api.collector.call()
+    assert (call.error_type, call.status_code) == ("server_error", 200)
+
+
+def test_a_page_under_200_is_an_error(api):
+    assert "<html>" in api.client().chat.completions.create(**CHAT, **faults("html200"))
+    call = api.collector.call()
+    assert (call.error_type, call.status_code) == ("other", 200)
+
+
+@pytest.mark.parametrize("fault", ["no_usage", "null_fields"])
+def test_unknown_usage_is_absent(fault, api):
+    api.client().chat.completions.create(**CHAT, **faults(fault))
+    call = api.collector.call()
+    assert call.error_type is None
+    assert call.usage.total_tokens is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"usage": "many", "model": 7},
+        {"usage": {"total_tokens": "12"}, "model": None, "error": None},
+        {"usage": [], "choices": [None]},
+        {"result": {"text": "a gateway's own format"}},
+    ],
+)
+def test_an_answer_in_another_format_is_an_answer(body, api):
+    api.client(**canned(body=body)).chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens, call.response_model) == (None, None, "")
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 7])
+def test_an_answer_that_is_no_object_is_an_error(body, api):
+    try:
+        api.bare(**canned(body=body)).chat.completions.create(**CHAT)
+    except Exception as error:  # which one is the SDK's affair
+        with pytest.raises(type(error)):
+            api.client(**canned(body=body)).chat.completions.create(**CHAT)
+    else:
+        api.client(**canned(body=body)).chat.completions.create(**CHAT)
+    assert api.collector.call().error_type is not None
+
+
+def test_details_of_the_usage(api):
+    usage = {
+        **USAGE,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 5},
+    }
+    api.client(**canned(body={"usage": usage})).chat.completions.create(**CHAT)
+    usage = api.collector.call().usage
+    assert (usage.total_tokens, usage.cached_tokens, usage.reasoning_tokens) == (30, 4, 5)
+
+
+def test_a_call_has_all_its_fields(api):
+    api.client().chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert {field.name for field in dataclasses.fields(call)} == set(vars(call))
+
+
+def test_what_the_headers_of_an_answer_tell(api):
+    raw = api.client().chat.completions.with_raw_response.create(**CHAT)
+    call = api.collector.call()
+    told = raw.headers
+    assert call.rate_limit["remaining_requests"] == float(told["x-ratelimit-remaining-requests"])
+    assert call.rate_limit["limit_tokens"] == float(told["x-ratelimit-limit-tokens"])
+    assert call.processing_time_s == float(told["openai-processing-ms"]) / 1000
+    assert call.request_id == told["x-request-id"]
+
+
+@pytest.mark.parametrize("unknown", [{}, {"x_gateway": "g"}])
+def test_an_error_in_an_answer(unknown, api):
+    error = {"code": "server_error", "message": "no more"}
+    body = {"id": "r", "object": "response", "model": "gpt-4o-mini", "error": error, **unknown}
+    responses = needs(api.client(**canned(body=body)), "responses")
+    responses.create(model="gpt-4o-mini", input="zebra")
+    assert api.collector.call().error_type == "server_error"
+
+
+def test_what_the_headers_of_an_error_tell(api):
+    with pytest.raises(openai.RateLimitError) as caught:
+        api.client().chat.completions.create(**CHAT, **faults("429"))
+    call = api.collector.call()
+    assert call.rate_limit["remaining_requests"] == 0
+    assert call.request_id == caught.value.response.headers["x-request-id"]
+
+
+def test_what_the_headers_of_a_stream_tell(api):
+    stream = api.client().chat.completions.create(**CHAT, stream=True)
+    assert list(stream)
+    limit = stream.response.headers["x-ratelimit-limit-requests"]
+    assert api.collector.call().rate_limit["limit_requests"] == float(limit)
+
+
+def test_an_answer_without_such_headers(api):
+    api.client(**canned(body={"usage": USAGE})).chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert (call.rate_limit, call.processing_time_s, call.request_id) == ({}, None, "")
+
+
+# ---- raw responses ----
+
+
+def test_a_raw_response_has_its_usage(api):
+    raw = api.client().chat.completions.with_raw_response.create(**CHAT)
+    bare = api.bare().chat.completions.with_raw_response.create(**CHAT)
+    assert type(raw) is type(bare)
+    call = api.collector.call()
+    assert call.usage.total_tokens == raw.parse().usage.total_tokens
+    assert call.response_model == "gpt-4o-mini-2024-07-18"
+    assert call.status_code == 200
+    assert api.collector.calls() == []  # to parse it is no call
+
+
+@pytest.mark.parametrize(("fault", "error_type"), [("error200", "server_error"), ("html200", "other")])
+def test_a_raw_response_with_an_error(fault, error_type, api):
+    api.client().chat.completions.with_raw_response.create(**CHAT, **faults(fault))
+    assert api.collector.call().error_type == error_type
+
+
+def test_a_large_raw_response_has_the_usage_from_its_end(api):
+    data = [{"object": "embedding", "index": n, "embedding": "A" * 8192} for n in range(200)]
+    body = {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+    client = api.client(**canned(body=body))
+    client.embeddings.with_raw_response.create(model="m", input="one two")
+    (observation,) = api.collector.observations
+    assert observation.body is None  # more than a megabyte is not kept
+    assert api.collector.call().usage.total_tokens == 7
+
+
+STREAMING_RESPONSES = {
+    "parse": lambda response: response.parse(),
+    "read": lambda response: response.read(),
+    "json": lambda response: response.json(),
+    "text": lambda response: response.text(),
+}
+
+
+@pytest.mark.parametrize("read", STREAMING_RESPONSES)
+def test_a_streaming_response_is_recorded_when_it_is_read(read, api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with create(**CHAT) as response:
+        assert api.collector.calls() == []
+        STREAMING_RESPONSES[read](response)
+        call = api.collector.call()
+        assert (call.status_code, call.error_type) == (200, None)
+        assert call.usage.total_tokens == 16
+    assert api.collector.calls() == []
+
+
+def test_what_watched_a_response_leaves_it_as_it_was(api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with create(**CHAT) as response:
+        response.read()
+    assert not {"read", "close"} & vars(response.http_response).keys()
+
+
+def test_a_response_that_a_hook_has_closed_is_a_point(api):
+    hooks = {"response": [lambda response: response.close()]}
+    client = api.client(http_client=httpx.Client(verify=False, trust_env=False, event_hooks=hooks))
+    create = needs(client, "chat", "completions", "with_streaming_response").create
+    with create(**CHAT):
+        pass
+    assert api.collector.call().status_code == 200
+
+
+def test_a_streaming_response_that_is_not_read_is_recorded_when_it_is_closed(api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with create(**CHAT):
+        pass
+    assert api.collector.call().error_type is None
+    with create(**CHAT) as response:
+        lines = list(response.iter_lines())
+    assert "chat.completion" in lines[0]
+    assert api.collector.call().usage.total_tokens is None
+
+
+@pytest.mark.parametrize("read", ["read", "iter_lines"])
+def test_a_streaming_response_that_breaks_off_is_an_error(read, api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with pytest.raises(httpx.TransportError), create(**CHAT, **faults("cut")) as response:
+        list(getattr(response, read)())
+    assert api.collector.call().error_type == "connection"
+
+
+def test_an_error_of_the_application_is_not_the_calls(api):
+    create = needs(api.client(), "chat", "completions", "with_streaming_response").create
+    with pytest.raises(ZeroDivisionError), create(**CHAT):
+        _ = 1 / 0
+    assert api.collector.call().error_type is None
+
+
+# ---- Azure ----
+
+
+class LocalAzure(LocalOpenAI):
+    """OpenAI's API under the paths of Azure's deployments."""
+
+    def respond(self, request):
+        _, _, rest = request.path.partition("/deployments/")
+        request.path = "/v1/" + rest.partition("/")[2]
+        request.headers["Authorization"] = "Bearer sk-local"
+        return super().respond(request)
+
+
+def test_an_azure_client(api, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-06-01")  # the first SDKs forget theirs in a copy
+    with LocalAzure() as azure:
+        client = openai.AzureOpenAI(azure_endpoint=azure.url, api_key="k", max_retries=1)
+        api.watch(client)
+        azure.faults.append("429+0.01")
+        answer = client.chat.completions.create(**CHAT)
+        call = api.collector.call()
+        assert call.operation_name == "chat"
+        assert call.request_model == "gpt-4o-mini"  # what Azure calls a deployment
+        assert call.usage.total_tokens == answer.usage.total_tokens
+        assert call.requests_sent == 2
+        client.with_options(timeout=5).chat.completions.create(**CHAT)
+        assert type(client.copy()) is openai.AzureOpenAI
+        assert len(api.collector.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("base_url", "provider_name"),
+    [
+        (None, "openai"),
+        ("https://shop.openai.azure.com/openai", "azure_openai"),
+        ("http://gateway.local:8080/v1", "gateway.local"),
+    ],
+)
+def test_the_provider_is_told_from_the_base_url(base_url, provider_name, api):
+    client = api.client(base_url=base_url, **canned(body={"usage": USAGE}))
+    client.chat.completions.create(**CHAT)
+    assert api.collector.call().provider_name == provider_name
+
+
+# ---- nothing is kept ----
+
+
+def test_an_observation_keeps_neither_answer_nor_prompt_nor_client(api):
+    kept = _ask_and_forget(api.client())
+    kept_by_the_sdk = _ask_and_forget(api.bare())
+    assert kept == kept_by_the_sdk
+    assert kept[:2] == ["freed", "freed"]
+    api.collector.call()
+
+
+def _ask_and_forget(client):
+    prompt = _Prompt("zebra")
+    answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+    references = weakref.ref(answer), weakref.ref(prompt), weakref.ref(client)
+    del answer, prompt, client
+    gc.collect()
+    return ["freed" if reference() is None else "kept" for reference in references]
+
+
+class _Prompt(str):
+    """Text that a weak reference can be made to."""
+
+
+def test_an_error_keeps_no_frame_of_the_application(api):
+    class Local:
+        pass
+
+    def fail():
+        local = Local()
+        with pytest.raises(openai.APIStatusError):
+            api.client().chat.completions.create(**CHAT, **faults("400"))
+        return weakref.ref(local)
+
+    reference = fail()
+    gc.collect()
+    assert reference() is None
+    api.collector.call()
+
+
+# ---- the package ----
+
+
+def test_the_public_api_is_what_it_was():
+    lines = []
+    for name in sorted([*guance_chatgpt_monitor.__all__, "__version__"]):
+        value = getattr(guance_chatgpt_monitor, name)
+        lines.append(f"{name}{inspect.signature(value) if callable(value) else ''}")
+    expected = (Path(__file__).parent.parent / "public_api.txt").read_text(encoding="utf-8").split("\n")
+    if sys.version_info >= (3, 11):  # before, signatures are printed in other ways
+        assert lines == expected[:-1]
+    assert [line.partition("(")[0] for line in lines] == [line.partition("(")[0] for line in expected[:-1]]
+
+
+def test_functions_are_functions_even_after_their_modules_are_imported():
+    for name in ("instrument", "observe"):
+        importlib.import_module(f"guance_chatgpt_monitor.{name}")
+        assert not inspect.ismodule(getattr(guance_chatgpt_monitor, name))
+
+
+def test_an_unknown_sdk_is_left_alone(api, caplog):
+    class Unknown(openai.OpenAI):
+        def request(self, everything):
+            return everything
+
+    client = Unknown(api_key="k")
+    monitor(client, backlog="off")
+    assert client.request("as it was") == "as it was"
+    assert vars(client).keys() == vars(Unknown(api_key="k")).keys()
+
+
+def test_an_sdk_without_the_private_methods_is_still_monitored(api, monkeypatch):
+    monkeypatch.setattr(instrumenting, "_CALLS", {"request": instrumenting._CALLS["request"]})
+    api.client().chat.completions.create(**CHAT)
+    call = api.collector.call()
+    assert call.usage.total_tokens == 16
+    assert call.status_code is None

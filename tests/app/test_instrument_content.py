@@ -1,0 +1,228 @@
+"""What was said in the calls of an application: logged where it was asked for, and nowhere else."""
+
+import asyncio
+import gc
+import inspect
+import weakref
+
+import openai
+import pytest
+from monitored import CHAT, WAIT_S, canned, chunk, faults, needs, point, restart
+
+import guance_chatgpt_monitor
+from guance_chatgpt_monitor import monitor, observe
+
+pytest_plugins = ["monitored_fixtures"]
+
+QUESTION = CHAT["messages"][-1]["content"]
+STREAM = {**CHAT, "stream": True}
+
+
+def logs(datakit):
+    assert guance_chatgpt_monitor.flush(WAIT_S)
+    return datakit.points("openai", "logging")
+
+
+def log(datakit):
+    found = logs(datakit)
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture
+def logging(datakit, monkeypatch):
+    monkeypatch.setenv("CHATGPT_MONITOR_LOG_CONTENT", "true")
+    restart()
+
+
+@pytest.fixture
+def client(api, logging):
+    return monitor(api.bare())
+
+
+def test_nothing_is_logged_unless_it_is_asked_for(api, datakit):
+    monitor(api.bare()).chat.completions.create(**CHAT)
+    assert logs(datakit) == []
+    assert point(datakit)
+    assert QUESTION not in repr(datakit.points("openai"))
+
+
+def test_a_call_is_a_point_and_a_log(client, datakit):
+    answer = client.chat.completions.create(**CHAT)
+    said = log(datakit)
+    assert said.fields["question"] == QUESTION
+    assert said.fields["answer"] == answer.choices[0].message.content
+    assert said.fields["finish_reason"] == "stop"
+    assert said.fields["total_tokens"] == answer.usage.total_tokens
+    assert said.fields["request_id"].startswith("req_")
+    assert (said.tags, said.timestamp_ns) == (point(datakit).tags, point(datakit).timestamp_ns)
+    assert QUESTION not in repr(datakit.points("openai"))
+
+
+def test_of_an_asynchronous_client(api, logging, datakit):
+    async def ask():
+        client = monitor(api.bare_async())
+        return await client.chat.completions.create(**CHAT)
+
+    answer = asyncio.run(ask())
+    assert log(datakit).fields["answer"] == answer.choices[0].message.content
+
+
+def test_of_every_client_of_the_process(api, logging, datakit):
+    guance_chatgpt_monitor.app.instrument()
+    answer = api.bare().chat.completions.create(**CHAT)
+    assert log(datakit).fields["answer"] == answer.choices[0].message.content
+
+
+def test_of_a_stream(client, datakit):
+    chunks = list(client.chat.completions.create(**STREAM))
+    text = "".join(part.choices[0].delta.content or "" for part in chunks if part.choices)
+    said = log(datakit)
+    assert (said.fields["question"], said.fields["answer"]) == (QUESTION, text)
+    assert said.fields["finish_reason"] == "stop"
+
+
+def test_of_an_asynchronous_stream(api, logging, datakit):
+    async def ask():
+        client = monitor(api.bare_async())
+        stream = await client.chat.completions.create(**STREAM)
+        return [part.choices[0].delta.content or "" async for part in stream if part.choices]
+
+    text = "".join(asyncio.run(ask()))
+    assert log(datakit).fields["answer"] == text
+
+
+def test_of_a_stream_that_was_given_up(client, datakit):
+    stream = client.chat.completions.create(**STREAM)
+    read = [next(stream) for _ in range(3)]
+    stream.response.close()
+    text = "".join(part.choices[0].delta.content or "" for part in read)
+    assert text
+    assert log(datakit).fields["answer"] == text
+
+
+def test_of_the_responses_api(client, datakit):
+    answer = needs(client, "responses").create(model="gpt-4o-mini", input=QUESTION)
+    said = log(datakit)
+    assert (said.fields["question"], said.fields["answer"]) == (QUESTION, answer.output_text)
+
+
+def test_of_a_stream_of_the_responses_api(client, datakit):
+    events = list(needs(client, "responses").create(model="gpt-4o-mini", input=QUESTION, stream=True))
+    assert log(datakit).fields["answer"] == events[-1].response.output_text
+
+
+def test_of_a_raw_response(client, datakit):
+    raw = client.chat.completions.with_raw_response.create(**CHAT)
+    assert log(datakit).fields["answer"] == raw.parse().choices[0].message.content
+
+
+def test_of_a_streamed_raw_response(client, datakit):
+    needs(client, "chat", "completions", "with_streaming_response")
+    with client.chat.completions.with_streaming_response.create(**CHAT) as response:
+        answer = response.parse()
+    assert log(datakit).fields["answer"] == answer.choices[0].message.content
+
+
+def test_of_a_tool_call(api, logging, datakit):
+    called = {"name": "find", "arguments": '{"mail": "zhang@example.com"}'}
+    choice = {
+        "index": 0,
+        "finish_reason": "tool_calls",
+        "message": {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": called}],
+        },
+    }
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    client = monitor(api.bare(**canned(body=body)))
+    client.chat.completions.create(**CHAT)
+    said = log(datakit)
+    assert said.fields["tool_calls"] == '[{"name": "find", "arguments": {"mail": "[email]"}}]'
+    assert said.fields["finish_reason"] == "tool_calls"
+
+
+def test_of_an_error_what_the_api_said(client, datakit):
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
+    said = log(datakit)
+    assert said.fields["question"] == QUESTION
+    assert said.fields["error_message"] in str(caught.value)
+    assert said.tags["error_type"] == "not_found"
+
+
+def test_of_a_call_without_an_answer_the_question(client, datakit):
+    with pytest.raises(openai.APIConnectionError):
+        client.chat.completions.create(**CHAT, **faults("reset"))
+    said = log(datakit)
+    assert said.fields["question"] == QUESTION
+    assert "answer" not in said.fields
+
+
+def test_the_answer_that_the_application_adds_to_its_messages_is_not_the_question(client, datakit):
+    messages = [{"role": "user", "content": QUESTION}]
+    client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+    messages += [{"role": "assistant", "content": "quagga"}, {"role": "user", "content": "And then?"}]
+    assert log(datakit).fields["question"] == QUESTION
+
+
+def test_what_is_secret_does_not_leave_the_process(api, logging, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", str(tmp_path / "backlog.sqlite3"))
+    monkeypatch.setenv("CHATGPT_MONITOR_REDACT_PATTERNS", '["CUST-[0-9]{6}"]')
+    restart()
+    client = monitor(api.bare())
+    told = "I am zhang@example.com, +86 138 0013 8000, CUST-123456, sk-proj-abcdefghijklmnop1234"
+    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": told}])
+    assert guance_chatgpt_monitor.flush(WAIT_S)
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"I am [email]" in kept
+    for secret in (b"zhang@", b"138 0013", b"CUST-123456", b"abcdefghijklmnop"):
+        assert secret not in kept
+
+
+def test_a_long_stream_is_bounded_and_its_end_is_known(api, logging, datakit, monkeypatch):
+    monkeypatch.setattr("guance_chatgpt_monitor.app.content.MAX_CHUNKS", 5)
+    choices = [{"index": 0, "delta": {}, "finish_reason": "length"}]
+    events = [*(chunk(content=f"{n} ") for n in range(20)), chunk(choices=choices)]
+    client = monitor(api.bare(**canned(events=events)))
+    assert len(list(client.chat.completions.create(**STREAM))) == 21
+    said = log(datakit)
+    assert said.fields["answer"] == "0 1 2 3 "[: len(said.fields["answer"])]
+    assert said.fields["finish_reason"] == "length"
+
+
+def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):
+    def seen(stream):
+        return [type(part) for part in stream], type(stream), inspect.isgenerator(stream)
+
+    assert seen(client.chat.completions.create(**STREAM)) == seen(
+        api.bare().chat.completions.create(**STREAM)
+    )
+
+
+def test_what_was_said_is_not_kept_once_it_is_logged(client, datakit):
+    answer = client.chat.completions.create(**CHAT)
+    kept = weakref.ref(answer)
+    assert log(datakit)
+    del answer
+    gc.collect()
+    assert kept() is None
+
+
+def test_a_log_that_cannot_be_made_costs_no_point(client, datakit, monkeypatch):
+    def raising(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr("guance_chatgpt_monitor.core.content.transcript.read_conversation", raising)
+    client.chat.completions.create(**CHAT)
+    assert logs(datakit) == []
+    assert point(datakit).tags["status"] == "ok"
+
+
+def test_what_observe_observes_has_no_log(api, client, datakit):
+    with observe(request_model="gpt-4o-mini") as call:
+        call.record({"usage": {"total_tokens": 3}})
+    assert logs(datakit) == []
+    assert point(datakit).fields["total_tokens"] == 3

@@ -1,0 +1,193 @@
+"""Real calls through Func, written as they are to a real InfluxDB, read back, and asked for by the charts."""
+
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import line_protocol_parser
+import pytest
+from dql import evaluate
+from influxdb import InfluxDB, running_influxdb
+from recorder import Recorder
+from stack import Stack
+
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.local.openai.organization import Booked
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ADMIN_KEY = "sk-admin-0123456789abcdef"
+# OpenAI's prices, though the stand-in's host is another; and a content log, which has a backlog of its own.
+SETTINGS = {"price_provider": "openai", "log_content": True}
+MINUTES_AGO = 2  # OpenAI's books are read up to the last full minute
+AWKWARD = {"team": "web, mobile=1", "path": "C:\\temp\\", "城市": "上海 🙂", "quoted": '"a"'}
+
+
+def parameters(datakit_url: str) -> dict[str, str]:
+    return {"DataKit URL": datakit_url, "OpenAI admin key": ADMIN_KEY}
+
+
+@pytest.fixture(scope="module")
+def lines(built: Built) -> Iterator[list[str]]:
+    """The lines of known calls: 14, of which 4 fail and 3 retries are made; OpenAI books 5 more.
+
+    They are at a stand-in on loopback, and told as what they would be at OpenAI itself.
+    """
+    if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
+        pytest.skip("all would be booked yesterday (UTC), which the first reading takes as known")
+    with Recorder() as datakit, Stack(built, parameters=parameters(datakit.url), **SETTINGS) as stack:
+        stack.openai.books.clock = lambda: time.time() - 60 * MINUTES_AGO
+        for _ in range(6):
+            stack.ask("What is Guance?")
+        stack.post({"model": "gpt-4o", "input": "Hello"})
+        stack.ask(tags=AWKWARD)
+        for faults in (["429+0.01", "ok"], ["500"] * 3, ["401"]):
+            stack.openai.faults.extend(faults)
+            stack.ask()
+        stack.post({"no": "question"})
+        stack.ask(model="no-such-model")
+        stack.ask(model="model-of-our-own")
+        # Of a program that nobody monitors.
+        stack.openai.books.add(Booked(stack.openai.books.clock(), "gpt-4o", 100, 20, requests=5))
+        stack.collect()
+        points = [
+            line for line in datakit.lines if "message" not in line_protocol_parser.parse_line(line)["fields"]
+        ]
+        yield [line.replace("provider_name=127.0.0.1", "provider_name=openai") for line in points]
+
+
+@pytest.fixture(scope="module")
+def database(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    with running_influxdb(tmp_path_factory.mktemp("influxdb")) as influxdb:
+        influxdb.write(lines)
+        yield influxdb
+
+
+def test_what_is_read_back_is_what_was_written(lines: list[str], database: InfluxDB) -> None:
+    written = [line_protocol_parser.parse_line(line) for line in lines]
+    for measurement in ("openai", "openai_monitor", "openai_probe", "openai_usage"):
+        (series,) = database.execute(f'SELECT * FROM "{measurement}"')
+        stored = [dict(zip(series["columns"], row, strict=True)) for row in series["values"]]
+        expected = [point for point in written if point["measurement"] == measurement]
+        # Points of several series may share a time, and come in any order.
+        assert sorted(contents(row) for row in stored) == sorted(
+            contents({**point["tags"], **point["fields"]}) for point in expected
+        )
+
+
+def contents(row: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Tags and fields that there are; the database tells a float without a fraction as an integer."""
+    return sorted(
+        (name, value if isinstance(value, str) else float(value))
+        for name, value in row.items()
+        if value is not None and name != "time"
+    )
+
+
+def test_awkward_tags_come_back(database: InfluxDB) -> None:
+    (series,) = database.execute("""SELECT "question", * FROM "openai" WHERE "team" != '' """)
+    row = dict(zip(series["columns"], series["values"][0], strict=True))
+    assert row["team"] == AWKWARD["team"]
+    assert row["path"] == "C:\\temp/"
+    assert row["城市"] == AWKWARD["城市"]
+    assert row["quoted"] == AWKWARD["quoted"]
+
+
+def dashboard() -> Any:
+    return json.loads((ROOT / "dashboard/en/openai/openai.json").read_text("utf-8"))
+
+
+def series(database: InfluxDB, name: str) -> dict[str, dict[Any, float]]:
+    """Label of the query -> what the chart shows, by group and interval."""
+    (chart,) = [chart for chart in dashboard()["main"]["charts"] if chart["name"] == name]
+    return {
+        query["name"]: evaluate(query["query"]["q"], database.ask, values={}, time_range=last_hour())
+        for query in chart["queries"]
+    }
+
+
+def shown(database: InfluxDB, name: str) -> float:
+    """The number of a chart that shows one."""
+    (values,) = series(database, name).values()
+    (value,) = values.values()
+    return float(value)
+
+
+def by_tag(database: InfluxDB, name: str) -> dict[str, float]:
+    """Value of the tag -> number, of a chart with one query and one tag."""
+    (values,) = series(database, name).values()
+    return {tags[0][1]: value for (tags, _), value in values.items()}
+
+
+def fields_of(lines: list[str], measurement: str) -> list[dict[str, float]]:
+    points = map(line_protocol_parser.parse_line, lines)
+    return [point["fields"] for point in points if point["measurement"] == measurement]
+
+
+def last_hour() -> tuple[str, str]:
+    form = "%Y-%m-%dT%H:%M:%SZ"
+    ago, ahead = time.gmtime(time.time() - 3600), time.gmtime(time.time() + 60)
+    return time.strftime(form, ago), time.strftime(form, ahead)
+
+
+def test_the_overview_shows_the_totals_of_the_calls(lines: list[str], database: InfluxDB) -> None:
+    fields = fields_of(lines, "openai")
+    assert shown(database, "Requests") == 14
+    assert shown(database, "Error rate") == pytest.approx(100 * 4 / 14)
+    # Two retries of the 500, one of the 429; none was sent for the bad input.
+    assert shown(database, "Retries per request") == pytest.approx((3 - 1) / 14)
+    times = sorted(field["response_time"] for field in fields)
+    assert shown(database, "Mean response time") == pytest.approx(statistics.mean(times))
+    assert shown(database, "95th percentile response time") in times[-2:]
+    assert shown(database, "Tokens") == sum(field["total_tokens"] for field in fields) > 0
+
+
+def test_the_cost_is_that_of_the_calls_whose_price_is_known(lines: list[str], database: InfluxDB) -> None:
+    costs = [fields["cost"] for fields in fields_of(lines, "openai") if "cost" in fields]
+    assert len(costs) == 9
+    assert all(cost > 0 for cost in costs)
+    assert shown(database, "Cost") == pytest.approx(sum(costs))
+    assert by_tag(database, "Calls without a price by model") == {"model-of-our-own-2024-07-18": 1}
+
+
+def test_the_headroom_is_what_openai_told(database: InfluxDB) -> None:
+    # 9,999 of 10,000 requests and 199,900 of 200,000 tokens, says the stand-in with every answer.
+    left = by_tag(database, "Share of requests left by model")
+    assert left == {model: pytest.approx(99.99) for model in left}
+    assert left.keys() >= {"gpt-4o", "gpt-4o-mini"}
+    assert set(by_tag(database, "Fewest tokens left by model").values()) == {199900}
+    assert by_tag(database, "Time outside the provider").keys() == {"openai"}
+    times = series(database, "Response time and the provider's own time")
+    assert list(times["Provider's own time"].values()) == [pytest.approx(0.001)]
+
+
+def test_openai_is_up(database: InfluxDB) -> None:
+    assert shown(database, "OpenAI up") == 100
+
+
+def test_points_and_logs_are_counted_apart(database: InfluxDB) -> None:
+    # One log each for the calls and none for what collect() itself writes.
+    assert list(
+        series(database, "Content log: delivered, dropped, waiting")["Delivered at once"].values()
+    ) == [14]
+    assert list(series(database, "Points delivered")["Delivered at once"].values()) == [14]
+
+
+def test_what_openai_booked_beside_what_was_monitored(lines: list[str], database: InfluxDB) -> None:
+    # Ten were answered to us, five to the program that nobody monitors.
+    assert shown(database, "Requests that the monitor does not see") == pytest.approx(100 * 5 / 15)
+    tokens = sum(fields["total_tokens"] for fields in fields_of(lines, "openai"))
+    assert shown(database, "Tokens that the monitor does not see") == pytest.approx(
+        100 * 120 / (tokens + 120)
+    )
+    assert shown(database, "Billed cost") > 0
+
+
+def test_every_chart_shows_something_of_them(database: InfluxDB) -> None:
+    names = [chart["name"] for chart in dashboard()["main"]["charts"]]
+    empty = {name for name in names if not all(series(database, name).values())}
+    # What was booked two minutes ago may be of the hour before.
+    empty.discard("Requests that the monitor does not see by the hour")
+    assert empty == {"Time to first token (streams)"}  # a link does not stream

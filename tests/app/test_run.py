@@ -1,0 +1,206 @@
+"""guance-chatgpt-monitor run: programs that are monitored without a line of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from monitored import WAIT_S, monitor_environment
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytest_plugins = ["monitored_fixtures"]
+
+CALL = """
+import os
+import openai
+client = openai.OpenAI(api_key="sk-local", base_url=os.environ["API_URL"], max_retries=0)
+print(client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "q"}]).model)
+"""
+RUN = "import sys; from guance_chatgpt_monitor.app.run import run; sys.exit(run(sys.argv[1:]))"
+
+
+@pytest.fixture
+def run(api, datakit, tmp_path):
+    """Run a command in a folder of its own, where `app.py` makes a call; by default one without errors."""
+    (tmp_path / "app.py").write_text(CALL)
+
+    def run(*command, code=0, errors="", **environment):
+        variables = monitor_environment(datakit, API_URL=api.server.base_url)
+        variables.update(environment)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *command],
+            env=variables,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert errors in done.stderr if errors else done.stderr == ""
+        assert done.returncode == code
+        return done.stdout
+
+    return run
+
+
+def test_a_script(run, datakit):
+    assert run(sys.executable, "app.py", CHATGPT_MONITOR_TAGS="team=web") == "gpt-4o-mini-2024-07-18\n"
+    (found,) = datakit.points("openai")
+    assert (found.tags["service_name"], found.tags["team"]) == ("app", "web")
+    assert found.fields["create_time"] == 1
+
+
+def test_a_console_script(run, datakit, tmp_path):
+    script = tmp_path / "ask"
+    script.write_text(f"#!{sys.executable}\n{CALL}")
+    script.chmod(0o755)
+    run(str(script))
+    (found,) = datakit.points("openai")
+    assert found.tags["service_name"] == "ask"
+
+
+def test_a_module_and_what_it_starts(run, datakit, tmp_path):
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'], check=True)\nimport app\n"
+    )
+    run(sys.executable, "-m", "parent")
+    assert len(datakit.points("openai")) == 2
+
+
+def test_workers_of_multiprocessing(run, datakit, tmp_path):
+    (tmp_path / "pool.py").write_text(
+        "import multiprocessing\n"
+        "def work(_):\n"
+        "    import app\n"
+        "if __name__ == '__main__':\n"
+        "    process = multiprocessing.get_context('fork').Process(target=work, args=(1,))\n"
+        "    process.start()\n"
+        "    process.join()\n"
+    )
+    run(sys.executable, "pool.py")
+    assert len(datakit.points("openai")) == 1
+
+
+def test_switched_off(run, datakit):
+    run(sys.executable, "app.py", CHATGPT_MONITOR_ENABLED="false")
+    assert datakit.points("openai") == []
+
+
+# ---- the program is what it was ----
+
+
+def test_arguments_output_and_exit_code_are_the_programs(run):
+    code = "import sys; print(sys.argv[1:]); sys.stderr.write('said'); sys.exit(3)"
+    assert run(sys.executable, "-c", code, "--flag", "a b", code=3, errors="said") == "['--flag', 'a b']\n"
+
+
+def test_the_folder_is_not_on_the_path_of_the_program(run):
+    code = "import sys; print([folder for folder in sys.path if 'autostart' in folder])"
+    assert run(sys.executable, "-c", code) == "[]\n"
+
+
+def test_nothing_is_imported_that_the_program_does_not_import(run):
+    code = "import sys; print([name for name in sys.modules if name.startswith(('openai', 'guance'))])"
+    assert run(sys.executable, "-c", code) == "[]\n"
+
+
+def test_its_own_sitecustomize_is_imported(run, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sitecustomize.py").write_text("import builtins\nbuiltins.customized = __file__\n")
+    path = os.pathsep.join([str(tmp_path / "own"), str(ROOT)])
+    code = "import sys, sitecustomize; print(customized == sitecustomize.__file__)"
+    assert run(sys.executable, "-c", code, PYTHONPATH=path) == "True\n"
+
+
+def test_a_sitecustomize_of_its_own_that_fails_is_reported_as_python_does(run, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sitecustomize.py").write_text("raise RuntimeError('broken')\n")
+    path = os.pathsep.join([str(tmp_path / "own"), str(ROOT)])
+    assert run(sys.executable, "-c", "print(1)", PYTHONPATH=path, errors="RuntimeError: broken") == "1\n"
+
+
+def test_what_is_on_the_path_of_the_program_stays(run, tmp_path):
+    (tmp_path / "localmod.py").write_text("")
+    tool = tmp_path / "bin" / "tool.py"
+    tool.parent.mkdir()
+    tool.write_text("import localmod; print('found')")
+    # An empty entry is the current folder.
+    assert run(sys.executable, str(tool), PYTHONPATH=f"{os.pathsep}{ROOT}") == "found\n"
+
+
+def test_two_dashes_before_the_program(run):
+    assert run("--", sys.executable, "-c", "print(1)") == "1\n"
+
+
+def test_run_in_run_adds_nothing(run):
+    code = "import os; print(os.environ['PYTHONPATH'].count('autostart'))"
+    assert run(sys.executable, "-c", RUN, sys.executable, "-c", code) == "1\n"
+
+
+def test_signals_reach_the_program(api, datakit, tmp_path):
+    waiting = (
+        "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True)"
+    )
+    command = [sys.executable, "-c", RUN, sys.executable, "-c", waiting + "; signal.pause()"]
+    with subprocess.Popen(command, env=monitor_environment(datakit), stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 7
+
+
+# ---- where it cannot monitor ----
+
+
+def test_without_openai(run, tmp_path):
+    code = "import importlib.util; print(importlib.util.find_spec('openai'))\nimport openai"
+    run(sys.executable, "-S", "-c", code, code=1, errors="No module named 'openai'")
+    (tmp_path / "hide").mkdir()
+    (tmp_path / "hide" / "openai.py").write_text("raise ImportError('hidden')")
+    path = os.pathsep.join([str(tmp_path / "hide"), str(ROOT)])
+    code = "try:\n    import openai\nexcept ImportError as error:\n    print(error)"
+    assert run(sys.executable, "-c", code, PYTHONPATH=path) == "hidden\n"
+
+
+def test_without_this_project_the_program_runs_and_one_line_says_so(run, datakit):
+    errors = "guance-chatgpt-monitor: not monitored: ModuleNotFoundError"
+    hide = "import sys; sys.modules['guance_chatgpt_monitor'] = None; exec(open('app.py').read())"
+    assert run(sys.executable, "-c", hide, errors=errors) == "gpt-4o-mini-2024-07-18\n"
+    assert datakit.points("openai") == []
+
+
+def test_a_package_that_is_called_openai_and_is_none(run, tmp_path):
+    (tmp_path / "openai.py").write_text("OpenAI = AsyncOpenAI = None\n")
+    code = "import openai; print(openai.OpenAI)"
+    assert run(sys.executable, "-c", code, errors="a call may be missing") == "None\n"
+
+
+def test_what_keeps_us_out_is_said(run, tmp_path):
+    launcher = tmp_path / "opentelemetry-instrument"
+    launcher.write_text(f"#!{sys.executable}\nprint(1)")
+    launcher.chmod(0o755)
+    assert run(str(launcher), errors="not monitored: opentelemetry-instrument") == "1\n"
+
+
+# ---- wrong use ----
+
+
+def test_a_wrong_setting_is_an_error_before_the_program_starts(run):
+    run(
+        sys.executable, "app.py", CHATGPT_MONITOR_MAX_QUEUE="many", code=1, errors="CHATGPT_MONITOR_MAX_QUEUE"
+    )
+
+
+def test_no_program(run):
+    run(code=1, errors="there is no program to run")
+    run("no-such-program", code=127, errors="there is no program no-such-program")
+    run("app.py", code=127, errors="try: python app.py")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="skipped: Windows knows no such files")
+def test_a_program_that_cannot_be_run(run, tmp_path):
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\0\1\2")
+    broken.chmod(0o755)
+    run(str(broken), code=126, errors="cannot be run")

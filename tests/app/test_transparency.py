@@ -1,0 +1,455 @@
+"""The application gets exactly what the bare SDK gives, whatever fails in our code."""
+
+import asyncio
+import gc
+import importlib
+import inspect
+import json
+import logging
+import threading
+import traceback
+
+import openai
+import pytest
+from monitored import CHAT, USAGE, Canned, chunk, httpx, points
+
+from guance_chatgpt_monitor import instrument, monitor, observe
+from guance_chatgpt_monitor.app.exporter import Exporter
+
+pytest_plugins = ["monitored_fixtures"]
+# What is raised in a finalizer is printed to the application's error output.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+
+STREAM = {**CHAT, "stream": True}
+MODULES = [
+    importlib.import_module(f"guance_chatgpt_monitor.{name}")
+    for name in (
+        "answer_headers",
+        "answers",
+        "call",
+        "content",
+        "conversation",
+        "endings",
+        "guard",
+        "instrument",
+        "observation",
+        "observe",
+        "scope",
+        "streams",
+        "wrappers",
+        "attempts",
+    )
+]
+# What the application itself calls, and what stands in its way and calls nothing of ours unguarded.
+ON_THE_PATH = {
+    "guarded",
+    "instrument",
+    "uninstrument",
+    "monitor",
+    "open_scope",
+    "_at_exit",
+    "Scope.__init__",
+    "observe.__init__",
+    "observe.__enter__",
+    "observe._enter",
+    "observe._exit",
+    "observe.__exit__",
+    "observe.__aenter__",
+    "observe.__aexit__",
+    "observe.__call__",
+    "observe._wrap_sync",
+    "observe._wrap_async",
+    "ObservedCall.__init__",
+    "ObservedCall.record",
+    "_pass_on",
+    "_pass_on_async",
+    "_leave_out_usage",
+    "_leave_out_usage_async",
+    "hide_usage",  # opted for: who asks for the usage has to take its chunk away again
+    "_replace_iterator",
+    "_when_parsed",
+    "_copy",
+}
+
+
+class InjectedError(Exception):
+    pass
+
+
+class RefusedError(Exception):
+    """What a transport raises, and nobody else."""
+
+
+# ---- one application, whose results can be compared ----
+
+
+EVENTS = [chunk(role="assistant", content=""), chunk(content="one"), chunk(content="two")]
+USAGE_EVENT = chunk(usage=USAGE, choices=[])
+BROKEN = [chunk(content="one"), {"error": {"message": "no more", "type": "server_error", "code": None}}]
+ANSWER = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-mini-2024-07-18",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "one two"}}
+    ],
+    "usage": USAGE,
+}
+EMBEDDED = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "e"}
+REFUSAL = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
+
+
+class Transport(Canned):
+    """The answer that the model's name asks for."""
+
+    def __init__(self):
+        super().__init__(body=ANSWER)
+        self.threads = set()
+        self.requests = 0
+
+    def handle_request(self, request):
+        self.threads.add(threading.get_ident())
+        self.requests += 1
+        body = json.loads(request.content)
+        model = body["model"]
+        if model == "refused":
+            return httpx.Response(429, json=REFUSAL)
+        if model == "unreachable":
+            raise httpx.ConnectError("no route", request=request)
+        if model == "interrupted":
+            raise KeyboardInterrupt
+        if body.get("stream"):
+            asked = body.get("stream_options", {}).get("include_usage")
+            return Canned(
+                events=BROKEN if model == "broken" else EVENTS + [USAGE_EVENT][: bool(asked)]
+            ).respond()
+        return Canned(body=EMBEDDED if "input" in body else ANSWER).respond()
+
+    async def handle_async_request(self, request):
+        await asyncio.sleep(0)
+        return self.handle_request(request)
+
+
+def options(http_client):
+    return {
+        "api_key": "sk-local",
+        "base_url": "http://local/v1",
+        "max_retries": 0,
+        "http_client": http_client,
+    }
+
+
+def new_client():
+    return openai.OpenAI(**options(httpx.Client(transport=Transport())))
+
+
+def new_async_client():
+    return openai.AsyncOpenAI(**options(httpx.AsyncClient(transport=Transport())))
+
+
+def seen(value):
+    """What the application can see of a value."""
+    if isinstance(value, list):
+        return [seen(item) for item in value]
+    if isinstance(value, BaseException):
+        return type(value), str(value), vars(value).keys(), repr(getattr(value, "body", None))
+    shown = value.model_dump() if hasattr(value, "model_dump") else str(value)
+    return type(value), shown
+
+
+def outcome(function):
+    try:
+        return seen(function())
+    except BaseException as error:
+        return seen(error)
+
+
+def models(model):
+    return {**CHAT, "model": model}
+
+
+def use(client):
+    """Everything that an application does with a client."""
+    chat = client.chat.completions
+    raw = chat.with_raw_response
+    results = [
+        outcome(lambda: chat.create(**CHAT)),
+        outcome(lambda: client.with_options(timeout=5).chat.completions.create(**CHAT)),
+        outcome(lambda: client.embeddings.create(model="e", input="one", encoding_format="float")),
+        outcome(lambda: chat.create(**models("refused"))),
+        outcome(lambda: chat.create(**models("unreachable"))),
+        outcome(lambda: chat.create(**models("interrupted"))),
+        outcome(lambda: list(chat.create(**STREAM))),
+        outcome(lambda: list(chat.create(**{**STREAM, "model": "broken"}))),
+        outcome(lambda: chat.create(**{**STREAM, "model": "refused"})),
+        outcome(lambda: next(chat.create(**STREAM))),
+        outcome(lambda: type(chat.create(**STREAM))),
+        outcome(lambda: raw.create(**CHAT)),
+        outcome(lambda: raw.create(**CHAT).parse()),
+        outcome(lambda: list(raw.create(**STREAM).parse())),
+        outcome(lambda: chat.create(**CHAT, nonsense=1)),
+    ]
+    if hasattr(chat, "with_streaming_response"):
+        results += [outcome(lambda: _streamed(chat, CHAT)), outcome(lambda: _streamed(chat, STREAM))]
+    if hasattr(chat, "stream"):
+        results.append(outcome(lambda: _helped(chat)))
+    with observe() as call:
+        answer = chat.create(**CHAT)
+        call.record(answer)
+    results.append(seen(answer))
+    results.append(outcome(observe()(lambda: chat.create(**models("refused")))))
+    return results
+
+
+def _streamed(chat, asked):
+    with chat.with_streaming_response.create(**asked) as response:
+        parsed = response.parse()
+        return list(parsed) if asked is STREAM else [parsed]
+
+
+def _helped(chat):
+    with chat.stream(**CHAT) as stream:
+        return [type(event) for event in stream]
+
+
+async def async_outcome(awaitable, read=False):
+    try:
+        result = await awaitable
+        return seen([chunk async for chunk in result] if read else result)
+    except BaseException as error:
+        return seen(error)
+
+
+async def use_async(client):
+    chat = client.chat.completions
+    raw = chat.with_raw_response
+    results = [
+        await async_outcome(chat.create(**CHAT)),
+        await async_outcome(client.with_options(timeout=5).chat.completions.create(**CHAT)),
+        await async_outcome(chat.create(**models("refused"))),
+        await async_outcome(chat.create(**models("unreachable"))),
+        await async_outcome(chat.create(**STREAM), read=True),
+        await async_outcome(chat.create(**{**STREAM, "model": "broken"}), read=True),
+        seen(type(await chat.create(**STREAM))),
+        seen((await raw.create(**CHAT)).parse()),
+        seen([chunk async for chunk in (await raw.create(**STREAM)).parse()]),
+    ]
+    if hasattr(chat, "with_streaming_response"):
+        async with chat.with_streaming_response.create(**CHAT) as response:
+            results.append(seen(await response.parse()))
+        async with chat.with_streaming_response.create(**STREAM) as response:
+            results.append(seen([chunk async for chunk in await response.parse()]))
+    async with observe() as call:
+        call.record(await chat.create(**CHAT))
+
+    @observe()
+    async def ask():
+        return await chat.create(**CHAT)
+
+    results.append(seen(await ask()))
+    return results
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return use(new_client()), asyncio.run(use_async(new_async_client()))
+
+
+# ---- whatever fails ----
+
+
+def functions():
+    """Every function and method of the modules that work in the way of a call, by name."""
+    found = {}
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", None) != module.__name__:
+                continue
+            if inspect.isfunction(value):
+                found[name] = module, name
+            elif inspect.isclass(value):
+                methods = [method for method in vars(value) if inspect.isfunction(vars(value)[method])]
+                found.update({f"{name}.{method}": (value, method) for method in methods})
+    return found
+
+
+OURS = {name: where for name, where in functions().items() if name not in ON_THE_PATH}
+
+
+def raising(*args, **kwargs):
+    raise InjectedError("injected")
+
+
+@pytest.fixture
+def break_(monkeypatch):
+    """Make a function of ours raise, wherever it was imported to."""
+
+    def break_(name):
+        owner, attribute = OURS.get(name, (Exporter, name))
+        function = getattr(owner, attribute)
+        monkeypatch.setattr(owner, attribute, raising)
+        for module in MODULES:
+            for bound, value in list(vars(module).items()):
+                if value is function:
+                    monkeypatch.setattr(module, bound, raising)
+                elif isinstance(value, dict) and function in value.values():
+                    broken = {key: raising if item is function else item for key, item in value.items()}
+                    monkeypatch.setattr(module, bound, broken)
+
+    return break_
+
+
+@pytest.fixture
+def failing_log():
+    """A log of the application's that fails, too: nothing of it may come through."""
+
+    class Failing(logging.Handler):
+        def emit(self, record):
+            raise InjectedError
+
+    log, failing = logging.getLogger("guance_chatgpt_monitor"), Failing()
+    log.addHandler(failing)
+    yield
+    log.removeHandler(failing)
+
+
+def test_what_is_on_the_path_is_named():
+    assert functions().keys() >= ON_THE_PATH
+    assert len(OURS) > 50
+
+
+@pytest.fixture
+def collector(api, monkeypatch):
+    """In the place of the exporter, for `monitor()`, `instrument()` and `observe()`."""
+    exporter = importlib.import_module("guance_chatgpt_monitor.app.exporter")
+    monkeypatch.setattr(exporter, "get_exporter", lambda settings=None: api.collector)
+    return api.collector
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_with_any_function_of_ours_failing_the_application_sees_no_difference(
+    name, collector, expected, break_, failing_log
+):
+    instrument(log_content=True)
+    client, async_client = new_client(), new_async_client()
+    break_(name)
+    assert use(client) == expected[0]
+    assert asyncio.run(use_async(async_client)) == expected[1]
+
+
+AT_FIRST = [name for name in OURS if OURS[name][0].__name__.endswith((".instrument", ".wrappers", ".scope"))]
+
+
+@pytest.mark.parametrize("name", AT_FIRST)
+def test_so_with_one_that_fails_while_we_are_patching(name, collector, expected, break_, failing_log):
+    break_(name)
+    assert use(monitor(new_client(), stream_usage=True, log_content=True)) == expected[0]
+    assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
+    instrument()
+    assert use(new_client()) == expected[0]
+
+
+@pytest.mark.parametrize("name", ["Observation.to_call", "provider_of_host", "usage_of", "submit"])
+def test_so_with_one_that_fails_in_the_exporter(name, datakit, expected, break_, failing_log):
+    break_(name)
+    assert use(monitor(new_client())) == expected[0]
+    assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
+    assert points(datakit) == []
+
+
+def test_with_nothing_failing_each_request_is_a_point(datakit, expected):
+    client, async_client = monitor(new_client(), stream_usage=True), monitor(new_async_client())
+    assert use(client) == expected[0]
+    assert asyncio.run(use_async(async_client)) == expected[1]
+    gc.collect()  # the streams that are not read
+    n_requests = client._client._transport.requests + async_client._client._transport.requests
+    assert len(points(datakit)) == n_requests > 20
+
+
+# ---- exceptions ----
+
+
+@pytest.mark.parametrize("model", ["refused", "unreachable", "interrupted"])
+def test_exceptions_are_raised_where_they_were(model, api):
+    bare = _raised(new_client(), model)
+    raised = _raised(api.watch(new_client()), model)
+    assert _frames(raised) == _frames(bare)
+    assert type(raised.__cause__) is type(bare.__cause__)
+    assert type(raised.__context__) is type(bare.__context__)
+    assert raised.__suppress_context__ == bare.__suppress_context__
+
+
+def _raised(client, model):
+    with pytest.raises(BaseException) as raised:  # noqa: PT011, RUF100
+        client.chat.completions.create(**models(model))
+    return raised.value
+
+
+def _frames(error):
+    """The functions that it passed, without ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [
+        (frame.filename, frame.name) for frame in frames if "/guance_chatgpt_monitor/" not in frame.filename
+    ]
+
+
+def test_an_exception_is_the_same_object(api):
+    class Refusing(httpx.BaseTransport):
+        def handle_request(self, request):
+            raise error
+
+    error = RefusedError()
+    client = openai.OpenAI(**options(httpx.Client(transport=Refusing())))
+    with pytest.raises(BaseException) as bare:
+        client.chat.completions.create(**CHAT)
+    with pytest.raises(BaseException) as raised:
+        api.watch(client).chat.completions.create(**CHAT)
+    assert type(raised.value) is type(bare.value)
+    assert error in (raised.value, raised.value.__cause__)
+
+
+# ---- threads, signatures, the log ----
+
+
+def test_calls_are_made_in_the_thread_that_makes_them(api):
+    client = api.watch(new_client())
+    before = threading.active_count()
+    use(client)
+    assert client._client._transport.threads == {threading.get_ident()}
+    assert threading.active_count() == before
+
+
+def test_the_exporter_has_one_thread_and_it_is_a_daemon(api, datakit):
+    before = set(threading.enumerate())
+    client = monitor(new_client())
+    assert set(threading.enumerate()) == before  # started by the first call
+    use(client)
+    started = [thread for thread in threading.enumerate() if thread not in before and thread.daemon]
+    assert [thread.name for thread in started if "Thread-" not in thread.name] == ["guance_chatgpt_monitor"]
+
+
+def test_signatures_and_documentation_are_those_of_the_sdk(api):
+    bare, client = new_client(), api.watch(new_client())
+    for name in ("request", "copy", "with_options"):
+        ours, theirs = getattr(client, name), getattr(bare, name)
+        assert inspect.signature(ours) == inspect.signature(theirs)
+        assert (ours.__name__, ours.__doc__) == (theirs.__name__, theirs.__doc__)
+
+
+def test_a_failure_of_ours_is_logged_once_without_what_was_sent(api, monkeypatch, caplog):
+    guard = importlib.import_module("guance_chatgpt_monitor.app.failsafe")
+    wrappers = importlib.import_module("guance_chatgpt_monitor.app.wrappers")
+    monkeypatch.setattr(guard, "_logged_s", float("-inf"))
+
+    def begin(scope, options, kwargs):
+        raise ValueError(str(options.json_data))
+
+    monkeypatch.setattr(wrappers, "begin", begin)
+    client = api.watch(new_client())
+    for _ in range(3):
+        client.chat.completions.create(**CHAT)
+    (record,) = [record for record in caplog.records if record.name == "guance_chatgpt_monitor"]
+    assert "ValueError" in record.getMessage()
+    assert "zebra" not in record.getMessage()
+    assert record.exc_info is None

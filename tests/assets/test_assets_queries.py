@@ -1,0 +1,432 @@
+"""Every query of the charts and monitors, run in a real InfluxDB against points that the code made.
+
+The numbers must be those of the calls below, worked out by hand.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from dql import evaluate, series_of
+from influxdb import running_influxdb
+
+from guance_chatgpt_monitor.assets import LANGUAGES
+from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.line_protocol import Point, encode
+from guance_chatgpt_monitor.core.metrics import (
+    MONITOR_FIELDS,
+    MONITOR_MEASUREMENT,
+    PROBE_FIELDS,
+    PROBE_MEASUREMENT,
+    USAGE_FIELDS,
+    USAGE_MEASUREMENT,
+    PointMaker,
+)
+from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MINUTE_NS = 60 * 10**9
+START_NS = 1_700_000_040 * 10**9  # a full minute, so that each call's minute is known
+RANGE = ("2023-11-14T22:14:00Z", "2023-11-14T22:24:00Z")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    with running_influxdb(tmp_path_factory.mktemp("influxdb")) as influxdb:
+        influxdb.write(known_lines())
+        yield influxdb
+
+
+# --- what was written
+
+# Not those of the price table, which change.
+USD_PER_CALL = {"gpt-4o": 0.5, "gpt-4o-mini": 0.125}
+
+
+def known_calls():
+    """Twenty calls, two a minute, with response times of 1, 2, … 20 s. Three of them failed.
+
+    The provider took half of the time. Each answer takes 1 of 100 requests and 100 of 10,000 tokens away.
+    """
+    answered = Usage(150.0, 100.0, 50.0, 40.0, 10.0)
+    failed = {
+        # second: (error_type, status_code, HTTP requests)
+        6: ("rate_limit", 429, 3),
+        13: ("timeout", None, 3),
+        20: ("authentication", 401, 1),
+    }
+    calls = []
+    for second in range(1, 21):
+        error_type, status_code, requests_sent = failed.get(second, (None, 200, 2 if second in (2, 4) else 1))
+        stream = second in (8, 10)
+        calls.append(
+            Call(
+                "responses" if second == 3 else "chat",
+                request_model="gpt-4o" if second <= 15 else "gpt-4o-mini",
+                stream=stream,
+                requests_sent=requests_sent,
+                status_code=status_code,
+                error_type=error_type,
+                # The tenth answer carried no usage.
+                usage=Usage() if error_type or second == 10 else answered,
+                response_time_s=float(second),
+                time_to_first_token_s=second / 10 if stream else None,
+                ended_at_ns=START_NS + (second - 1) // 2 * MINUTE_NS + second,
+                rate_limit=dict(
+                    zip(RATE_LIMIT_FIELDS, (100 - second, 10_000 - 100 * second, 100, 10_000), strict=True)
+                )
+                if status_code
+                else {},
+                processing_time_s=None if error_type else second / 2,
+            )
+        )
+    return calls
+
+
+def known_lines():
+    return [*call_lines(), *monitor_lines(), *content_log_lines(), *probe_lines(), *usage_lines()]
+
+
+def call_lines():
+    points = PointMaker(service_name="shop")
+    lines = []
+    for call in known_calls():
+        point = points.from_call(call)
+        fields = {name: value for name, value in point.fields.items() if name != "cost"}
+        if call.usage.total_tokens:
+            fields["cost"] = USD_PER_CALL[call.request_model]
+        lines.append(encode(point._replace(fields=fields)))
+    return lines
+
+
+def probe_lines():
+    """One a minute, of 0.1, 0.2, … 1 s; the one of the minute 4 got no answer."""
+    lines = []
+    for minute in range(10):
+        fields = {"up": float(minute != 4), "response_time": (minute + 1) / 10}
+        assert set(fields) == set(PROBE_FIELDS)
+        outcome = {"error_type": "timeout"} if minute == 4 else {"status_code": "200"}
+        tags = {"service_name": "shop", "provider_name": "openai", **outcome}
+        lines.append(encode(Point(PROBE_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS)))
+    return lines
+
+
+def usage_lines():
+    """What OpenAI booked: 25 requests and 3,000 tokens by the minute, and once what 12 USD were for."""
+    tags = {"model": "gpt-4o-2024-08-06", "project_id": "proj_shop"}
+    lines = []
+    for minute in range(10):
+        fields = {"requests": 2.0 + minute % 2, "input_tokens": 200.0, "output_tokens": 100.0}
+        fields["cached_tokens"] = 50.0
+        lines.append(encode(Point(USAGE_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS)))
+        assert {*fields, "cost"} == set(USAGE_FIELDS)
+    for kind, usd in (("input", 9.0), ("output", 3.0)):
+        line_item = {**tags, "line_item": f"gpt-4o-2024-08-06, {kind}"}
+        lines.append(encode(Point(USAGE_MEASUREMENT, line_item, {"cost": usd}, START_NS + 9 * MINUTE_NS)))
+    return lines
+
+
+def content_log_lines():
+    """Two reports of the content log's own backlog: numbers that must be in no sum of the points'."""
+    tags = {"service_name": "shop", "category": "logging"}
+    fields = {
+        "backlog_lines": 1000.0,
+        "backlog_bytes": 1e6,
+        "oldest_age": 3000.0,
+        "delivered": 200.0,
+        "replayed": 300.0,
+        "datakit_up": 0.0,
+        "write_time": 5.0,
+    }
+    dropped = Point(MONITOR_MEASUREMENT, {**tags, "reason": "too_old"}, {"dropped": 70.0}, START_NS)
+    reports = (
+        Point(MONITOR_MEASUREMENT, tags, fields, START_NS + minute * MINUTE_NS + 1) for minute in (8, 9)
+    )
+    return [encode(point) for point in (dropped, *reports)]
+
+
+def monitor_lines():
+    lines = []
+    for minute in range(10):
+        now_ns = START_NS + minute * MINUTE_NS
+        # DataKit is away in the minutes 4 and 5; ten lines wait, and are replayed in the minute 6.
+        up = minute not in (4, 5)
+        fields = {
+            "backlog_lines": 0.0 if up else 10.0,
+            "backlog_bytes": 0.0 if up else 2500.0,
+            "oldest_age": 0.0 if up else 60.0 * (minute - 3),
+            "delivered": 2.0 if up else 0.0,
+            "replayed": 10.0 if minute == 6 else 0.0,
+            "datakit_up": float(up),
+            "write_time": 0.01,
+        }
+        lines.append(encode(Point(MONITOR_MEASUREMENT, {"service_name": "shop"}, fields, now_ns)))
+        if minute == 7:
+            reason = {"service_name": "shop", "reason": "too_old"}
+            lines.append(encode(Point(MONITOR_MEASUREMENT, reason, {"dropped": 3.0}, now_ns)))
+            model = {"service_name": "shop", "model": "gpt-9"}
+            lines.append(encode(Point(MONITOR_MEASUREMENT, model, {"unpriced_calls": 4.0}, now_ns)))
+            assert {*fields, "dropped", "unpriced_calls"} == set(MONITOR_FIELDS)
+    return lines
+
+
+# --- what is asked
+
+
+def load(kind, language):
+    return json.loads((ROOT / f"{kind}/{language}/openai/openai.json").read_text(encoding="utf-8"))
+
+
+def chart_queries(name, language="en"):
+    [chart] = [chart for chart in load("dashboard", language)["main"]["charts"] if chart["name"] == name]
+    return {query["name"]: query["query"]["q"] for query in chart["queries"]}
+
+
+@pytest.fixture
+def run(database):
+    """Run DQL over the ten minutes; `variables` choose a value, the others are `*`."""
+
+    def run(dql, **variables):
+        return evaluate(dql, database.ask, values=variables, time_range=RANGE)
+
+    return run
+
+
+@pytest.fixture
+def show(run):
+    """The one number that a singlestat shows."""
+
+    def show(name, **variables):
+        [dql] = chart_queries(name).values()
+        [value] = run(dql, **variables).values()
+        return pytest.approx(value)
+
+    return show
+
+
+@pytest.fixture
+def grouped(run):
+    """Label of the query -> value of the group -> number, over the whole time."""
+
+    def grouped(name):
+        return {
+            label: {tags[0][1]: value for (tags, _), value in run(dql).items()}
+            for label, dql in chart_queries(name).items()
+        }
+
+    return grouped
+
+
+@pytest.fixture
+def over_time(run):
+    """Label of the query -> its numbers in the order of time."""
+
+    def over_time(name):
+        return {
+            label: [value for _, value in sorted(run(dql).items())]
+            for label, dql in chart_queries(name).items()
+        }
+
+    return over_time
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_query_of_every_chart_gives_numbers(run, language):
+    for chart in load("dashboard", language)["main"]["charts"]:
+        for query in chart["queries"]:
+            values = run(query["query"]["q"])
+            assert values, (chart["name"], query["query"]["q"])
+            tags = {tag for group, _ in values for tag, _ in group}
+            assert tags == set(series_of(query["query"]["q"])[0].groups)
+
+
+def test_the_overview_shows_the_known_totals(show):
+    assert show("Requests") == 20
+    assert show("Tokens") == 16 * 150
+    assert show("Error rate") == 15.0
+    # Twelve answers of the one model, four of the other; the tenth carried no usage, so it has no cost.
+    assert show("Cost") == 12 * 0.5 + 4 * 0.125
+    assert show("Mean response time") == 10.5
+    assert show("95th percentile response time") == 19.0
+    # 26 HTTP requests for 20 calls: two were sent twice, two three times.
+    assert show("Retries per request") == 0.3
+
+
+def test_the_overview_by_the_minute(over_time):
+    per_minute = over_time("Requests and errors a minute")
+    assert per_minute["Requests"] == [2] * 10
+    assert per_minute["Errors"] == [0, 0, 1, 0, 0, 0, 1, 0, 0, 1]
+    # Minute 4 has the answer without usage; an error has used no tokens.
+    [tokens] = over_time("Tokens a minute").values()
+    assert tokens == [300, 300, 150, 300, 150, 300, 150, 300, 300, 150]
+
+
+def test_a_variable_narrows_it_down(show):
+    assert show("Requests", request_model="gpt-4o-mini") == 5
+    assert show("Error rate", request_model="gpt-4o-mini") == 20.0
+    assert show("95th percentile response time", request_model="gpt-4o") == 14.0
+    assert show("Requests", operation_name="responses", provider_name="openai", service_name="shop") == 1
+
+
+def test_the_models(grouped):
+    assert grouped("Models") == {
+        "Requests": {"gpt-4o": 15, "gpt-4o-mini": 5},
+        "Errors": {"gpt-4o": 2, "gpt-4o-mini": 1},
+        "Error rate": {"gpt-4o": pytest.approx(200 / 15), "gpt-4o-mini": pytest.approx(20)},
+        "Mean response time": {"gpt-4o": pytest.approx(8), "gpt-4o-mini": pytest.approx(18)},
+        "95th percentile response time": {"gpt-4o": 14, "gpt-4o-mini": 20},
+        "Tokens": {"gpt-4o": 12 * 150, "gpt-4o-mini": 4 * 150},
+        "Tokens per request": {"gpt-4o": pytest.approx(120), "gpt-4o-mini": pytest.approx(120)},
+        "Cost": {"gpt-4o": 6, "gpt-4o-mini": 0.5},
+        "Cost per 1,000 requests": {"gpt-4o": pytest.approx(500), "gpt-4o-mini": pytest.approx(125)},
+    }
+    [top] = grouped("Models with the most errors").values()
+    assert top == {"gpt-4o": 2, "gpt-4o-mini": 1}
+    [top] = grouped("Models that cost the most").values()
+    assert top == {"gpt-4o": 6, "gpt-4o-mini": 0.5}
+
+
+def test_errors_and_retries(grouped, over_time):
+    [by_type] = grouped("Errors by type").values()
+    assert by_type == {"rate_limit": 1, "timeout": 1, "authentication": 1}
+    [by_status_code] = grouped("Errors by status code").values()
+    assert by_status_code == {"429": 1, "401": 1, "": 1}
+    assert over_time("Retries") == {"Retries": [6]}
+
+
+def test_latency_and_tokens_by_kind(over_time):
+    assert over_time("Response time: mean and percentiles") == {
+        "Mean": [pytest.approx(10.5)],
+        "P50": [10],
+        "P95": [19],
+        "P99": [20],
+    }
+    assert over_time("Time to first token (streams)") == {"Mean": [pytest.approx(0.9)], "P95": [1.0]}
+    kinds = {"Prompt": [1600], "Completion": [800], "Cached": [640], "Reasoning": [160]}
+    assert over_time("Tokens by kind") == kinds
+
+
+def test_the_time_outside_the_provider(grouped, over_time):
+    # Seventeen answers in 171 s, without the two streams fifteen in 153 s; half of it was the provider's.
+    assert over_time("Response time and the provider's own time") == {
+        "Response time": [pytest.approx(10.2)],
+        "Provider's own time": [pytest.approx(5.1)],
+    }
+    [outside] = grouped("Time outside the provider").values()
+    assert outside == {"openai": pytest.approx(5.1)}
+
+
+def test_the_cost(grouped, over_time):
+    assert over_time("Cost an hour") == {"Cost an hour": [6.5]}
+    [by_model] = grouped("Cost by model").values()
+    assert by_model == {"gpt-4o": 6, "gpt-4o-mini": 0.5}
+    [by_service] = grouped("Cost by service").values()
+    assert by_service == {"shop": 6.5}
+    [per_1000] = grouped("Cost per 1,000 requests by model").values()
+    assert per_1000 == {"gpt-4o": pytest.approx(500), "gpt-4o-mini": pytest.approx(125)}
+
+
+def test_the_headroom(grouped):
+    # Of gpt-4o the calls 1 to 15, but for 13, which got no answer; of the other the calls 16 to 20.
+    left = {"gpt-4o": pytest.approx(100 - 107 / 14), "gpt-4o-mini": pytest.approx(100 - 18)}
+    assert grouped("Share of requests left by model") == {"Share of requests left by model": left}
+    assert grouped("Share of tokens left by model") == {"Share of tokens left by model": left}
+    [requests_left] = grouped("Fewest requests left by model").values()
+    assert requests_left == {"gpt-4o": 85, "gpt-4o-mini": 80}
+    [tokens_left] = grouped("Fewest tokens left by model").values()
+    assert tokens_left == {"gpt-4o": 8500, "gpt-4o-mini": 8000}
+
+
+def test_monitored_against_billed(show, grouped, over_time):
+    assert show("Requests that the monitor does not see") == 100 * (25 - 17) / 25
+    assert show("Tokens that the monitor does not see") == 100 * (3000 - 2400) / 3000
+    assert show("Billed cost") == 12
+    assert show("Computed cost") == 6.5
+    assert over_time("Requests: billed and monitored") == {"Billed": [25], "Monitored": [17]}
+    assert over_time("Tokens: billed and monitored") == {"Billed": [3000], "Monitored": [2400]}
+    [by_hour] = over_time("Requests that the monitor does not see by the hour").values()
+    assert by_hour == [pytest.approx(32)]
+    assert over_time("Cost a day: billed and computed") == {"Billed": [12], "Computed": [6.5]}
+    assert grouped("Billed by model") == {
+        "Requests": {"gpt-4o-2024-08-06": 25},
+        "Input tokens": {"gpt-4o-2024-08-06": 2000},
+        "Output tokens": {"gpt-4o-2024-08-06": 1000},
+        "Cached tokens": {"gpt-4o-2024-08-06": 500},
+        "Cost": {"gpt-4o-2024-08-06": 12},
+    }
+    [by_line_item] = grouped("Billed cost by line item").values()
+    assert by_line_item == {"gpt-4o-2024-08-06, input": 9, "gpt-4o-2024-08-06, output": 3}
+    [by_project] = grouped("Billed cost by project").values()
+    assert by_project == {"proj_shop": 12}
+
+
+def test_no_variable_narrows_what_is_compared_with_the_books(show):
+    seen = show("Requests that the monitor does not see", service_name="another", request_model="gpt-4o")
+    assert seen == 32
+
+
+def test_the_probe(show, grouped, over_time):
+    assert show("OpenAI up") == 90
+    [by_service] = grouped("OpenAI up over time").values()
+    assert by_service == {"shop": 90}
+    assert over_time("Probe response time") == {"Mean": [pytest.approx(0.55)], "Highest": [1.0]}
+
+
+def test_calls_without_a_price_and_the_content_log(grouped, over_time):
+    [by_model] = grouped("Calls without a price by model").values()
+    assert by_model == {"gpt-9": 4}
+    assert over_time("Content log: delivered, dropped, waiting") == {
+        "Delivered at once": [400],
+        "Replayed": [600],
+        "Dropped": [70],
+        "Waiting": [1000],
+    }
+
+
+def test_the_health_of_the_monitor(show, grouped, over_time):
+    assert show("DataKit up") == 80.0
+    assert show("Lines in the backlog") == 0
+    assert grouped("Backlog over time")["Backlog over time"] == {"shop": 10}
+    assert grouped("Age of the oldest line over time")["Age of the oldest line over time"] == {"shop": 120}
+    assert over_time("Points delivered") == {"Delivered at once": [16], "Replayed": [10]}
+    assert grouped("Points dropped by reason")["Points dropped by reason"] == {"too_old": 3}
+
+
+def test_every_monitor_gets_the_number_that_it_compares(run):
+    results = {
+        checker["jsonScript"]["title"].split(" (")[0]: {
+            tuple(value for _, value in tags): result
+            for (tags, _), result in run(checker["jsonScript"]["targets"][0]["dql"]).items()
+        }
+        for checker in load("monitor", "en")["checkers"]
+    }
+    assert results == {
+        # The tags in the order of their names; rate limit and authentication are not in the error rate.
+        "OpenAI error rate too high": {
+            ("gpt-4o", "shop"): pytest.approx(100 / 15),
+            ("gpt-4o-mini", "shop"): 0,
+        },
+        "OpenAI rate limit reached": {("gpt-4o", "shop"): 1},
+        "OpenAI request headroom low": {
+            ("gpt-4o", "shop"): pytest.approx(100 - 107 / 14),
+            ("gpt-4o-mini", "shop"): pytest.approx(82),
+        },
+        "OpenAI token headroom low": {
+            ("gpt-4o", "shop"): pytest.approx(100 - 107 / 14),
+            ("gpt-4o-mini", "shop"): pytest.approx(82),
+        },
+        "OpenAI quota used up": {},
+        "OpenAI authentication fails": {("shop",): 1},
+        "OpenAI 95th percentile response time too long": {
+            ("gpt-4o", "shop"): 14,
+            ("gpt-4o-mini", "shop"): 20,
+        },
+        "OpenAI tokens used too fast": {("shop",): 2400},
+        "OpenAI cost grows too fast": {("shop",): 6.5},
+        "OpenAI books requests that the monitor does not see": {(): 32},
+        "OpenAI API unreachable": {("openai", "shop"): 90},
+        "OpenAI monitor runs but no call is recorded": {("shop",): 26},
+        "OpenAI monitor cannot reach DataKit": {("shop",): 0},
+        # The content log's, which is the longer one.
+        "OpenAI monitor backlog grows": {("shop",): 1000},
+    }

@@ -1,0 +1,135 @@
+"""ask, completion, and what every command has: help with examples, and no traceback."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from stack import Stack
+
+from guance_chatgpt_monitor.cli.build import Built
+
+NOBODY = "http://127.0.0.1:9/api/v1/al/none"
+
+
+@pytest.fixture(scope="module")
+def module_stack(built: Built) -> Iterator[Stack]:
+    with Stack(built) as stack:
+        yield stack
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.delenv("CHATGPT_MONITOR_LINK", raising=False)
+    monkeypatch.delenv("CHATGPT_MONITOR_LINK_SECRET", raising=False)
+    return CommandLine(capsys)
+
+
+def test_ask_prints_the_answer_with_model_tokens_seconds(run: CommandLine, stack: Stack) -> None:
+    said = run("ask", "What is Guance?", "--link", stack.link)
+    assert said.code == 0
+    assert said.out.startswith("This is the local answer")
+    assert re.fullmatch(r"-- gpt-4o-mini-2024-07-18, \d+ tokens, \d+\.\d\d s\n", said.err)
+    assert stack.point().fields["question"] == 1.0
+
+
+def test_ask_as_json_with_model_and_system(
+    run: CommandLine, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATGPT_MONITOR_LINK", stack.link)
+    said = run("ask", "Hi", "--model", "gpt-4o", "--system", "Be brief.", "--json")
+    reply = json.loads(said.out)
+    assert reply["model"].startswith("gpt-4o-2")
+    assert reply["total_tokens"] > 0
+    assert stack.openai.requests[-1].body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_an_answer_without_usage(run: CommandLine, stack: Stack) -> None:
+    stack.openai.faults.append("no_usage")
+    assert ", tokens unknown, " in run("ask", "Hi", "--link", stack.link).err
+
+
+def test_an_error_of_openai_is_told(run: CommandLine, stack: Stack) -> None:
+    stack.openai.faults.append("401")
+    said = run("ask", "Hi", "--link", stack.link)
+    assert said.code == 1
+    assert said.err.startswith("error: 401: Incorrect API key provided: sk-***")
+    assert "next: guance-chatgpt-monitor check" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--link", NOBODY], "connection refused: nothing listens at 127.0.0.1:9"),
+        (["--link", "http://host/"], "the link is no authorization link"),
+        (["--link", "nonsense"], "the link is no HTTP address"),
+        (["--link", NOBODY, "--link-secret", "a b"], "the secret of the link has blanks"),
+        ([], "no link was given\nnext: give --link, or export CHATGPT_MONITOR_LINK=…"),
+    ],
+)
+def test_a_wrong_link_is_two_lines(run: CommandLine, arguments: list[str], said: str) -> None:
+    result = run("ask", "Hi", *arguments)
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+    assert len(result.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall", "check", "ask", "completion"])
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str], run: CommandLine) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(command, "--help")
+    assert ended.value.code == 0
+    assert f"example:\n  guance-chatgpt-monitor {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("option", "value"), [("--calls-per-minute", "0"), ("--task-records", "x")])
+def test_numbers_are_checked(
+    run: CommandLine, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("install", option, value)
+    assert f"{value!r} is no number above 0" in capsys.readouterr().err
+
+
+# ---- completion ----
+
+
+def complete(script: str, *words: str) -> list[str]:
+    """What bash offers for the last of `words`."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    lines = [script, f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}"]
+    lines += ["_guance_chatgpt_monitor", 'echo "${COMPREPLY[@]}"']
+    done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_choices(run: CommandLine, tmp_path: Path) -> None:
+    script = run("completion", "bash").out
+    program = "guance-chatgpt-monitor"
+    assert complete(script, program, "inst") == ["install"]
+    assert complete(script, program, "install", "--data") == ["--datakit"]
+    assert complete(script, program, "local", "da") == ["datakit"]
+    assert complete(script, program, "assets", "--lang", "") == ["zh", "en"]
+    assert "--dry-run" in complete(script, program, "uninstall", "--")
+    (tmp_path / "app.py").touch()
+    assert complete(script, program, "run", "python", f"{tmp_path}/a") == [f"{tmp_path}/app.py"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_takes_its_script(run: CommandLine) -> None:
+    script = "autoload -U compinit && compinit -u -D\n" + run("completion", "zsh").out
+    script += "print -- $_comps[guance-chatgpt-monitor]"
+    done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=True)
+    assert "_guance_chatgpt_monitor" in done.stdout
+
+
+def test_the_command_as_a_process_shows_no_traceback() -> None:
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "ask", "Hi", "--link", NOBODY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr

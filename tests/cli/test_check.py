@@ -1,0 +1,620 @@
+"""check: whatever is wrong is named, with its cause and the next step; the exit code says the worst."""
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import CommandLine, Said
+
+from guance_chatgpt_monitor.cli.func_client import AccessKey, FuncClient
+from guance_chatgpt_monitor.cli.parser import main
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
+from guance_chatgpt_monitor.local.func.server import LocalFunc
+from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
+
+SET = "guance_chatgpt_monitor"
+STARTUP = f"startup__{SET}"
+KEY = "sk-secretkey-0123456789abcdef"
+AK_SECRET = "ak-secret-0123456789"
+NOBODY = "http://127.0.0.1:9"
+HOUR_NS = 3600 * 10**9
+
+
+class FixedServer(LocalServer):
+    """Gives the same answer to everything."""
+
+    def __init__(self, status_code: int, body: Any, content_type: str = "text/html") -> None:
+        super().__init__()
+        self._response = (status_code, body, content_type)
+
+    def respond(self, _: Request) -> Response:
+        return Response(*self._response)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    for name in ("LINK", "LINK_SECRET", "DATAKIT_URL"):
+        monkeypatch.delenv("CHATGPT_MONITOR_" + name, raising=False)
+    for name in ("FUNC_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return CommandLine(capsys)
+
+
+def findings(said: Said) -> dict[str, tuple[str, str]]:
+    """Of the text output: name -> status, and what with its next step."""
+    found: dict[str, tuple[str, str]] = {}
+    name = status = ""
+    for line in said.out.splitlines():
+        if line.startswith("      next: "):
+            found[name] = (status, f"{found[name][1]} {line.strip()}")
+        else:
+            status, name, what = line[:5].strip(), line[6:26].strip(), line[27:]
+            found[name] = (status, what)
+    return found
+
+
+# ---- OpenAI ----
+
+
+@pytest.fixture(scope="module")
+def openai_server() -> Iterator[LocalOpenAI]:
+    with LocalOpenAI() as server:
+        yield server
+
+
+@pytest.fixture
+def openai(openai_server: LocalOpenAI) -> LocalOpenAI:
+    openai_server.clear()
+    openai_server.faults.clear()
+    return openai_server
+
+
+def test_openai_is_asked_where_the_sdk_asks_it(
+    run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", openai.base_url)
+    assert findings(run("check", "--openai"))["OpenAI reachable"] == ("ok", openai.base_url)
+
+
+def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI) -> None:
+    said = run("check", "--openai", "--openai-base-url", openai.base_url)
+    assert said.code == 0
+    assert findings(said)["OpenAI key"] == ("ok", "accepted (from $OPENAI_API_KEY)")
+    assert findings(said)["default model"] == ("ok", "gpt-4o-mini is allowed")
+    assert [(r.method, r.path) for r in openai.requests] == [("GET", "/v1/models")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "said"),
+    [
+        ("401", "OpenAI key", "refused (401): wrong, or withdrawn next: make a new key at"),
+        ("403", "OpenAI key", "not allowed (403): a restricted key, or OpenAI does not serve this place"),
+        ("429", "OpenAI key", "rate limited (429) next: wait a minute"),
+        (
+            "500",
+            "OpenAI reachable",
+            "answers 500, but not with its models next: wait; https://status.openai.com",
+        ),
+        ("html200", "OpenAI reachable", "answers 200, but not with its models next: check the base URL"),
+        ("404", "OpenAI reachable", "answers 404, but not with its models next: check the base URL"),
+        ("reset", "OpenAI reachable", "broke before an answer came"),
+    ],
+)
+def test_openai_that_does_not(
+    run: CommandLine, openai: LocalOpenAI, fault: str, name: str, said: str
+) -> None:
+    openai.faults.append(fault)
+    result = run("check", "--openai", "--openai-base-url", openai.base_url)
+    assert result.code == 2
+    status, what = findings(result)[name]
+    assert status == "fail"
+    assert said in what
+
+
+def test_a_model_that_is_not_allowed(run: CommandLine, openai: LocalOpenAI) -> None:
+    said = run("check", "--openai", "--openai-base-url", openai.base_url, "--model", "gpt-none")
+    status, what = findings(said)["default model"]
+    assert (said.code, status) == (2, "fail")
+    assert "the key does not allow gpt-none next: allow it for the key's project, or choose one" in what
+    assert "gpt-4o-mini" in what
+
+
+def test_no_key(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    said = run("check", "--openai")
+    assert findings(said)["OpenAI key"] == (
+        "fail",
+        "there is none in $OPENAI_API_KEY next: export OPENAI_API_KEY=…",
+    )
+
+
+def test_a_key_that_cannot_be_sent_is_told_and_not_shown(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-broken\nkey")
+    said = run("check", "--openai", "--openai-base-url", NOBODY)
+    assert said.code == 2
+    assert "the OpenAI key has blanks, line ends" in said.out
+    assert "sk-broken" not in said.everything
+
+
+# ---- in between: refusal, proxy, TLS ----
+
+
+def test_nothing_listens(run: CommandLine) -> None:
+    said = run("check", "--openai", "--openai-base-url", NOBODY)
+    assert findings(said)["OpenAI reachable"] == (
+        "fail",
+        "connection refused: nothing listens at 127.0.0.1:9 next: check host and port, and that it runs",
+    )
+
+
+def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", NOBODY)
+    said = run("check", "--openai", "--openai-base-url", openai.base_url)
+    _, what = findings(said)["OpenAI reachable"]
+    assert f"a proxy stands in the way of {openai.url}/v1/models" in what
+    assert "export NO_PROXY=127.0.0.1" in what
+
+
+def test_a_proxy_that_wants_a_password(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FixedServer(407, "proxy") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        said = run("check", "--openai", "--openai-base-url", "http://127.0.0.1:1/v1")
+    assert "a proxy wants a name and password" in findings(said)["OpenAI reachable"][1]
+
+
+def test_datakit_is_asked_past_any_proxy(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", NOBODY)
+    with LocalDataKit() as datakit:
+        assert run("check", "--datakit", datakit.url).code == 0
+
+
+class Models(BaseHTTPRequestHandler):
+    """Lists one model."""
+
+    def do_GET(self) -> None:
+        body = b'{"data": [{"id": "gpt-4o-mini"}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A server with a certificate of its own making, for 127.0.0.1; its port and the certificate."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    made = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=test"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", *made.split(), *names], cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with HTTPServer(("127.0.0.1", 0), Models) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], folder / "cert.pem"
+        server.shutdown()
+
+
+def test_a_certificate_that_is_not_trusted(
+    run: CommandLine, tls: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, certificate = tls
+    command = ("check", "--openai", "--openai-base-url", f"https://127.0.0.1:{port}/v1")
+    _, what = findings(run(*command))["OpenAI reachable"]
+    assert "is not trusted here next: name the file of the authority" in what
+    assert "export REQUESTS_CA_BUNDLE=/path/to/ca.pem" in what
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    assert run(*command).code == 0
+    _, what = findings(run("check", "--openai", "--openai-base-url", f"https://localhost:{port}/v1"))[
+        "OpenAI reachable"
+    ]
+    assert "is for another name than localhost" in what
+
+
+def test_https_where_plain_http_is_spoken(run: CommandLine, openai: LocalOpenAI) -> None:
+    url = openai.base_url.replace("http://", "https://")
+    _, what = findings(run("check", "--openai", "--openai-base-url", url))["OpenAI reachable"]
+    assert "if it speaks plain HTTP, begin the address with http://" in what
+
+
+# ---- DataKit ----
+
+
+def test_datakit_that_works_gets_one_point(run: CommandLine) -> None:
+    with LocalDataKit(hostname="kit-1") as datakit:
+        said = run("check", "--datakit", datakit.url)
+        assert said.code == 0
+        assert findings(said)["DataKit reachable"][1] == f"{datakit.url}, version 1.84.1, host kit-1"
+        (point,) = datakit.points()
+    assert (point.measurement, point.fields) == ("openai_monitor", {"check": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "status", "said"),
+    [
+        (
+            {"known_public": False},
+            "DataKit write",
+            "fail",
+            'public_apis = ["/v1/write/metric", "/v1/ping"]',
+        ),
+        (
+            {"rate_limit": 6},
+            "rate limit",
+            "warn",
+            "near: 10 more requests at once were too many for this host",
+        ),
+        ({"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}, "clock", "fail", "it overwrites the times"),
+        ({"clock_ns": lambda: time.time_ns() - HOUR_NS}, "clock", "warn", "differs by -3600 s"),
+    ],
+)
+def test_datakit_that_does_not(run: CommandLine, settings: Any, name: str, status: str, said: str) -> None:
+    with LocalDataKit(**settings) as datakit:
+        result = run("check", "--datakit", datakit.url)
+    assert result.code == {"warn": 1, "fail": 2}[status]
+    found = findings(result)[name]
+    assert found[0] == status
+    assert said in found[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "said"),
+    [
+        ("crash200", "DataKit write", "answered 200 without the header X-Datakit: points may be lost"),
+        ("500", "DataKit write", "answered 500 next: look at DataKit's log"),
+        ("429", "DataKit write", "the rate limit is reached: raise the request rate limit"),
+        ("400", "DataKit write", "answered 400 invalidLinePoint"),
+        ("reset", "DataKit reachable", "broke before an answer came"),
+    ],
+)
+def test_datakit_that_fails(run: CommandLine, mode: str, name: str, said: str) -> None:
+    with LocalDataKit() as datakit:
+        datakit.mode = mode
+        result = run("check", "--datakit", datakit.url)
+    assert result.code >= 1
+    assert said in findings(result)[name][1]
+
+
+def test_datakit_that_is_not_there(run: CommandLine) -> None:
+    _, what = findings(run("check", "--datakit", "127.0.0.1:9"))["DataKit reachable"]
+    assert "start DataKit: datakit service -S. In a container, localhost is the container" in what
+    assert 'set http_listen = "0.0.0.0:9529" in its datakit.conf' in what
+
+
+def test_something_else_at_its_address(run: CommandLine) -> None:
+    with FixedServer(404, "<html>") as server:
+        said = run("check", "--datakit", server.url)
+    assert "check the address: something else listens there" in findings(said)["DataKit reachable"][1]
+    with FixedServer(200, "<html>") as server:
+        said = run("check", "--datakit", server.url)
+    assert "answers, but not as a DataKit" in findings(said)["DataKit reachable"][1]
+
+
+def test_an_address_that_is_none(run: CommandLine) -> None:
+    said = run("check", "--datakit", "ftp://host")
+    assert said.code == 2
+    assert "the DataKit URL must look like http://localhost:9529" in said.out
+
+
+# ---- the price table ----
+
+
+def test_the_price_table_that_is_installed(run: CommandLine) -> None:
+    status, what = findings(run("check", "--datakit", NOBODY))["prices"]
+    assert status == "ok"
+    version = importlib.metadata.version("genai-prices")
+    latest = re.fullmatch(re.escape(f"genai-prices {version}, its latest price of ") + r"(\S+)", what)
+    assert latest is not None, what
+    assert date(2026, 1, 1) < date.fromisoformat(latest[1]) <= datetime.now(timezone.utc).date()
+
+
+def test_no_price_table_is_no_fault(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    with LocalDataKit() as datakit:
+        said = run("check", "--datakit", datakit.url, "--json")
+    assert said.code == 0
+    (finding,) = [row for row in json.loads(said.out)["findings"] if row["name"] == "prices"]
+    assert finding["status"] == "ok"
+    assert finding["what"] == "genai-prices is not installed: points have no cost"
+    assert "pip install 'guance-chatgpt-monitor[cost]'" in finding["next_step"]
+
+
+def test_a_price_table_that_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "genai_prices.py").write_text("import no_such_dependency")
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "check", "--datakit", NOBODY]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
+    assert "warn  prices               genai-prices is installed, but cannot be imported" in said
+
+
+# ---- the link, and Func ----
+
+
+class Installed:
+    """Func with the set installed, DataKit, OpenAI."""
+
+    def __init__(self) -> None:
+        self.clock_offset_s = 0.0
+        self.openai, self.datakit = LocalOpenAI(), LocalDataKit()
+        keys = [LocalKey("ak-1", AK_SECRET)]
+        self.func = LocalFunc(workers=1, access_keys=keys, clock=self._clock)
+        self.func.packages.builtin = {"requests": "2.32.3", "openai": "2.2.0"}
+        self.link = ""
+        self.secret = ""
+        self.point: dict[str, Any] = {}
+
+    def _clock(self) -> float:
+        return time.time() + self.clock_offset_s
+
+    @property
+    def client(self) -> FuncClient:
+        return FuncClient(self.func.url, AccessKey("ak-1", AK_SECRET))
+
+    @property
+    def access(self) -> list[str]:
+        return ["--func", self.func.url, "--ak-id", "ak-1", "--ak-secret", AK_SECRET]
+
+    def modify(self, name: str, **data: Any) -> None:
+        """Change the only row there is."""
+        (row,) = self.client.list(name)
+        self.client.post(f"{name}/{row['id']}/do/modify", {"data": data})
+
+
+@pytest.fixture(scope="module")
+def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    parts = Installed()
+    with parts.openai, parts.datakit, parts.func, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
+        servers = ["--openai-base-url", parts.openai.base_url, "--datakit", parts.datakit.url]
+        assert main(["install", *parts.access, *servers]) == 0
+        (link,), (auth,) = parts.client.list("sync-apis"), parts.client.list("api-auth")
+        parts.link = f"{parts.func.url}/api/v1/al/{link['id']}"
+        parts.secret = auth["configJSON"]["fields"][0]["value"]
+        parts.point = parts.func.recovery_point()
+        yield parts
+
+
+@pytest.fixture
+def parts(installed_once: Installed, monkeypatch: pytest.MonkeyPatch, run: CommandLine) -> Installed:
+    installed_once.func.recover(installed_once.point)
+    installed_once.datakit.clear()
+    installed_once.datakit.mode = None
+    installed_once.openai.clear()
+    installed_once.clock_offset_s = 0.0
+    monkeypatch.setenv("CHATGPT_MONITOR_LINK_SECRET", installed_once.secret)
+    return installed_once
+
+
+def test_a_link_that_works_costs_no_token(run: CommandLine, parts: Installed) -> None:
+    said = run("check", "--link", parts.link)
+    assert said.code == 0
+    assert findings(said)["link"][1].startswith("answers, in ")
+    assert findings(said)["link authentication"] == ("ok", "asks for its secret")
+    assert parts.openai.requests == []
+    assert [point.tags["error_type"] for point in parts.datakit.points("openai")] == ["validation"]
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"])
+def test_a_link_without_its_secret(
+    run: CommandLine, parts: Installed, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATGPT_MONITOR_LINK_SECRET", secret)
+    said = run("check", "--link", parts.link)
+    assert said.code == 2
+    _, what = findings(said)["link"]
+    assert what.startswith("the link refuses this secret" if secret else "the link asks for its secret")
+    assert "CHATGPT_MONITOR_LINK_SECRET (header X-ChatGPT-Monitor-Secret)" in what
+
+
+def test_a_link_that_is_open(run: CommandLine, parts: Installed) -> None:
+    parts.modify("sync-apis", apiAuthId=None)
+    said = run("check", "--link", parts.link)
+    assert said.code == 1
+    assert findings(said)["link authentication"][0] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"isDisabled": True}, "the link is disabled next: enable it in Func"),
+        ({"expireTime": "2020-01-01T00:00:00Z"}, "the link has expired next: give it another time limit"),
+        ({"throttlingJSON": {"byYear": None}}, "the link's throttling is reached next: wait "),
+    ],
+)
+def test_a_link_that_is_off(run: CommandLine, parts: Installed, settings: Any, said: str) -> None:
+    parts.modify("sync-apis", **settings)
+    assert said in findings(run("check", "--link", parts.link))["link"][1]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            None,
+            "the link leads to a function that is not there next: run guance-chatgpt-monitor install again",
+        ),
+        ("import none_such", "the workers of Func lack the Python package none_such next: install it"),
+        ("1 / 0", "the startup script fails: ZeroDivisionError"),
+        (
+            "def chat(**body):\n    return {'a': 1}",
+            "answers 200, but not as the script next: check that the link",
+        ),
+        ("def chat(**body):\n    return ''", "answers 200, but neither as Func nor as the script"),
+    ],
+)
+def test_a_link_whose_script_does_not_run(
+    run: CommandLine, parts: Installed, code: str | None, said: str
+) -> None:
+    if code is None:
+        parts.client.get(f"scripts/{STARTUP}/do/delete")
+    else:
+        parts.func.edit(STARTUP, code)
+    result = run("check", "--link", parts.link)
+    assert result.code == 2
+    assert said in findings(result)["link"][1]
+
+
+def test_a_link_that_is_unknown_or_none(run: CommandLine, parts: Installed) -> None:
+    _, what = findings(run("check", "--link", f"{parts.func.url}/api/v1/al/nothing"))["link"]
+    assert what == "Func knows no such link next: check the link, or run guance-chatgpt-monitor install again"
+    _, what = findings(run("check", "--link", "http://host/something"))["link"]
+    assert "the link is no authorization link" in what
+
+
+def test_func_tells_of_its_auto_trigger_and_of_delivery(run: CommandLine, parts: Installed) -> None:
+    said = run("check", *parts.access)
+    assert findings(said)["auto-trigger"] == (
+        "warn",
+        "has not run yet next: it is due every minute: wait two, and check again",
+    )
+    assert said.code == 1
+    parts.func.fire_cron()
+    said = run("check", *parts.access)
+    assert said.code == 0, said.out
+    found = findings(said)
+    assert found["auto-trigger"][1].startswith("ran ")
+    assert found["delivery from Func"] == ("ok", "DataKit is up, nothing waits, nothing was dropped")
+    assert f"DataKit URL {parts.datakit.url}" in found["startup script"][1]
+    assert found["links"] == ("ok", "1, with API authentication")
+
+
+def test_an_auto_trigger_that_stopped(run: CommandLine, parts: Installed) -> None:
+    parts.clock_offset_s = -600.0
+    parts.func.fire_cron()
+    parts.clock_offset_s = 0.0
+    status, what = findings(run("check", *parts.access))["auto-trigger"]
+    assert status == "fail"
+    assert what.startswith("last ran 10 min ago next: look whether Func's beat and workers run")
+
+
+def test_an_auto_trigger_that_fails_is_off_or_gone(run: CommandLine, parts: Installed) -> None:
+    code = parts.func.script(STARTUP)
+    parts.func.edit(STARTUP, "1 / 0")
+    parts.func.fire_cron()
+    parts.func.edit(STARTUP, code)
+    assert findings(run("check", *parts.access))["auto-trigger"][1].startswith("failed ")
+    parts.modify("cron-jobs", isDisabled=True)
+    assert findings(run("check", *parts.access))["auto-trigger"] == (
+        "fail",
+        "it is disabled next: enable it in Func",
+    )
+    parts.client.get(f"cron-jobs/cron-starup-{SET}/do/delete")
+    assert "none calls startup__" in findings(run("check", *parts.access))["auto-trigger"][1]
+
+
+def test_what_func_could_not_deliver(run: CommandLine, parts: Installed) -> None:
+    parts.datakit.stop()
+    try:
+        parts.func.fire_cron()
+        status, what = findings(run("check", *parts.access))["delivery from Func"]
+    finally:
+        parts.datakit.start()
+    assert status == "fail"
+    assert f"DataKit at {parts.datakit.url} cannot be reached" in what
+
+
+def test_what_is_missing_in_func(run: CommandLine, parts: Installed) -> None:
+    parts.modify("sync-apis", apiAuthId="deleted")
+    parts.func.edit(STARTUP, parts.func.script(STARTUP) + "# mine\n")
+    found = findings(run("check", *parts.access))
+    assert found["links"][0] == "warn"
+    assert found["startup script"][1] == "edited, or of an earlier version"
+    parts.func.clear()
+    said = run("check", *parts.access)
+    assert said.code == 2
+    assert findings(said)["script set"][1].endswith("is not there next: run guance-chatgpt-monitor install")
+    assert findings(said)["startup script"][0] == "fail"
+
+
+def test_the_price_table_in_func(run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.func.fire_cron()
+    said = run("check", *parts.access)
+    assert (said.code, findings(said)["prices in Func"][0]) == (0, "ok")
+    assert "genai-prices is not installed: points have no cost" in findings(said)["prices in Func"][1]
+    assert "install genai-prices with Func's PIP tool" in findings(said)["prices in Func"][1]
+    monkeypatch.setitem(parts.func.packages.builtin, "genai_prices", "0.2.3")
+    assert findings(run("check", *parts.access))["prices in Func"] == ("ok", "genai-prices 0.2.3")
+
+
+def test_an_access_key_that_is_refused(run: CommandLine, parts: Installed) -> None:
+    said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", "wrong")
+    assert said.code == 2
+    assert "check id and secret of the access key" in findings(said)["Func"][1]
+
+
+# ---- as a whole ----
+
+
+def test_with_nothing_named_what_the_environment_tells_of(
+    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", parts.datakit.url)
+    monkeypatch.setenv("CHATGPT_MONITOR_LINK", parts.link)
+    monkeypatch.setenv("FUNC_URL", parts.func.url)
+    monkeypatch.setenv("FUNC_AK_ID", "ak-1")
+    monkeypatch.setenv("FUNC_AK_SECRET", AK_SECRET)
+    parts.func.fire_cron()
+    said = run("check", "--openai-base-url", parts.openai.base_url, "--json")
+    assert said.code == 0, said.out
+    whole = json.loads(said.out)
+    assert whole["worst"] == "ok"
+    assert {finding["name"] for finding in whole["findings"]} == {
+        "settings", "prices", "OpenAI reachable", "OpenAI key", "default model",
+        "DataKit reachable", "DataKit write", "test point", "clock", "rate limit",
+        "link", "link authentication",
+        "Func", "script set", "startup script", "auto-trigger", "delivery from Func", "links",
+        "prices in Func",
+    }  # fmt: skip
+    for secret in (KEY, AK_SECRET, parts.secret):
+        assert secret not in said.everything
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--model", "OpenAI key"),
+        ("--openai-base-url", "OpenAI key"),
+        ("--openai-key-env", "OpenAI key"),
+        ("--link-secret", "no link was given"),
+        ("--ak-id", "no address of Func was given"),
+    ],
+)
+def test_an_option_is_never_without_effect(
+    option: str, said: str, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_API_KEY", "CHATGPT_MONITOR_LINK", "FUNC_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    result = run("check", "--datakit", NOBODY, option, NOBODY)
+    assert result.code == 2
+    assert said in result.out
+
+
+def test_settings_that_are_wrong(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = run("check", "--func", "func:8088", "--json")
+    assert said.code == 2
+    (finding,) = json.loads(said.out)["findings"]
+    assert (finding["name"], finding["status"]) == ("settings", "fail")
+    assert finding["next_step"] == "give --ak-id, or export FUNC_AK_ID=…"

@@ -1,0 +1,203 @@
+"""The command line: help, exit codes, one clear line for each error, JSON where a script wants it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from command_line import local
+
+from guance_chatgpt_monitor.cli.parser import main
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+
+
+def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+@pytest.mark.parametrize("command", [[], ["build"], ["demo"], ["local"], ["assets"]])
+def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert re.search(r"examples?:\n  guance-chatgpt-monitor ", capsys.readouterr().out)
+
+
+def test_build_says_what_to_do_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "script market: serve the folder" in said
+    assert (tmp_path / "guance_chatgpt_monitor.zip").is_file()
+
+
+def test_build_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--out", str(tmp_path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["set_id"] == "guance_chatgpt_monitor"
+    assert Path(facts["zip_path"]).is_file()
+
+
+def test_a_refused_build_names_file_line_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text("id: [\n", "utf-8")
+    assert main(["build", "--out", str(tmp_path / "dist"), "--manifest", str(manifest)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert re.match(rf"{re.escape(str(manifest))}:\d+: ", said[0])
+    assert said[-1] == "1 problem(s): nothing was built"
+
+
+def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--out", str(tmp_path), "--manifest", "no-such-file"]) == 1
+    assert capsys.readouterr().err.startswith("no-such-file:1: No such file or directory\n")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Any:
+    result = run("demo", "--json", OPENAI_API_KEY="")
+    assert result.returncode == 0, result.stderr
+    assert "the auto-trigger fires" in result.stderr  # it takes some seconds, and says what it does
+    return json.loads(result.stdout)
+
+
+def test_demo_as_json(demo: Any) -> None:
+    assert demo["complete"] is True
+    assert len(demo["points"]) == len(demo["calls"]) >= 17
+    assert demo["totals"]["question"] == len(demo["calls"])
+    assert demo["collected"]["replayed"] == 5
+    assert {call["status_code"] for call in demo["calls"]} == {200, 400, 401, 404, 429, 502, 504}
+    assert sum("delay" in point["fields"] for point in demo["points"]) == 5
+    assert [point["fields"]["up"] for point in demo["probe"]] == [1, 1]
+
+
+def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
+    answered = [point for point in demo["points"] if point["tags"]["status"] == "ok"]
+    booked = sum(point["fields"].get("requests", 0) for point in demo["usage"])
+    # One was generated past our deadline, one three times for a connection that was reset.
+    assert booked == len(answered) + 4
+
+
+def test_demo_says_what_it_does_and_ends_well() -> None:
+    result = run("demo", OPENAI_API_KEY="")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("every point arrived\n")
+    for line in ("totals", "probe", "rate limit", "cost", "OpenAI's own books"):
+        assert re.search(rf"^{line}: ", result.stdout, re.MULTILINE), line
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ask", "Hi", "--link", "http://127.0.0.1:9/api/v1/al/x"],
+        ["install", "--func", "nonsense", "--ak-id", "x", "--ak-secret", "y"],
+        ["build", "--manifest", "no-such-file"],
+    ],
+)
+def test_a_script_gets_an_error_as_json(arguments: list[str]) -> None:
+    result = run(*arguments, "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["error"]
+    assert result.stderr
+
+
+def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("build", "--out", str(tmp_path / "file"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert "next: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "--datakit", "nonsense://x"],
+        ["local", "func", "--openai", "nonsense"],
+        ["local", "func", "--datakit", "http://host:port"],
+    ],
+)
+def test_an_address_that_is_none_is_told_before_anything_starts(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert re.fullmatch(r"error: .*\nnext: .*\n", result.stderr)
+
+
+@pytest.mark.parametrize("command", ["run --help", "install --help"])
+def test_a_terminal_that_knows_ascii_only(command: str) -> None:
+    result = run(*command.split(), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m guance_chatgpt_monitor build --out {tmp_path} --json | head -c 1"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == ""
+    assert result.returncode in (0, 141)  # as much as fits in a pipe may be written before
+
+
+@pytest.mark.parametrize(
+    ("part", "path"), [("datakit", "/v1/ping"), ("openai", "/_local/faults"), ("func", "/nothing")]
+)
+def test_a_stand_in_runs_alone_until_it_is_stopped(part: str, path: str) -> None:
+    with local(part) as said:
+        url = re.search(r"http://127\.0\.0\.1:\d+", said.readline())
+        assert url is not None
+        assert requests.get(url.group() + path, timeout=10).status_code in (200, 404)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_assets_are_written(language: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["assets", "--lang", language, "--out", str(tmp_path)]) == 0
+    paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    root = Path(__file__).resolve().parent.parent.parent
+    assert len(paths) == 2
+    for path in paths:
+        assert path.read_bytes() == (root / path.relative_to(tmp_path)).read_bytes()
+
+
+def test_assets_that_cannot_be_imported_say_why() -> None:
+    result = run("assets", "--apply", "--endpoint", "http://127.0.0.1:9", DF_API_KEY="secret-key")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert "secret-key" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "next_step"),
+    [
+        (["assets", "--apply", "--api-key", "k"], "the endpoint must be a URL", "--endpoint"),
+        (
+            ["assets", "--apply", "--endpoint", "http://127.0.0.1:9", "--api-key", "k"],
+            "reached",
+            "--endpoint",
+        ),
+        (["run"], "there is no program to run", "run --help"),
+    ],
+)
+def test_an_error_tells_the_next_step(
+    arguments: list[str], said: str, next_step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    error, following = capsys.readouterr().err.splitlines()
+    assert said in error
+    assert following.startswith("next: ")
+    assert next_step in following
+
+
+def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalDataKit() as taken:
+        assert main(["local", "datakit", "--port", str(taken.port)]) == 1
+    error, following = capsys.readouterr().err.splitlines()
+    assert f"port {taken.port}" in error
+    assert following == "next: choose another with --port, or leave it out for a free one"

@@ -1,0 +1,580 @@
+"""install, run again, and uninstall: against Func's management API, with real calls through the link."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from command_line import CommandLine, Said, local
+
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.cli.func_client import AccessKey, FuncClient
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
+from guance_chatgpt_monitor.local.func.server import LocalFunc
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
+
+SET = "guance_chatgpt_monitor"
+STARTUP = f"startup__{SET}"
+KEY = "sk-secretkey-0123456789abcdef"
+AK_SECRET = "ak-secret-0123456789"
+TOKEN = "localhost-token-0123456789"
+HEADER = "X-ChatGPT-Monitor-Secret"
+
+
+class Parts:
+    """Func, empty; OpenAI; DataKit. `env` is what a user would have exported."""
+
+    def __init__(self) -> None:
+        keys = [LocalKey("ak-1", AK_SECRET)]
+        self.func = LocalFunc(workers=1, access_keys=keys, localhost_token=TOKEN)
+        self.openai = LocalOpenAI()
+        self.datakit = LocalDataKit()
+        self.func.packages.install_time_s = 0.01
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "FUNC_URL": self.func.url,
+            "FUNC_AK_ID": "ak-1",
+            "FUNC_AK_SECRET": AK_SECRET,
+            "OPENAI_API_KEY": KEY,
+        }
+
+    @property
+    def servers(self) -> list[str]:
+        return ["--openai-base-url", self.openai.base_url, "--datakit", self.datakit.url]
+
+    @property
+    def client(self) -> FuncClient:
+        return FuncClient(self.func.url, AccessKey("ak-1", AK_SECRET))
+
+    def link(self) -> dict[str, Any]:
+        (link,) = self.client.list("sync-apis")
+        return link
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Parts]:
+    parts = Parts()
+    with parts.func, parts.openai, parts.datakit:
+        yield parts
+
+
+@pytest.fixture
+def parts(shared: Parts, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    shared.func.clear()
+    shared.func.packages.builtin = {"requests": "2.32.3", "openai": "2.2.0"}
+    shared.openai.clear()
+    shared.openai.faults.clear()
+    shared.datakit.clear()
+    for name, value in shared.env.items():
+        monkeypatch.setenv(name, value)
+    return shared
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)
+
+
+def test_a_reader_who_is_gone_does_not_end_it_half_way(parts: Parts) -> None:
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `head` does
+        _, errors = process.communicate(timeout=60)
+    assert b"Broken pipe" not in errors
+    assert parts.link()
+    assert parts.func.cron_jobs
+
+
+@pytest.fixture(scope="module")
+def installed_once(shared: Parts) -> tuple[Said, dict[str, Any]]:
+    """What the first install said, and what is in Func then."""
+    shared.func.clear()
+    shared.func.packages.builtin = {"requests": "2.32.3", "openai": "2.2.0"}
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *shared.servers]
+    env = {**os.environ, **shared.env}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    return Said(done.returncode, done.stdout, done.stderr), shared.func.recovery_point()
+
+
+@pytest.fixture
+def installed(parts: Parts, installed_once: tuple[Said, dict[str, Any]]) -> Said:
+    said, point = installed_once
+    assert said.code == 0, said.everything
+    parts.func.recover(point)
+    return said
+
+
+def snapshot(parts: Parts) -> dict[str, Any]:
+    """All that is in Func, as its API shows it."""
+    names = ("scripts", "sync-apis", "api-auth", "env-variables", "cron-jobs")
+    sets = parts.client.list("script-sets", _withScripts="true")
+    # Func's own, made with the first startup script of whatever set.
+    others = [row for row in sets if row["id"] != "startup"]
+    return {"script-sets": others, **{name: parts.client.list(name) for name in names}}
+
+
+def actions(said: Said) -> dict[str, str]:
+    return {step["name"]: step["action"] for step in json.loads(said.out)["steps"]}
+
+
+# ---- the first time ----
+
+
+def test_dry_run_prints_the_steps_and_changes_nothing(parts: Parts, run: CommandLine) -> None:
+    before = snapshot(parts)
+    said = run("install", "--dry-run", *parts.servers)
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()[:-1]] == [
+        "make", "keep", "make", "make", "make", "make", "test",
+    ]  # fmt: skip
+    assert said.out.endswith("nothing was changed: --dry-run\n")
+    assert snapshot(parts) == before
+    assert parts.openai.requests == []
+
+
+def test_install_makes_all_that_a_call_needs(parts: Parts, run: CommandLine, installed: Said) -> None:
+    assert "test call            answered by gpt-4o-mini" in installed.out
+    assert 'OPENAI_KEY = "" # OpenAI key' in parts.func.script(STARTUP)
+    assert parts.func.cron_jobs == {f"cron-starup-{SET}": (f"{STARTUP}.collect", "* * * * *")}
+    link = parts.link()
+    assert (link["throttlingJSON"], link["taskRecordLimit"]) == ({"byMinute": 60}, 10)
+    (env,) = parts.client.list("env-variables")
+    assert (env["id"], env["autoTypeCasting"]) == ("OPENAI_API_KEY", "password")
+
+
+def test_the_link_wants_the_secret_that_was_printed(parts: Parts, installed: Said) -> None:
+    url, secret = re.findall(r"export CHATGPT_MONITOR_LINK(?:_SECRET)?=(\S+)", installed.out)
+    assert requests.post(url, json={"question": "Hi"}, timeout=60).status_code == 401
+    answer = requests.post(url, json={"question": "Hi"}, headers={HEADER: secret}, timeout=60)
+    assert answer.status_code == 200
+
+
+def test_the_printed_examples_run_as_they_are(parts: Parts, installed: Said) -> None:
+    exports = "\n".join(re.findall(r"^export .*$", installed.out, re.MULTILINE))
+    curl = re.search(r"^curl [^\n]*\\\n[^\n]*$", installed.out, re.MULTILINE)
+    assert curl is not None
+    python = installed.out[installed.out.index("import os, requests") :]
+    for command in (f"{exports}\n{curl.group()} -s", f"{exports}\n{sys.executable} - <<'END'\n{python}END"):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert "local answer" in done.stdout
+
+
+def test_no_secret_but_the_links_own_is_ever_shown(parts: Parts, run: CommandLine) -> None:
+    said = [run("install", *parts.servers, "--json"), run("install", "--json"), run("check", "--json")]
+    said += [run("install", "--openai-key", KEY), run("uninstall", "--json")]
+    everything = "".join(one.everything for one in said)
+    assert KEY not in everything
+    assert AK_SECRET not in everything
+    secret = json.loads(said[0].out)["secret"]
+    assert len(secret) >= 32
+    assert "secret" not in json.loads(said[1].out)
+    assert secret not in "".join(one.everything for one in said[1:])
+
+
+def test_missing_packages_are_installed_with_funcs_installer(parts: Parts, run: CommandLine) -> None:
+    parts.func.packages.builtin = {"requests": "2.32.3"}
+    parts.func.packages.install_time_s = 0.1
+    said = run("install", *parts.servers)
+    assert said.code == 0
+    assert "packages             openai installing" in said.out
+    assert "packages             installed openai (" in said.out
+
+
+def test_a_package_that_cannot_be_installed_stops_it_with_pips_last_words(
+    parts: Parts, run: CommandLine
+) -> None:
+    parts.func.packages.builtin = {"requests": "2.32.3"}
+    parts.func.packages.broken["openai"] = "Looking in indexes\nERROR: No matching distribution found\n"
+    said = run("install", *parts.servers)
+    assert said.code == 1
+    assert "pip in Func could not install openai: ERROR: No matching distribution found" in said.err
+    assert "--pip-index" in said.err
+    assert run("install", "--no-packages", *parts.servers).code == 0
+
+
+def test_open_leaves_the_authentication_out_and_warns(parts: Parts, run: CommandLine) -> None:
+    said = run("install", "--open", *parts.servers)
+    assert said.code == 0
+    assert "warning: the link is open" in said.out
+    assert HEADER not in said.out
+    assert parts.client.list("api-auth") == []
+    (url,) = re.findall(r"export CHATGPT_MONITOR_LINK=(\S+)", said.out)
+    assert requests.post(url, json={"question": "Hi"}, timeout=60).status_code == 200
+
+
+def test_limits_of_the_link_are_options(parts: Parts, run: CommandLine) -> None:
+    assert run("install", *parts.servers, "--calls-per-minute", "7", "--task-records", "3").code == 0
+    link = parts.link()
+    assert (link["throttlingJSON"], link["taskRecordLimit"]) == ({"byMinute": 7}, 3)
+
+
+def test_it_waits_until_func_notices(monkeypatch: pytest.MonkeyPatch, run: CommandLine) -> None:
+    keys = [LocalKey("ak-1", AK_SECRET)]
+    with LocalFunc(workers=1, visible_after_s=0.6, access_keys=keys) as func, LocalOpenAI() as openai:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        access = ["--func", func.url, "--ak-id", "ak-1", "--ak-secret", AK_SECRET]
+        said = run("install", *access, "--openai-base-url", openai.base_url)
+        assert said.code == 0
+        assert "test call            waiting until Func notices" in said.out
+        assert len([r for r in openai.requests if r.path.endswith("/completions")]) == 1
+
+
+def test_a_key_that_openai_refuses_is_told_at_once(parts: Parts, run: CommandLine) -> None:
+    parts.openai.faults.append("401")
+    said = run("install", *parts.servers)
+    assert said.code == 1
+    assert "it is installed, but OpenAI did not answer: Incorrect API key provided" in said.err
+    assert "export CHATGPT_MONITOR_LINK_SECRET=" in said.out
+
+
+# ---- what it does not take ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--service", "a\\b"], "contains \\, which Func would not put into the script as it is"),
+        (["--service", "a\nb"], "contains a line end or control character"),
+        (["--model", "$&x"], "contains $&, which"),
+        (["--model", "a$1"], "contains $1, which"),
+        (["--model", "a$$"], "contains $$, which"),
+        (["--model", "a$`"], "contains $`, which"),
+        (["--service", "<me>"], "contains <…> around it"),
+        (["--datakit", "ftp://host"], "the DataKit URL must look like"),
+        (["--openai-base-url", "api.openai.com"], "the OpenAI base URL is no HTTP address"),
+        (["--func", "func:8088"], "the address of Func is no HTTP address"),
+        (["--openai-key", "sk-a b"], "the OpenAI key has blanks"),
+        (["--openai-key", "sk-é"], "the OpenAI key has blanks, line ends or characters outside ASCII"),
+        (["--openai-key-env", "NO_SUCH_VARIABLE"], "no OpenAI key was given"),
+        (["--ak-secret", "wrong"], "Func answered 401.14 EUserAuth"),
+        (["--func", "http://127.0.0.1:9"], "connection refused: nothing listens at 127.0.0.1:9"),
+    ],
+)
+def test_a_wrong_setting_changes_nothing(
+    parts: Parts, run: CommandLine, arguments: list[str], said: str
+) -> None:
+    result = run("install", *parts.servers, *arguments)
+    assert result.code == 1
+    assert f"error: {said}" in result.err or said in result.err
+    assert "next: " in result.err
+    assert snapshot(parts) == {name: [] for name in snapshot(parts)}
+
+
+def test_a_quoted_value_arrives_as_it_is(parts: Parts, run: CommandLine) -> None:
+    assert run("install", *parts.servers, "--service", '"shop" 50% & more').code == 0
+    assert parts.datakit.points("openai")[0].tags["service_name"] == '"shop" 50% & more'
+
+
+# Passes for an address here, and the script of the set refuses it.
+REFUSED_BY_THE_SCRIPT = ["--openai-base-url", "HTTP://127.0.0.1:9/v1"]
+
+
+def test_a_deploy_that_fails_takes_its_script_away(parts: Parts, run: CommandLine) -> None:
+    said = run("install", *REFUSED_BY_THE_SCRIPT)
+    assert said.code == 1
+    assert "error: the startup script fails: ValueError: the OpenAI base URL must look like" in said.err
+    assert STARTUP not in {row["id"] for row in parts.client.list("scripts")}
+    assert run("install", *parts.servers).code == 0
+
+
+def test_without_a_key_it_asks_and_does_not_echo(parts: Parts) -> None:
+    env = {**os.environ, **parts.env, "OPENAI_API_KEY": "", "FUNC_AK_SECRET": ""}
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
+    terminal, terminal_of_child = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        env=env,
+        stdin=terminal_of_child,
+        stdout=terminal_of_child,
+        stderr=terminal_of_child,
+        start_new_session=True,
+    )
+    os.close(terminal_of_child)
+    shown = b""
+    for prompt, secret in ((b"secret of the access key", AK_SECRET), (b"OpenAI key", KEY)):
+        while prompt + b" (it is not shown): " not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, secret.encode() + b"\n")
+    try:
+        while True:
+            shown += os.read(terminal, 1000)
+    except OSError:  # the other end is closed
+        pass
+    os.close(terminal)
+    assert process.wait(timeout=30) == 0, shown.decode()
+    assert KEY.encode() not in shown
+    assert AK_SECRET.encode() not in shown
+    assert parts.openai.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_without_a_key_or_a_terminal_it_says_which_variable(
+    parts: Parts, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    said = run("install", *parts.servers)
+    assert said.code == 1
+    assert "next: give --openai-key-env NAME, or export OPENAI_API_KEY=…" in said.err
+    monkeypatch.delenv("FUNC_AK_SECRET")
+    assert "export FUNC_AK_SECRET=…" in run("install").err
+
+
+# ---- again ----
+
+
+def test_again_changes_nothing(parts: Parts, run: CommandLine, installed: Said) -> None:
+    before = snapshot(parts)
+    said = run("install", "--json")
+    assert set(actions(said).values()) == {"keep", "test"}
+    after = snapshot(parts)
+    for rows in (before, after):
+        for link in rows["sync-apis"]:
+            del link["lastTaskStatus"]
+    assert after == before
+
+
+def test_a_key_in_the_environment_does_not_replace_funcs_and_a_named_one_does(
+    parts: Parts, run: CommandLine, installed: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-my-own-for-something-else")
+    monkeypatch.setenv("NEW_KEY", "sk-the-new-key")
+    run("install")
+    assert parts.openai.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+    said = run("install", "--openai-key-env", "NEW_KEY", "--json")
+    assert actions(said)["OPENAI_API_KEY"] == "change"
+    assert parts.openai.requests[-1].headers["authorization"] == "Bearer sk-the-new-key"
+
+
+def test_a_lost_key_is_taken_from_the_environment_again(
+    parts: Parts, run: CommandLine, installed: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.client.get("env-variables/OPENAI_API_KEY/do/delete")
+    assert actions(run("install", "--dry-run", "--json"))["OPENAI_API_KEY"] == "make"
+    assert run("install").code == 0
+    assert parts.openai.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_in_a_script_that_was_deployed_by_hand_is_moved_only_when_one_is_named(
+    parts: Parts, run: CommandLine, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.func.install(str(built.zip_path))
+    servers = {"OpenAI base URL": parts.openai.base_url, "DataKit URL": parts.datakit.url}
+    parts.func.deploy(SET, {"OpenAI key": "sk-in-the-script", **servers})
+    before = parts.func.script(STARTUP)
+    assert actions(run("install", "--json"))["OPENAI_API_KEY"] == "keep"
+    assert parts.func.script(STARTUP) == before
+    assert parts.openai.requests[-1].headers["authorization"] == "Bearer sk-in-the-script"
+    monkeypatch.setenv("NEW_KEY", "sk-the-new-key")
+    assert run("install", "--openai-key-env", "NEW_KEY").code == 0
+    assert "sk-in-the-script" not in parts.func.script(STARTUP)
+    assert parts.openai.requests[-1].headers["authorization"] == "Bearer sk-the-new-key"
+
+
+def test_other_parameters_renew_an_unedited_startup_script(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    said = run("install", "--service", "shop", "--json")
+    assert actions(said)["startup script"] == "change"
+    assert 'SERVICE_NAME = "shop"' in parts.func.script(STARTUP)
+    assert f'DATAKIT_URL = "{parts.datakit.url}"' in parts.func.script(STARTUP)
+    assert parts.datakit.points("openai")[-1].tags["service_name"] == "shop"
+
+
+def test_another_version_is_brought_up_to_date(parts: Parts, run: CommandLine, built: Built) -> None:
+    assert run("install", *parts.servers).code == 0
+    template = parts.func.script(f"{SET}__example")
+    old_template = template.replace(
+        "monitor = ChatGPTMonitor(", "# of an older version\nmonitor = ChatGPTMonitor("
+    )
+    old_startup = parts.func.script(STARTUP).replace(
+        "monitor = Chat", "# of an older version\nmonitor = Chat", 1
+    )
+    parts.func.edit(f"{SET}__example", old_template)
+    parts.func.edit(STARTUP, old_startup)
+    said = run("install", "--json")
+    assert said.code == 0, said.everything
+    assert actions(said)["script set"] == "change"
+    assert actions(said)["startup script"] == "change"
+    assert parts.func.script(f"{SET}__example") == template
+    assert "older version" not in parts.func.script(STARTUP)
+    assert f'DATAKIT_URL = "{parts.datakit.url}"' in parts.func.script(STARTUP)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [("    DFF,\n", '    DFF,\n    tags={"mine": "1"},\n'), ("timeout=180", "timeout=99")],
+)
+def test_an_edited_startup_script_is_never_touched(
+    parts: Parts, run: CommandLine, installed: Said, line: str, instead: str
+) -> None:
+    edited = parts.func.script(STARTUP).replace(line, instead)
+    assert edited != parts.func.script(STARTUP)
+    parts.func.edit(STARTUP, edited)
+    parts.func.edit(f"{SET}__call", parts.func.script(f"{SET}__call") + "\n# changed\n")
+    said = run("install", "--service", "other")
+    assert said.code == 0
+    assert parts.func.script(STARTUP) == edited
+    assert "kept; it runs with the present scripts" in said.out
+    assert "copy your edits, delete the script in Func, run install again" in said.out
+
+
+def test_an_edit_that_waits_to_be_published_is_not_touched_either(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    parts.client.post(f"scripts/{STARTUP}/do/modify", {"data": {"codeDraft": "# half done"}})
+    before = snapshot(parts)["scripts"]
+    said = run("install", "--service", "other", "--json")
+    assert actions(said)["startup script"] == "keep"
+    assert snapshot(parts)["scripts"] == before
+
+
+def test_a_renewal_that_fails_leaves_what_runs(parts: Parts, run: CommandLine, installed: Said) -> None:
+    before = snapshot(parts)["scripts"]
+    said = run("install", *REFUSED_BY_THE_SCRIPT)
+    assert said.code == 1
+    assert "error: the startup script fails: ValueError: the OpenAI base URL must look like" in said.err
+    assert snapshot(parts)["scripts"] == before  # its draft, too
+
+
+def test_the_settings_of_a_link_stay_unless_others_are_given(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    link = parts.link()
+    settings = {"throttlingJSON": {"byHour": 5}, "taskRecordLimit": 50}
+    parts.client.post(f"sync-apis/{link['id']}/do/modify", {"data": settings})
+    run("install")
+    assert {name: parts.link()[name] for name in settings} == settings
+    run("install", "--task-records", "20")
+    assert parts.link()["throttlingJSON"] == {"byHour": 5}
+    assert parts.link()["taskRecordLimit"] == 20
+
+
+def test_an_open_link_is_not_closed_behind_its_callers_backs(parts: Parts, run: CommandLine) -> None:
+    run("install", "--open", *parts.servers)
+    said = run("install")
+    assert parts.link().get("apiAuthId") is None
+    assert "warning: the link is open" in said.out
+    assert "delete it in Func and run install again" in said.out
+
+
+def test_open_given_later_takes_the_authentication_off(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    said = run("install", "--open", "--json")
+    assert actions(said)["API authentication"] == "change"
+    assert parts.link()["apiAuthId"] is None
+    assert parts.client.list("api-auth") == []
+
+
+def test_a_link_with_an_authentication_of_the_users_own_is_left_and_not_tried(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    user = {"username": "u", "password": "p"}
+    auth = {"data": {"type": "httpBasic", "configJSON": {"users": [user]}}}
+    auth_id = parts.client.post("api-auth/do/add", auth)["id"]
+    parts.client.post(f"sync-apis/{parts.link()['id']}/do/modify", {"data": {"apiAuthId": auth_id}})
+    said = run("install")
+    assert said.code == 0
+    assert "not made: the link's authentication is not one that install made" in said.out
+    assert parts.link()["apiAuthId"] == auth_id
+
+
+def test_a_lost_auto_trigger_is_made_again(parts: Parts, run: CommandLine, installed: Said) -> None:
+    parts.client.get(f"cron-jobs/cron-starup-{SET}/do/delete")
+    assert run("install").code == 0
+    assert list(parts.func.cron_jobs) == [f"cron-starup-{SET}"]
+
+
+def test_what_the_user_disabled_stays_so_and_is_told(parts: Parts, run: CommandLine, installed: Said) -> None:
+    parts.client.post(f"cron-jobs/cron-starup-{SET}/do/modify", {"data": {"isDisabled": True}})
+    said = run("install")
+    assert said.code == 0
+    assert "warning: the auto-trigger is disabled" in said.out
+    assert parts.func.cron_jobs == {}
+
+
+# ---- uninstall ----
+
+
+def test_uninstall_leaves_nothing_of_it(parts: Parts, run: CommandLine) -> None:
+    parts.func.set_env("OTHER", "x")
+    before = snapshot(parts)
+    run("install", *parts.servers)
+    assert run("uninstall", "--dry-run").out.endswith("nothing was changed: --dry-run\n")
+    assert snapshot(parts) != before
+    assert "packages             left: other scripts may use openai and requests" in run("uninstall").out
+    assert snapshot(parts) == before
+    assert "there is nothing of the monitor in this Func" in run("uninstall").out
+
+
+def test_uninstall_leaves_what_others_made(parts: Parts, run: CommandLine, built: Built) -> None:
+    parts.func.set_env("OPENAI_API_KEY", KEY)
+    parts.func.install(str(built.market_dir))
+    parts.func.deploy(SET, {"OpenAI base URL": parts.openai.base_url, "DataKit URL": parts.datakit.url})
+    parts.func.add_link(f"{STARTUP}.chat")
+    before = snapshot(parts)
+    assert run("install").code == 0
+    said = run("uninstall")
+    assert said.code == 0
+    assert snapshot(parts) == before
+    assert "OPENAI_API_KEY       left: not made by install" in said.out
+
+
+def test_a_set_that_others_imported_stays_theirs_when_brought_up_to_date(
+    parts: Parts, run: CommandLine, built: Built
+) -> None:
+    parts.func.install(str(built.zip_path))
+    parts.func.edit(f"{SET}__call", "# of another version")
+    assert actions(run("install", *parts.servers, "--json"))["script set"] == "change"
+    said = run("uninstall")
+    assert "script set           left: not imported by install" in said.out
+    assert set(built.scripts) == {row["id"] for row in parts.client.list("scripts")}
+
+
+def test_uninstall_leaves_an_edited_startup_script(parts: Parts, run: CommandLine, installed: Said) -> None:
+    parts.func.edit(STARTUP, parts.func.script(STARTUP) + "\n# mine\n")
+    said = run("uninstall")
+    assert f"left: {STARTUP} was edited; delete it in Func" in said.out
+    assert [row["id"] for row in parts.client.list("scripts")] == [STARTUP]
+    assert parts.client.list("cron-jobs") == []
+
+
+def test_uninstall_never_opens_another_link(parts: Parts, run: CommandLine, installed: Said) -> None:
+    (auth,) = parts.client.list("api-auth")
+    parts.func.add_link(f"{SET}__example.chat", apiAuthId=auth["id"])
+    said = run("uninstall")
+    assert "API authentication   left: another link uses it" in said.out
+    assert [row["id"] for row in parts.client.list("api-auth")] == [auth["id"]]
+
+
+def test_the_token_of_funcs_own_host_does_as_well(
+    parts: Parts, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FUNC_AK_ID")
+    monkeypatch.setenv("FUNC_LOCALHOST_TOKEN", TOKEN)
+    assert run("uninstall").code == 0
+    monkeypatch.setenv("FUNC_LOCALHOST_TOKEN", "wrong")
+    said = run("uninstall")
+    assert said.code == 1
+    assert "next: read the token anew, in Func's container" in said.err
+    assert "wrong" not in said.everything
+
+
+def test_the_stand_in_tells_how_to_try_install_on_it(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local("func", "--empty") as stand_in:
+        lines = [stand_in.readline() for _ in range(3)]
+        for name, value in re.findall(r"(FUNC_\w+)=(\S+)", lines[1]):
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("FUNC_LOCALHOST_TOKEN", raising=False)
+        assert run("install", "--dry-run").code == 0

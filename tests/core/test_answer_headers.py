@@ -1,0 +1,158 @@
+"""What an answer's headers tell, whoever read them and whatever stands in them."""
+
+import sys
+import tracemalloc
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guance_chatgpt_monitor.core.response_headers import (
+    MAX_NUMBER,
+    MAX_REQUEST_ID,
+    RATE_LIMIT_FIELDS,
+    pick_headers,
+    read_numbers,
+    read_request_id,
+)
+
+Facts = tuple[dict[str, float], float | None, str]
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "X-RateLimit-Limit-Requests": "10000",
+    "x-ratelimit-limit-tokens": "200000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-remaining-tokens": "199990",
+    "x-ratelimit-reset-tokens": "3ms",
+    "openai-processing-ms": "412",
+    "x-request-id": "req_0123456789abcdef",
+}
+IN_LOWER_CASE = {name.lower(): value for name, value in HEADERS.items()}
+
+
+NOTHING: Facts = ({}, None, "")
+
+
+def read(headers: Any) -> Facts:
+    picked = pick_headers(headers)
+    return (*read_numbers(picked), read_request_id(picked))
+
+
+def test_before_there_was_an_answer() -> None:
+    assert (*read_numbers(None), read_request_id(None)) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [httpx2.Headers(HEADERS), requests.structures.CaseInsensitiveDict(HEADERS), IN_LOWER_CASE],
+    ids=["httpx", "requests", "dict"],
+)
+def test_headers_of_any_kind(headers: Any) -> None:
+    limits = dict(zip(RATE_LIMIT_FIELDS, (9999.0, 199990.0, 10000.0, 200000.0), strict=True))
+    assert read(headers) == (limits, 0.412, "req_0123456789abcdef")
+
+
+@given(st.lists(st.lists(st.sampled_from(list(HEADERS)), unique=True), min_size=1, max_size=6))
+def test_one_answer_tells_what_it_has_whatever_the_ones_before_had(answers: list[list[str]]) -> None:
+    """Any of the headers in any order, again and again, as from several gateways at once."""
+    for n, names in enumerate(answers):
+        headers = {name: f"{n}{len(name)}" for name in names}
+        in_lower_case = {name.lower(): value for name, value in headers.items()}
+        assert read(httpx2.Headers(headers)) == read(in_lower_case)
+
+
+def test_answers_alike_with_other_values() -> None:
+    for remaining in ("9", "8", "x", "7"):
+        headers = httpx2.Headers({**HEADERS, "x-ratelimit-remaining-tokens": remaining})
+        told = read(headers)[0].get("remaining_tokens")
+        assert told == (float(remaining) if remaining.isdigit() else None)
+
+
+def test_as_many_headers_in_another_order() -> None:
+    names = list(HEADERS)
+    for shift in range(len(names)):
+        turned = names[shift:] + names[:shift]
+        assert read(httpx2.Headers([(name, HEADERS[name]) for name in turned])) == read(IN_LOWER_CASE)
+
+
+def test_an_httpx_with_other_insides() -> None:
+    for inside in ([1, 2], [(b"x", b"y")], {"a": 1}, None):
+        raw = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        assert read(SimpleNamespace(_list=inside, raw=raw)) == read(IN_LOWER_CASE)
+
+
+def test_what_is_kept_of_an_answer_is_small() -> None:
+    headers = httpx2.Headers({**HEADERS, **{f"x-of-the-gateway-{n}": "v" * 1000 for n in range(50)}})
+    kept = pick_headers(headers)
+    assert sys.getsizeof(kept) < 150
+
+
+@pytest.mark.parametrize("headers", [None, {}, httpx2.Headers(), [], "text", 7])
+def test_no_headers(headers: Any) -> None:
+    assert read(headers) == NOTHING
+
+
+@pytest.mark.parametrize("name", ["x-ratelimit-remaining-tokens", "openai-processing-ms"])
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None", "1" * 33],
+)
+def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
+    wrong = {**IN_LOWER_CASE, name: value}
+    for headers in (wrong, httpx2.Headers(wrong, encoding="utf-8")):
+        rate_limit, processing_time_s, _ = read(headers)
+        told = (rate_limit.get("remaining_tokens"), processing_time_s)
+        assert told == ((None, 0.412) if name.startswith("x-rate") else (199990.0, None))
+        assert rate_limit["limit_tokens"] == 200000.0
+
+
+@pytest.mark.parametrize("value", [5, None, b"5", ["5"]])
+def test_headers_that_are_no_text(value: Any) -> None:
+    assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("0", 0.0), ("412.5", 412.5), ("9" * 17, 1e17), ("1e3", 1000.0), ("1e300", 1e300)]
+)
+def test_numbers_as_somebody_may_write_them(value: str, number: float) -> None:
+    rate_limit, processing_time_s, _ = read(dict.fromkeys(IN_LOWER_CASE, value))
+    assert rate_limit == dict.fromkeys(RATE_LIMIT_FIELDS, number)
+    assert processing_time_s == number / 1000
+
+
+def test_memory_stays_flat_whatever_numbers_there_are() -> None:
+    def answer(n: int) -> Facts:
+        left = f"{n:0{MAX_NUMBER}d}" if n % 2 else str(n) * MAX_NUMBER
+        return read({**IN_LOWER_CASE, "x-ratelimit-remaining-tokens": left})
+
+    for n in range(1000):
+        answer(n)
+    tracemalloc.start()
+    try:
+        told = [answer(n)[0].get("remaining_tokens") for n in range(1000, 5000)]
+        n_bytes = tracemalloc.get_traced_memory()[0] - sys.getsizeof(told) - 4000 * sys.getsizeof(1.0)
+    finally:
+        tracemalloc.stop()
+    assert told[1::2] == list(range(1001, 5000, 2))
+    assert not any(told[::2])
+    assert n_bytes < 150_000
+
+
+@pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
+def test_a_request_id_that_is_none(request_id: str) -> None:
+    for headers in (
+        {"x-request-id": request_id},
+        httpx2.Headers({"x-request-id": request_id}, encoding="utf-8"),
+    ):
+        assert read(headers)[2] == ""
+
+
+def test_a_value_with_line_breaks_tells_nothing_of_others() -> None:
+    """No answer over HTTP has one; one that is made by hand may."""
+    for headers in ({**IN_LOWER_CASE, "openai-processing-ms": "1\n2"}, {"x-request-id": "1\n2"}):
+        assert read(headers) == ({}, None, "")

@@ -1,0 +1,247 @@
+"""One call's log line: what is in it, that DataKit reads it as it was meant, and that nothing secret is."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guance_chatgpt_monitor import settings as settings_module
+from guance_chatgpt_monitor.core.backlog import timestamp_ns
+from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.content.log_line import DEFAULT_MAX_CHARS, LONGEST_MAX_CHARS, ContentLog
+from guance_chatgpt_monitor.core.content.redaction import CUT_MARK
+from guance_chatgpt_monitor.core.content.transcript import Conversation, read_conversation
+from guance_chatgpt_monitor.core.datakit import DataKit
+from guance_chatgpt_monitor.core.line_protocol import MAX_KEY_BYTES, Point, encode
+from guance_chatgpt_monitor.core.metrics import PointMaker
+from guance_chatgpt_monitor.local.datakit.line_parser import ParsedPoint, parse_lines
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+
+ENDED_AT_NS = 1_790_000_000_000_000_001
+
+
+@pytest.fixture
+def datakit() -> Iterator[LocalDataKit]:
+    with LocalDataKit(clock_ns=lambda: ENDED_AT_NS) as started:
+        yield started
+
+
+def a_call(**further: Any) -> Call:
+    return Call(
+        "chat",
+        "gpt-4o",
+        response_model="gpt-4o-2024-08-06",
+        requests_sent=1,
+        status_code=200,
+        usage=Usage(30.0, 10.0, 20.0),
+        response_time_s=0.5,
+        ended_at_ns=ENDED_AT_NS,
+        request_id="req_123",
+        **further,
+    )
+
+
+def line_of(conversation: Conversation, log: ContentLog | None = None, **tags: str) -> str:
+    call = a_call()
+    point = PointMaker("openai", "shop", tags).from_call(call)
+    return (log or ContentLog()).line(point, call, conversation)
+
+
+def parsed(line: str) -> ParsedPoint:
+    (point,) = parse_lines(line.encode(), "logging")
+    return point
+
+
+# -- the line --------------------------------------------------------------------------------------
+
+
+def test_a_line_has_what_was_said_and_what_it_took(datakit: LocalDataKit) -> None:
+    request = {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Why?"}]}
+    function = {"function": {"name": "search", "arguments": '{"q": "x"}'}}
+    message = {"content": "Because.", "tool_calls": [function]}
+    answer = {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+    line = line_of(read_conversation(request, answer), team="web")
+    assert DataKit(datakit.url).write([line], "logging")
+    (log,) = datakit.points("openai", "logging")
+    assert log.tags == {
+        "operation_name": "chat",
+        "provider_name": "openai",
+        "request_model": "gpt-4o",
+        "response_model": "gpt-4o-2024-08-06",
+        "status": "ok",
+        "status_code": "200",
+        "stream": "false",
+        "service_name": "shop",
+        "team": "web",
+        "host": "local",
+    }
+    cost = log.fields.pop("cost", None)
+    assert cost is None or isinstance(cost, float)  # where the prices are installed
+    assert log.fields == {
+        "message": "Why? → Because.",
+        "system": "Be brief",
+        "question": "Why?",
+        "answer": "Because.",
+        "tool_calls": '[{"name": "search", "arguments": {"q": "x"}}]',
+        "finish_reason": "tool_calls",
+        "request_id": "req_123",
+        "response_time": 0.5,
+        "total_tokens": 30.0,
+        "prompt_tokens": 10.0,
+        "completion_tokens": 20.0,
+        "messages": 2.0,
+    }
+    assert log.timestamp_ns == ENDED_AT_NS
+
+
+@pytest.mark.parametrize(
+    ("conversation", "message"),
+    [
+        (Conversation(question="q" * 600, answer="a" * 600), "q" * 500 + " → " + "a" * 500),
+        (Conversation(question="Why?", error_message="no such model"), "Why? → no such model"),
+        (Conversation(question="Why?", tool_calls=[{"name": "f"}]), 'Why? → [{"name": "f"}]'),
+        (Conversation(tool_results="sunny", answer="Nice."), "sunny → Nice."),
+        (Conversation(), "chat"),
+    ],
+)
+def test_the_message_is_the_beginning_of_both(conversation: Conversation, message: str) -> None:
+    assert parsed(line_of(conversation)).fields["message"] == message
+
+
+AWKWARD = 'a "quoted" \\ back\\\\slash\\" , = \n#line\r\n\ttab\x00\x1b end\\'
+
+
+def test_any_text_arrives_as_it_was(datakit: LocalDataKit) -> None:
+    texts = [AWKWARD, "中文，\n=😀", "#x", "\\", '"', '\\"', "\n\n", "x=1 2\n"]
+    lines = [line_of(Conversation(question=text, answer=text)) for text in texts]
+    DataKit(datakit.url).write(lines, "logging")
+    stored = [point.fields["question"] for point in datakit.points("openai", "logging")]
+    cleaned = AWKWARD.replace("\r\n", "\n").replace("\x00", " ").replace("\x1b", " ")
+    assert stored == [cleaned, *texts[1:]]
+
+
+@settings(derandomize=True)
+@given(st.lists(st.text(max_size=30) | st.text(alphabet='a"\\\n =,#', max_size=10), min_size=1, max_size=4))
+def test_lines_in_one_request_stay_apart(texts: list[str]) -> None:
+    point = Point("openai", {"t": "v"}, {"f": 1.0}, 5)
+    lines = [encode(point, {"s": text, "after": "x"}) for text in texts]
+    points = parse_lines("\n".join(lines).encode(), "logging")
+    assert [parsed_point.fields["after"] for parsed_point in points] == ["x"] * len(texts)
+    for parsed_point, text in zip(points, texts, strict=True):
+        kept = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+        expected = re.sub("[^\n\t -~\x80-\U0010ffff]", " ", kept)
+        assert parsed_point.fields["s"] == expected
+    assert [timestamp_ns(line) for line in lines] == [5] * len(texts)
+
+
+def test_a_half_character_is_no_error() -> None:
+    line = line_of(Conversation(question="x\ud83d"))
+    assert parsed(line).fields["question"] == "x?"
+
+
+def test_a_tag_of_the_users_never_takes_the_place_of_a_text() -> None:
+    point = parsed(line_of(Conversation(question="Why?"), answer="mine", message="mine", request_id="mine"))
+    assert (point.fields["message"], point.fields["request_id"]) == ("Why?", "req_123")
+    assert point.tags["answer"] == "mine"  # there was none
+
+
+def test_a_metric_needs_a_number_and_a_log_only_a_text() -> None:
+    point = Point("openai", {}, {"f": float("nan")}, 1)
+    with pytest.raises(ValueError, match="no finite field"):
+        encode(point)
+    assert encode(point, {"s": "x"}) == 'openai s="x" 1'
+    assert len(encode(point, {"k" * 300: "x"})) == MAX_KEY_BYTES + len('openai ="x" 1')
+
+
+# -- redaction and length --------------------------------------------------------------------------
+
+SECRETS = {
+    "key": "sk-abcdefghijklmnopqrstuvwx",
+    "phone": "13800138000",
+    "email": "zhang@example.com",
+    "card": "4111111111111111",
+    "id": "11010519491231002X",
+    "own": "CUST-123456",
+    "known": "f00dfeedf00dfeed",
+}
+
+
+def test_every_text_is_redacted() -> None:
+    said = "；".join(SECRETS.values())
+    escaped = json.dumps({"a": said, "n": 13800138000, SECRETS["email"]: [said], "password": 'p"w\\d'})
+    calls = [{"function": {"name": said, "arguments": escaped}}, {"function": {"arguments": "{" + said}}]
+    request = {
+        "messages": [
+            {"role": "system", "content": said},
+            {"role": "user", "name": said, "content": said},
+            {"role": "tool", "content": said},
+        ]
+    }
+    choices = [{"message": {"content": said, "tool_calls": calls}, "finish_reason": said}]
+    answer = {"choices": choices, "error": {"message": said}}
+    log = ContentLog(patterns=["CUST-[0-9]{6}"], secrets=[SECRETS["known"]])
+    line = line_of(read_conversation(request, answer), log)
+    for secret in [*SECRETS.values(), "0138"]:
+        assert secret not in line
+    assert "w\\\\d" not in str(parsed(line).fields["tool_calls"])
+    assert set(parsed(line).fields) >= {"system", "question", "tool_results", "answer", "tool_calls"}
+    assert parsed(line).fields["question"] == "[key]；[phone]；[email]；[card]；[id-card]；[redacted]；[key]"
+
+
+def test_each_text_has_a_length(datakit: LocalDataKit) -> None:
+    texts = Conversation("s" * 200, "q" * 200, "r" * 200, "a" * 200, [{"name": "t" * 200}], "f" * 200)
+    fields = parsed(line_of(texts, ContentLog(max_chars=100))).fields
+    for name in ("system", "question", "tool_results", "answer", "tool_calls"):
+        assert len(str(fields[name])) == 100 + len(CUT_MARK), name
+        assert str(fields[name]).endswith(CUT_MARK)
+    assert len(str(fields["finish_reason"])) == 64
+
+
+def test_the_longest_line_is_one_request(datakit: LocalDataKit) -> None:
+    text = "中" * (LONGEST_MAX_CHARS + 1)
+    line = line_of(Conversation(text, text, text, text), ContentLog(LONGEST_MAX_CHARS))
+    DataKit(datakit.url).write([line], "logging")
+    (log,) = datakit.points("openai", "logging")
+    assert log.fields["answer"] == "中" * LONGEST_MAX_CHARS + CUT_MARK
+    assert len(gzip.compress(line.encode(), 1)) < len(line.encode())
+
+
+# -- which calls -----------------------------------------------------------------------------------
+
+
+def test_the_rate_is_of_answered_calls_and_those_that_failed_always_count() -> None:
+    draws = iter([0.05, 0.1, 0.099999, 0.9])
+    log = ContentLog(rate=0.1, draw=lambda: next(draws))
+    assert [log.wants(a_call()) for _ in range(4)] == [True, False, True, False]
+    assert log.wants(a_call(error_type="timeout"))
+    assert ContentLog(rate=0.0, draw=lambda: 0.0).wants(a_call()) is False
+    assert ContentLog(draw=lambda: 0.999999).wants(a_call()) is True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"max_chars": 0}, "log_content_max_chars must be a whole number from 1 to 131072"),
+        ({"max_chars": LONGEST_MAX_CHARS + 1}, "log_content_max_chars must be"),
+        ({"max_chars": True}, "log_content_max_chars must be"),
+        ({"rate": 1.5}, "log_content_rate must be a number from 0 to 1"),
+        ({"rate": "1"}, "log_content_rate must be a number from 0 to 1"),
+        ({"patterns": ["("]}, "redact_patterns must be regular expressions"),
+    ],
+)
+def test_a_wrong_setting_is_an_error(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ContentLog(**wrong)
+
+
+def test_applications_have_the_same_defaults_and_limits() -> None:
+    assert settings_module.Settings().log_content_max_chars == DEFAULT_MAX_CHARS
+    read = settings_module.Settings.read
+    assert read(log_content_max_chars=LONGEST_MAX_CHARS).log_content_max_chars == LONGEST_MAX_CHARS
+    with pytest.raises(ValueError, match="log_content_max_chars"):
+        read(log_content_max_chars=LONGEST_MAX_CHARS + 1)

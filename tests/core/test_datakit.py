@@ -1,0 +1,179 @@
+"""Our side of DataKit's write API, against the stand-in that answers as the real one does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from guance_chatgpt_monitor.core.datakit import MAX_ANSWER_BYTES, DataKit, DataKitError, check_url
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
+
+NOW_NS = 1_700_000_000 * 10**9
+
+
+@pytest.fixture
+def server() -> Iterator[LocalDataKit]:
+    with LocalDataKit(clock_ns=lambda: NOW_NS) as server:
+        yield server
+
+
+@pytest.fixture
+def datakit(server: LocalDataKit) -> DataKit:
+    return DataKit(server.url)
+
+
+def lines(count: int) -> list[str]:
+    return [f"openai,n={n} question=1.0 {NOW_NS + n}" for n in range(count)]
+
+
+def test_a_small_body_goes_as_it_is_and_a_large_one_as_gzip(server: LocalDataKit, datakit: DataKit) -> None:
+    datakit.write(lines(1))
+    datakit.write(lines(500))
+    assert [request.encoding for request in server.requests_received] == ["", "gzip"]
+    assert server.count() == 500
+
+
+def test_one_connection_serves_all_writes(server: LocalDataKit, datakit: DataKit) -> None:
+    for _ in range(20):
+        datakit.write(lines(1))
+    assert server.connections == 1
+
+
+def test_a_restart_of_datakit_costs_no_write(server: LocalDataKit, datakit: DataKit) -> None:
+    datakit.write(lines(1))
+    server.stop()
+    server.start()
+    datakit.write(lines(2))
+    assert server.count() == 2
+
+
+def test_proxies_of_the_environment_are_not_asked(
+    server: LocalDataKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    DataKit(server.url).write(lines(1))
+    assert server.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("category", "apis"),
+    [
+        ("metric", '["/v1/write/metric", "/v1/ping"]'),
+        ("logging", '["/v1/write/metric", "/v1/write/logging", "/v1/ping"]'),
+    ],
+)
+def test_what_must_be_made_public_is_named(server: LocalDataKit, category: str, apis: str) -> None:
+    server.mode = "403"
+    with pytest.raises(DataKitError) as caught:
+        DataKit(server.url).write(lines(1), category)
+    assert str(caught.value).endswith(f"in datakit.conf [http_api] public_apis = {apis}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason", "status_code", "lines_refused"),
+    [
+        ("400", "invalidLinePoint", 400, True),
+        ("403", "publicAccessDisabled", 403, False),
+        ("408", "408", 408, False),
+        ("413", "413", 413, True),
+        ("426", "426", 426, False),
+        ("429", "reachMaxAPILimit", 429, False),
+        ("500", "500", 500, False),
+        ("503", "503", 503, False),
+        ("reset", "connection", None, False),
+        ("hang", "timeout", None, False),
+    ],
+)
+def test_verdicts(
+    server: LocalDataKit, mode: str, reason: str, status_code: int | None, lines_refused: bool
+) -> None:
+    server.mode = mode
+    with pytest.raises(DataKitError) as caught:
+        DataKit(server.url, read_timeout_s=0.2).write(lines(1))
+    error = caught.value
+    assert (error.reason, error.status_code, error.lines_refused) == (reason, status_code, lines_refused)
+    assert server.url in str(error)
+
+
+def test_a_refused_body_is_not_quoted(datakit: DataKit) -> None:
+    secret = "very-private"
+    with pytest.raises(DataKitError) as caught:
+        datakit.write([f"openai,tag={secret} question=oops{'x' * MAX_ANSWER_BYTES} 1"])
+    assert caught.value.reason == "invalidLinePoint"
+    assert secret not in str(caught.value)
+
+
+def test_whether_datakit_named_itself_is_told(server: LocalDataKit, datakit: DataKit) -> None:
+    assert datakit.write(lines(1)) is True
+    server.mode = "no_header200"
+    assert datakit.write(lines(1)) is False
+
+
+def test_ping(datakit: DataKit) -> None:
+    info = datakit.ping()
+    assert (info.version, info.host) == ("1.84.1", "local")
+
+
+class Other(LocalServer):
+    """Something that is no DataKit."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(200, "<html>hello</html>", "text/html")
+
+
+def test_something_else_under_the_url_is_told() -> None:
+    with Other() as other, pytest.raises(DataKitError, match="not as a DataKit: check the DataKit URL"):
+        DataKit(other.url).ping()
+
+
+class WantsTLS(LocalServer):
+    """As Go's net/http answers plain HTTP."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(400, "Client sent an HTTP request to an HTTPS server.\n", "text/plain")
+
+
+def test_a_400_that_is_not_datakits_does_not_refuse_the_lines() -> None:
+    with WantsTLS() as server, pytest.raises(DataKitError, match="does it want https") as caught:
+        DataKit(server.url).write(lines(1))
+    assert not caught.value.lines_refused
+
+
+class Rewriting(LocalServer):
+    """A gateway with bodies of its own, and the headers of the DataKit behind it."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(400, "bad request", "text/plain", {"X-Datakit": "1.84.1/local"})
+
+
+def test_a_400_is_datakits_by_its_header_too() -> None:
+    with Rewriting() as server, pytest.raises(DataKitError) as caught:
+        DataKit(server.url).write(lines(1))
+    assert caught.value.lines_refused
+
+
+def test_nothing_under_the_url_is_told_fast() -> None:
+    with pytest.raises(DataKitError, match="cannot be reached"):
+        DataKit("http://127.0.0.1:9").ping()
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        ("http://localhost:9529", "http://localhost:9529"),
+        (" https://datakit.example.org/ ", "https://datakit.example.org"),
+        ("10.0.0.1:9529", "http://10.0.0.1:9529"),
+        ("http://[::1]:9529", "http://[::1]:9529"),
+    ],
+)
+def test_urls(url: str, checked: str) -> None:
+    assert check_url(url) == checked
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://", "ftp://h", "http://h:p", "http://h:0", "http://h/v1/write", "http://h?a=b"]
+)
+def test_wrong_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="the DataKit URL must look like"):
+        check_url(url)

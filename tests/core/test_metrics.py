@@ -1,0 +1,119 @@
+"""Call -> point: what is on it, and what keeps the number of series down."""
+
+import tracemalloc
+
+import pytest
+
+from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
+from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+
+
+def ended(**facts: object) -> Call:
+    call = Call("chat", **facts)  # type: ignore[arg-type]
+    call.end()
+    return call
+
+
+def test_every_field_and_tag_is_a_documented_one() -> None:
+    usage = Usage(10.0, 6.0, 4.0, 2.0, 1.0)
+    call = ended(
+        request_model="m",
+        response_model="gpt-4o",
+        status_code=200,
+        usage=usage,
+        time_to_first_token_s=0.1,
+        rate_limit=dict(zip(RATE_LIMIT_FIELDS, (1.0, 2.0, 3.0, 4.0), strict=True)),
+        processing_time_s=0.2,
+        request_id="req_1",
+        service_tier="default",
+    )
+    point = PointMaker(service_name="s").from_call(call)
+    assert set(point.fields) == set(FIELDS) - {"delay"}
+    assert set(point.tags) <= set(TAGS)
+    assert "req_1" not in str(point)
+    assert point.fields["total_tokens"] == 10.0
+    assert point.fields["time_to_first_token"] == 0.1
+    assert point.fields["processing_time"] == 0.2
+    limits = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
+    assert [point.fields[name] for name in limits] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_limits_that_were_not_told_are_absent() -> None:
+    call = ended(rate_limit={"remaining_tokens": 0.0})
+    fields = PointMaker().from_call(call).fields
+    assert fields["remaining_tokens"] == 0.0
+    assert not {"remaining_requests", "limit_requests", "limit_tokens", "processing_time"} & set(fields)
+
+
+def test_an_error_has_no_tokens_and_an_answer_without_usage_has_none_at_all() -> None:
+    failed = Call("chat")
+    failed.end("timeout")
+    assert PointMaker().from_call(failed).fields["total_tokens"] == 0.0
+    assert "total_tokens" not in PointMaker().from_call(ended()).fields
+
+
+def test_tokens_of_a_call_that_failed_late_are_kept() -> None:
+    call = Call("chat", usage=Usage(7.0))
+    call.end("cancelled")
+    assert PointMaker().from_call(call).fields["total_tokens"] == 7.0
+
+
+def test_timestamps_only_go_up() -> None:
+    maker = PointMaker()
+    call = ended()
+    stamps = [maker.from_call(call).timestamp_ns for _ in range(5)]
+    assert stamps == [call.ended_at_ns + n for n in range(5)]
+
+
+def test_a_clock_that_was_put_back_is_followed() -> None:
+    maker, early, late = PointMaker(), ended(), ended()
+    early.ended_at_ns -= 3600 * 10**9
+    stamps = [maker.from_call(call).timestamp_ns for call in (late, early, early)]
+    assert stamps == [late.ended_at_ns, early.ended_at_ns, early.ended_at_ns + 1]
+
+
+def test_the_users_tags_do_not_replace_ours() -> None:
+    call = ended(tags={"status": "x", "question": "x", "team": "web"})
+    tags = PointMaker(tags={"env": "prod", "stream": "x"}).from_call(call).tags
+    assert (tags["status"], tags["stream"]) == ("ok", "false")
+    assert (tags["env"], tags["team"]) == ("prod", "web")
+    assert "question" not in tags
+
+
+def test_past_200_values_a_tag_is_other() -> None:
+    maker = PointMaker()
+    for n in range(MAX_TAG_VALUES):
+        assert maker.from_call(ended(request_model=f"m{n}")).tags["request_model"] == f"m{n}"
+    assert maker.from_call(ended(request_model="one more")).tags["request_model"] == "other"
+    assert maker.from_call(ended(request_model="m7")).tags["request_model"] == "m7"
+
+
+def test_tag_names_are_bounded() -> None:
+    maker = PointMaker()
+    for n in range(MAX_TAG_NAMES * 2):
+        point = maker.from_call(ended(tags={f"t{n}": "x"}))
+        assert {"operation_name", "status"} <= set(point.tags)
+    assert f"t{n}" not in point.tags
+
+
+def test_memory_stays_flat_over_many_values_and_names() -> None:
+    maker = PointMaker()
+
+    def many(start: int, stop: int) -> None:
+        for n in range(start, stop):
+            maker.from_call(ended(request_model=f"model-{n}", tags={f"tag-{n}": f"value-{n}", "a": str(n)}))
+
+    many(0, 5_000)
+    tracemalloc.start()
+    many(5_000, 25_000)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 100_000
+
+
+@pytest.mark.parametrize("memory", [{}, {"last_timestamp_ns": 2**62}])
+def test_what_outlives_a_task_goes_on(memory: dict[str, object]) -> None:
+    first = PointMaker(memory=memory).from_call(ended())
+    second = PointMaker(memory=memory).from_call(ended())
+    assert second.timestamp_ns > first.timestamp_ns

@@ -1,0 +1,344 @@
+"""What a call cost, by the real price table: any version of genai-prices, on any Python that has one."""
+
+import inspect
+import json
+import subprocess
+import sys
+import tracemalloc
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import genai_prices
+import pytest
+from genai_prices import data_snapshot
+
+from guance_chatgpt_monitor.core.call import NO_USAGE, Call, Usage
+from guance_chatgpt_monitor.core.metrics import PointMaker
+from guance_chatgpt_monitor.core.prices import Prices, check_provider
+
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+KNOWS_TIERS = "price_context" in inspect.signature(genai_prices.calc_price).parameters
+KNOWS_REASONING = hasattr(genai_prices.Usage(), "output_reasoning_tokens")
+PROVIDERS = {provider.id: provider for provider in data_snapshot.get_snapshot().providers}
+
+
+def made(
+    model: str = "gpt-4o-mini-2024-07-18",
+    usage: Usage = Usage(1500.0, 1000.0, 500.0, 400.0, 100.0),  # noqa: B008 - never changed
+    at: datetime = AT,
+    **facts: Any,
+) -> Call:
+    return Call("chat", response_model=model, usage=usage, ended_at_ns=int(at.timestamp() * 1e9), **facts)
+
+
+def cost(*args: Any, **kwargs: Any) -> Optional[float]:
+    return Prices().cost_usd(made(*args, **kwargs))
+
+
+def of(
+    prompt: float, completion: float, cached: float = 0.0, reasoning: float = 0.0, written: float = 0.0
+) -> Usage:
+    return Usage(prompt + completion, prompt, completion, cached, reasoning, written)
+
+
+# ---- the figures ----
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "usd_per_million"),
+    [
+        # Published: 0.15 USD for a million tokens in, half of that if cached, 0.60 out, reasoning as well.
+        ("gpt-4o-mini-2024-07-18", of(1000, 500), 1000 * 0.15 + 500 * 0.60),
+        ("gpt-4o-mini-2024-07-18", of(1000, 500, cached=400), 600 * 0.15 + 400 * 0.075 + 500 * 0.60),
+        ("gpt-4o-mini-2024-07-18", of(1000, 500, reasoning=300), 1000 * 0.15 + 500 * 0.60),
+        ("gpt-4o-mini-2024-07-18", of(1, 0), 0.15),
+        ("gpt-5-2025-08-07", of(1000, 500, cached=1000, reasoning=500), 1000 * 0.125 + 500 * 10),
+        # Without a price of their own, cached tokens cost what all cost.
+        ("gpt-4-turbo-2024-04-09", of(1000, 500, cached=400), 1000 * 10 + 500 * 30),
+        # A fine-tuned model, an embedding.
+        ("ft:gpt-4o-mini-2024-07-18:shop::abc", of(1000, 500), 1000 * 0.30 + 500 * 1.20),
+        ("text-embedding-3-small", of(1000, 0), 1000 * 0.02),
+        # Above 272,000 prompt tokens all tokens are dearer.
+        ("gpt-5.4", of(272_000, 500, cached=1000), 271_000 * 2.5 + 1000 * 0.25 + 500 * 15),
+        ("gpt-5.4", of(272_001, 500, cached=1000), 271_001 * 5 + 1000 * 0.5 + 500 * 22.5),
+    ],
+)
+def test_by_the_published_rates(model: str, usage: Usage, usd_per_million: float) -> None:
+    assert cost(model, usage) == pytest.approx(usd_per_million / 1e6, rel=1e-9)
+
+
+def test_a_price_that_changed_counts_from_its_day_on() -> None:
+    usage = of(1000, 500)
+    before = cost("o3", usage, at=datetime(2025, 6, 9, 23, 59, tzinfo=timezone.utc))
+    after = cost("o3", usage, at=datetime(2025, 6, 10, 0, 1, tzinfo=timezone.utc))
+    assert before == pytest.approx((1000 * 10 + 500 * 40) / 1e6)
+    assert after == pytest.approx((1000 * 2 + 500 * 8) / 1e6)
+
+
+def test_a_price_that_changed_is_noticed_by_who_remembers_the_old_one() -> None:
+    prices, usage = Prices(), of(1000, 0)
+    for minute, rate in ((50, 10), (59, 10)):
+        call = made("o3", usage, at=datetime(2025, 6, 9, 23, minute, tzinfo=timezone.utc))
+        assert prices.cost_usd(call) == pytest.approx(1000 * rate / 1e6)
+    call = made("o3", usage, at=datetime(2025, 6, 10, 0, 0, tzinfo=timezone.utc))
+    assert prices.cost_usd(call) == pytest.approx(1000 * 2 / 1e6)
+
+
+def test_reasoning_at_its_own_rate() -> None:
+    found = cost(
+        "perplexity/sonar-deep-research", of(1000, 500, reasoning=200), provider_name="openrouter.ai"
+    )
+    of_reasoning = 3 if KNOWS_REASONING else 8  # an earlier version has no such price
+    assert found == pytest.approx((1000 * 2 + 300 * 8 + 200 * of_reasoning) / 1e6)
+
+
+@pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("auto", 1), ("flex", 0.5), ("priority", 1.75)])
+def test_the_service_tier_that_answered(tier: str, factor: float) -> None:
+    found = cost("o3", of(1000, 500), service_tier=tier)
+    if KNOWS_TIERS or factor == 1:
+        assert found == pytest.approx(factor * (1000 * 2 + 500 * 8) / 1e6)
+    else:  # an earlier version has no such prices
+        assert found is None
+
+
+def table_cost(provider: str, model: str, tokens: Dict[str, int]) -> float:
+    usage = genai_prices.Usage(**tokens)
+    found = genai_prices.calc_price(usage, model, provider_id=provider, genai_request_timestamp=AT)
+    return float(found.total_price)
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "groq", "openrouter"])
+def test_as_the_table_itself_calculates_it(provider: str) -> None:
+    prices = Prices()
+    usages: List[Dict[str, int]] = [
+        {"input_tokens": 0, "output_tokens": 1},
+        {"input_tokens": 7, "output_tokens": 3, "cache_read_tokens": 5},
+        {"input_tokens": 128_001, "output_tokens": 999, "cache_read_tokens": 64, "cache_write_tokens": 1024},
+        {"input_tokens": 1_000_000, "output_tokens": 64_000, "cache_read_tokens": 900_000},
+    ]
+    compared = 0
+    for model in PROVIDERS[provider].models:
+        for tokens in usages:
+            usage = of(
+                tokens["input_tokens"],
+                tokens["output_tokens"],
+                tokens.get("cache_read_tokens", 0),
+                written=tokens.get("cache_write_tokens", 0),
+            )
+            found = prices.cost_usd(made(model.id, usage, provider_name=provider))
+            if found is not None:
+                assert found == pytest.approx(table_cost(provider, model.id, tokens), abs=1e-11), model.id
+                compared += 1
+    assert compared >= 12
+
+
+# ---- unknown is not 0 ----
+
+
+@pytest.mark.parametrize(
+    ("usage", "known"),
+    [
+        (NO_USAGE, False),
+        (Usage(total_tokens=12.0), False),  # in, or out?
+        (Usage(completion_tokens=12.0), False),
+        (Usage(total_tokens=12.0, prompt_tokens=12.0), True),  # an embedding
+        (of(0, 0), True),
+        (of(10, 5, cached=50, reasoning=50, written=50), True),  # more than there are: nonsense, no credit
+    ],
+)
+def test_tokens_that_are_not_known_cost_nothing_that_is_known(usage: Usage, known: bool) -> None:
+    prices = Prices()
+    found = prices.cost_usd(made(usage=usage))
+    assert (found is not None) == known
+    assert found is None or found >= 0.0
+    assert prices.unpriced == {}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "no-such-model",
+        "",
+        "gpt-realtime",  # audio has its own price, and is not told from text
+        "whisper-1",  # by the second
+        "omni-moderation-latest",  # the table has no price: that is not the price 0
+        "gpt-\ud800",
+    ],
+)
+def test_a_model_whose_price_is_not_known_has_no_cost_and_is_counted(model: str) -> None:
+    prices = Prices()
+    for _ in range(3):
+        assert prices.cost_usd(made(model)) is None
+    assert prices.unpriced == {model.replace("\ud800", "?") or "other": 3}
+
+
+def test_the_model_that_answered_then_the_one_that_was_asked_for() -> None:
+    usd = cost("gpt-4o-mini-2024-07-18", of(1000, 0))
+    assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), request_model="gpt-4o") == usd
+    assert cost("", of(1000, 0), request_model="gpt-4o-mini") == usd
+    assert cost("made-up-name", of(1000, 0), request_model="gpt-4o-mini") == usd
+    # A deployment of Azure's has any name.
+    azure = {"provider_name": "azure_openai", "request_model": "our-deployment"}
+    assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "known"),
+    [
+        ("openai", "gpt-4o-mini", True),
+        ("azure_openai", "gpt-4o-mini", True),
+        ("api.deepseek.com", "deepseek-chat", True),
+        ("deepseek", "deepseek-chat", True),
+        ("api.deepseek.com", "gpt-4o-mini", False),
+        ("127.0.0.1", "gpt-4o-mini", False),
+        ("openai.example.org", "gpt-4o-mini", False),
+        ("my-openai-gateway", "gpt-4o-mini", False),
+        ("litellm", "gpt-4o-mini", False),
+        ("localhost", "gpt-4o-mini", False),
+        ("", "gpt-4o-mini", False),
+    ],
+)
+def test_whose_price(provider: str, model: str, known: bool) -> None:
+    prices = Prices()
+    assert (prices.cost_usd(made(model, provider_name=provider)) is not None) == known
+    assert prices.unpriced == ({} if known else {model: 1})
+
+
+def test_a_proxy_has_the_prices_that_it_is_said_to_have() -> None:
+    call = made(provider_name="proxy.example.org")
+    assert Prices("openai").cost_usd(call) == cost()
+    assert Prices("azure_openai").cost_usd(call) == cost()
+    assert Prices("api.openai.com").cost_usd(call) == cost()
+    assert Prices("no-such-provider").cost_usd(call) is None
+    # Only where the table does not know the provider itself.
+    call = made("deepseek-chat", provider_name="api.deepseek.com")
+    assert Prices("openai").cost_usd(call) == Prices().cost_usd(call) is not None
+
+
+@pytest.mark.parametrize("name", ["https://api.openai.com", "OpenAI", "a b", "", "-", "a" * 254, "openai\n"])
+def test_what_cannot_be_a_provider(name: str) -> None:
+    with pytest.raises(ValueError, match="must be a provider, such as openai"):
+        check_provider(name)
+
+
+# ---- on the point, and what outlives it ----
+
+
+def test_the_point_has_the_cost_where_it_is_known() -> None:
+    points = PointMaker(price_provider="")
+    assert points.from_call(made()).fields["cost"] == cost()
+    assert "cost" not in points.from_call(made("no-such-model")).fields
+    assert "cost" not in points.from_call(made(usage=NO_USAGE)).fields
+    late = made(error_type="cancelled")
+    assert points.from_call(late).fields["cost"] == cost()
+    assert points.unpriced == {"no-such-model": 1}
+
+
+def test_memory_of_plain_containers_outlives_the_object() -> None:
+    memory: Dict[str, Any] = {}
+    Prices("", memory).cost_usd(made("no-such-model"))
+    Prices("", memory).cost_usd(made())
+    assert Prices("", memory).unpriced == {"no-such-model": 1}
+    json.dumps({str(key): value for key, value in memory["rates"].items()})
+    # Another setting in the same process does not get what this one remembers.
+    call = made(provider_name="proxy.example.org")
+    assert Prices("", memory).cost_usd(call) is None
+    assert Prices("openai", memory).cost_usd(call) == cost()
+
+
+def test_memory_stays_flat_over_many_models() -> None:
+    prices = Prices()
+
+    def many(start: int, stop: int) -> None:
+        for n in range(start, stop):
+            assert prices.cost_usd(made(f"model-{n}")) is None
+
+    many(0, 1500)
+    tracemalloc.start()
+    many(1500, 6000)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 50_000
+    assert len(prices.unpriced) <= 201
+    assert sum(prices.unpriced.values()) == 6000
+
+
+# ---- the package: late, offline, and possibly not there ----
+
+SHOW = """
+import sys, threading
+from guance_chatgpt_monitor.core.call import Call, NO_USAGE, Usage
+from guance_chatgpt_monitor.core.metrics import PointMaker
+import guance_chatgpt_monitor.app.exporter
+
+def point(model, usage):
+    call = Call("chat", response_model=model, usage=usage)
+    call.end()
+    return points.from_call(call).fields
+
+points = PointMaker()
+usage = Usage(1500.0, 1000.0, 500.0)
+"""
+
+
+def run(code: str, *paths: Path) -> List[str]:
+    """What `code` prints in a process of its own, where `paths` come before everything else."""
+    path = f"import sys\nsys.path[:0] = {list(map(str, paths))!r}\n"
+    command = [sys.executable, "-W", "error", "-c", path + SHOW + code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_imported_with_the_first_call_that_has_tokens() -> None:
+    code = """
+point("gpt-4o", NO_USAGE)
+print("genai_prices" in sys.modules)
+point("gpt-4o", usage)
+print("genai_prices" in sys.modules)
+"""
+    assert run(code) == ["False", "True"]
+
+
+def test_touches_no_network_and_starts_no_thread() -> None:
+    code = """
+import socket
+def refuse(*_, **__):
+    raise SystemExit("the network")
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
+print(point("gpt-4o", usage)["cost"], threading.active_count())
+"""
+    assert run(code) == ["0.0075 1"]
+
+
+def test_not_installed() -> None:
+    code = """
+sys.modules["genai_prices"] = None
+print(sorted(point("gpt-4o", usage)), points.unpriced)
+"""
+    (line,) = run(code)
+    assert "total_tokens" in line
+    assert "cost" not in line
+    assert line.endswith(" {}")
+
+
+@pytest.mark.parametrize(
+    ("package", "unpriced"),
+    [
+        ("raise RuntimeError('odd')", "{}"),
+        ("import no_such_dependency", "{}"),
+        ("", "{}"),
+        ("calc_price = None\nUsage = None", "{'gpt-4o': 1}"),
+        (
+            "class Usage:\n  def __init__(self, **_): pass\ndef calc_price(*_, **__): return 5",
+            "{'gpt-4o': 1}",
+        ),
+    ],
+)
+def test_a_package_that_is_broken_costs_the_cost_only(package: str, unpriced: str, tmp_path: Path) -> None:
+    (tmp_path / "genai_prices.py").write_text(package)
+    (line,) = run('print(sorted(point("gpt-4o", usage)), points.unpriced)', tmp_path)
+    assert "total_tokens" in line
+    assert "cost" not in line
+    assert line.endswith(f" {unpriced}")

@@ -1,0 +1,220 @@
+"""The limits of the link: what is beyond them is refused, counted and never sent."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from stack import STARTUP, Stack
+
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def refused(stack: Stack, answer: requests.Response, status_code: int, code: str) -> str:
+    """The message of a refusal, which was counted and not sent."""
+    assert answer.status_code == status_code
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["type"], error["code"]) == ("budget_error", code)
+    point = stack.points()[-1]
+    assert (point.tags["status"], point.tags["error_type"]) == ("error", "budget")
+    assert "status_code" not in point.tags
+    assert point.fields["question"] == point.fields["res_status"] == 1.0
+    assert point.fields["create_time"] == point.fields["total_tokens"] == 0.0
+    return str(error["message"])
+
+
+def at(stack: Stack, now_s: float) -> None:
+    """Set the clock of the guard rails."""
+    stack.func.edit(
+        STARTUP, stack.func.script(STARTUP) + f"\nmonitor._guard_rails._clock = lambda: {now_s}\n"
+    )
+
+
+def test_without_limits_a_body_goes_out_as_it_came(stack: Stack) -> None:
+    body = {"model": "gpt-4o", "messages": HELLO, "max_tokens": 10**6, "n": 3}
+    assert stack.post(body).status_code == 200
+    assert stack.openai.requests[-1].body == body
+
+
+# ---- models ----
+
+
+def test_only_an_allowed_model_is_asked(stack: Stack) -> None:
+    stack.configure(allowed_models=["gpt-4o-mini", "o3-mini"])
+    assert stack.ask().status_code == 200
+    assert stack.ask(model="o3-mini").status_code == 200
+    answer = stack.ask(model="gpt-4o")
+    message = refused(stack, answer, 403, "model_not_allowed")
+    assert message == "this link allows these models only: gpt-4o-mini, o3-mini"
+    assert answer.json()["error"]["param"] == "model"
+    assert stack.points()[-1].tags["request_model"] == "gpt-4o"
+    assert len(stack.openai.requests) == 2
+
+
+# ---- completion tokens ----
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "put_in"),
+    [
+        ({"question": "Hi"}, "max_completion_tokens", 100),
+        ({"messages": HELLO}, "max_completion_tokens", 100),
+        ({"messages": HELLO, "n": 3}, "max_completion_tokens", 33),
+        ({"messages": HELLO, "max_completion_tokens": None}, "max_completion_tokens", 100),
+        ({"input": "Hi"}, "max_output_tokens", 100),
+    ],
+)
+def test_the_limit_is_put_in_where_none_is_named(
+    stack: Stack, body: dict[str, object], name: str, put_in: int
+) -> None:
+    stack.configure(max_completion_tokens=100)
+    assert stack.post(body).status_code == 200
+    sent = stack.openai.requests[-1].body
+    assert sent[name] == put_in
+    assert [key for key in sent if key.startswith("max_")] == [name]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": HELLO, "max_completion_tokens": 100},
+        {"messages": HELLO, "max_tokens": 7},
+        {"messages": HELLO, "max_completion_tokens": 50, "n": 2},
+        {"input": "Hi", "max_output_tokens": 16},
+    ],
+)
+def test_a_request_within_the_limit_is_left_as_it_is(stack: Stack, body: dict[str, object]) -> None:
+    stack.configure(max_completion_tokens=100)
+    assert stack.post(body).status_code == 200
+    assert stack.openai.requests[-1].body == {"model": "gpt-4o-mini", **body}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": HELLO, "max_completion_tokens": 101}, "max_completion_tokens"),
+        ({"question": "Hi", "max_tokens": 101}, "max_tokens"),
+        ({"messages": HELLO, "max_completion_tokens": 10, "max_tokens": 101}, "max_tokens"),
+        ({"messages": HELLO, "max_completion_tokens": 51, "n": 2}, "max_completion_tokens"),
+        ({"messages": HELLO, "n": 101}, "n"),
+        ({"input": "Hi", "max_output_tokens": 101}, "max_output_tokens"),
+        # What OpenAI would refuse, but a gateway may take for "no limit".
+        ({"messages": HELLO, "max_tokens": -1}, "max_tokens"),
+        ({"messages": HELLO, "max_tokens": "5"}, "max_tokens"),
+        ({"messages": HELLO, "max_tokens": True}, "max_tokens"),
+        ({"messages": HELLO, "max_tokens": 5.5}, "max_tokens"),
+        ({"messages": HELLO, "n": "2"}, "n"),
+        ({"messages": HELLO, "n": 0}, "n"),
+    ],
+)
+def test_a_request_for_more_is_refused(stack: Stack, body: dict[str, object], param: str) -> None:
+    stack.configure(max_completion_tokens=100)
+    answer = stack.post(body)
+    assert "up to 100" in refused(stack, answer, 403, "completion_tokens_not_allowed")
+    assert answer.json()["error"]["param"] == param
+    assert stack.openai.requests == []
+
+
+# ---- tokens a day ----
+
+
+def test_a_used_up_day_is_429_until_local_midnight(stack: Stack) -> None:
+    tokens = stack.ask().json()["usage"]["total_tokens"]
+    stack.configure(daily_token_limit=2 * tokens)
+    today = time.localtime()
+    before_midnight_s = time.mktime((*today[:3], 23, 59, 0, 0, 0, -1))
+    at(stack, before_midnight_s)
+    assert [stack.ask().status_code for _ in range(2)] == [200, 200]
+    stack.openai.requests.clear()
+    message = refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+    assert stack.openai.requests == []
+    tomorrow = time.strftime("%Y-%m-%d 00:00", time.localtime(before_midnight_s + 120))
+    assert message.startswith(
+        f"this link's {2 * tokens} tokens a day are used up; it is open again at {tomorrow}"
+    )
+    at(stack, before_midnight_s + 61)
+    assert stack.ask().status_code == 200
+
+
+def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | None) -> None:
+    redis_url = shared_redis.url if shared_redis else ""
+    with Stack(built, workers=2, redis_url=redis_url) as stack:
+        stack.func.clear_cache()
+        tokens = stack.ask().json()["usage"]["total_tokens"]
+        stack.configure(daily_token_limit=2 * tokens)
+        # Both are under way at once, so each is on a worker of its own, and counts once.
+        stack.openai.faults.extend(["slow:0.5", "slow:0.5"])
+        calls = [threading.Thread(target=stack.ask) for _ in range(2)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join(30)
+        assert [point.fields["total_tokens"] for point in stack.points()] == [tokens] * 3
+        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+
+
+def test_what_reports_no_tokens_is_not_counted_and_a_background_answer_not_made(stack: Stack) -> None:
+    stack.configure(daily_token_limit=1)
+    stack.openai.faults.extend(["500"] * 3 + ["no_usage"])
+    assert [stack.ask().status_code for _ in range(3)] == [500, 200, 200]
+    refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+    refused(stack, stack.post({"input": "Hi", "background": True}), 403, "background_not_allowed")
+
+
+@pytest.fixture
+def own_redis() -> Iterator[LocalRedis]:
+    if not LocalRedis.is_available():
+        pytest.skip("skipped: no redis-server on this machine")
+    redis = LocalRedis().start()
+    yield redis
+    redis.remove()
+
+
+def test_while_the_cache_is_away_calls_pass_and_the_log_says_so(built: Built, own_redis: LocalRedis) -> None:
+    with Stack(built, redis_url=own_redis.url, daily_token_limit=1, max_completion_tokens=100) as stack:
+        assert stack.ask().status_code == 200
+        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+        own_redis.stop()
+        answer = stack.ask()
+        assert answer.status_code == 200
+        log = stack.func.records[-1]["log"]
+        assert "the daily token limit cannot be checked (ConnectionError): the call passes" in log
+        tokens = answer.json()["usage"]["total_tokens"]
+        assert f"{tokens} token(s) are missing in the day's count (ConnectionError)" in log
+        # The other limits need no cache.
+        assert stack.ask(max_tokens=101).status_code == 403
+
+
+# ---- settings and faults of ours ----
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("allowed_models='gpt-4o-mini'", "allowed_models must be a list of names"),
+        ("allowed_models=['gpt-4o-mini', '']", "allowed_models must be a list of names"),
+        ("allowed_models=[]", "the default model gpt-4o-mini must be one of allowed_models"),
+        ("allowed_models=['gpt-4o']", "the default model gpt-4o-mini must be one of allowed_models"),
+        ("max_completion_tokens=15", "max_completion_tokens must be a whole number of tokens, at least 16"),
+        ("max_completion_tokens='100'", "max_completion_tokens must be a whole number"),
+        ("daily_token_limit=0", "daily_token_limit must be a whole number of tokens, at least 1"),
+        ("daily_token_limit=1e6", "daily_token_limit must be a whole number"),
+    ],
+)
+def test_a_wrong_limit_is_told_when_deploying(stack: Stack, setting: str, said: str) -> None:
+    stack.func.edit(STARTUP, stack.func.script(STARTUP).replace("    DFF,\n", f"    DFF,\n    {setting},\n"))
+    result = stack.func.run(STARTUP)
+    assert result.status == "failure"
+    assert result.exception.startswith(f"ValueError: {said}")
+
+
+def test_a_failure_of_ours_does_not_stop_a_call(stack: Stack) -> None:
+    broken = "monitor._guard_rails.admit = lambda request: 1 / 0\n"
+    stack.func.edit(STARTUP, stack.func.script(STARTUP) + "\n" + broken)
+    assert stack.ask().status_code == 200
+    assert "the guard rails failed (ZeroDivisionError)" in stack.func.records[-1]["log"]

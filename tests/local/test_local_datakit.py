@@ -1,0 +1,887 @@
+"""The DataKit stand-in against each row of what was observed of DataKit 1.84.1."""
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import line_protocol_parser
+import pytest
+import requests
+
+from guance_chatgpt_monitor.local.datakit.line_parser import LineError, parse_lines
+from guance_chatgpt_monitor.local.datakit.server import CATEGORIES, MAX_REQUESTS_KEPT, LocalDataKit
+
+NOW_NS = 1_700_000_000_123_456_789
+HOUR_NS = 3600 * 10**9
+TIMEOUT_S = 10
+
+
+class Clock:
+    def __init__(self, now_ns=NOW_NS):
+        self.now_ns = now_ns
+
+    def __call__(self):
+        return self.now_ns
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def make(clock):
+    """Start a stand-in; stopped after the test."""
+    started = []
+
+    def make(**settings):
+        server = LocalDataKit(**{"clock_ns": clock, **settings})
+        server.start()
+        started.append(server)
+        return server
+
+    yield make
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def server(make):
+    return make()
+
+
+@pytest.fixture
+def session():
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.fixture
+def write(server, session):
+    """Write a body to `server`; keyword arguments are query parameters."""
+
+    def write(body, category="metric", headers=None, **query):
+        data = body.encode() if isinstance(body, str) else body
+        url = f"{server.url}/v1/write/{category}"
+        return session.post(
+            url, params={"precision": "n", **query}, data=data, headers=headers, timeout=TIMEOUT_S
+        )
+
+    return write
+
+
+def error_of(response):
+    return response.status_code, response.json()["error_code"]
+
+
+INVALID_LINE = (400, "datakit.invalidLinePoint")
+
+
+# -- request ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_every_category_is_taken_and_kept_apart(server, write, category):
+    assert write("m f=1", category).status_code == 200
+    assert [point.category for point in server.points(category=category)] == [category]
+    assert sum(server.count(category=other) for other in CATEGORIES) == 1
+
+
+def test_another_category_is_refused(write):
+    response = write("m f=1", "metrics")
+    assert error_of(response) == (400, "datakit.invalidCategory")
+    assert "/v1/write/metrics" in response.json()["message"]
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "text/plain; charset=utf-8"])
+def test_no_content_type_or_plain_text_means_line_protocol(server, write, content_type):
+    assert write("m f=1", headers={"Content-Type": content_type}).status_code == 200
+    assert server.count() == 1
+
+
+def test_what_the_stand_in_does_not_read_is_said_so(server, write):
+    assert write("[]", headers={"Content-Type": "application/json"}).status_code == 501
+
+
+def test_gzip_body(server, write):
+    response = write(gzip.compress(b"m f=1"), headers={"Content-Encoding": "gzip"})
+    assert response.status_code == 200
+    assert server.count("m") == 1
+
+
+def test_gzip_header_over_a_plain_body_is_answered_200_and_lost(server, write):
+    response = write("m f=1", headers={"Content-Encoding": "gzip"})
+    assert (response.status_code, response.content) == (200, b"")
+    assert "X-Datakit" not in response.headers
+    assert server.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("precision", "timestamp", "timestamp_ns"),
+    [
+        ("n", NOW_NS, NOW_NS),
+        ("u", NOW_NS // 10**3, NOW_NS // 10**3 * 10**3),
+        ("ms", NOW_NS // 10**6, NOW_NS // 10**6 * 10**6),
+        ("s", NOW_NS // 10**9, NOW_NS // 10**9 * 10**9),
+        ("m", NOW_NS // (60 * 10**9), NOW_NS // (60 * 10**9) * 60 * 10**9),
+        ("h", NOW_NS // HOUR_NS, NOW_NS // HOUR_NS * HOUR_NS),
+        # Guessed from the size of the number.
+        (None, NOW_NS, NOW_NS),
+        (None, NOW_NS // 10**3, NOW_NS // 10**3 * 10**3),
+        (None, NOW_NS // 10**6, NOW_NS // 10**6 * 10**6),
+        (None, NOW_NS // 10**9, NOW_NS // 10**9 * 10**9),
+    ],
+)
+def test_precision(server, write, precision, timestamp, timestamp_ns):
+    write(f"m f=1 {timestamp}", precision=precision)
+    (point,) = server.points()
+    assert (point.timestamp_ns, "__orig_time" in point.fields) == (timestamp_ns, False)
+
+
+@pytest.mark.parametrize("precision", ["us", "ns", "S"])
+def test_an_unknown_precision_is_read_as_nanoseconds(server, write, precision):
+    write(f"m f=1 {NOW_NS - 5}", precision=precision)
+    assert server.points()[0].timestamp_ns == NOW_NS - 5
+    write("n f=1 1700000000", precision=precision)
+    assert server.points("n")[0].fields["__orig_time"] == 1700000000
+
+
+def test_input_is_kept(server, write):
+    write("m f=1", input="guance_chatgpt_monitor")
+    assert server.points()[0].input == "guance_chatgpt_monitor"
+
+
+@pytest.mark.parametrize("value", ["1", "0", "false"])
+def test_strict_is_on_when_not_empty_and_refuses_what_would_be_dropped(server, write, value):
+    assert write('m f=1,s="x"', strict=value).status_code == 400
+    assert server.count() == 0
+    assert write('m f=1,s="x"', strict="").status_code == 200
+    assert write("n f=1", strict=value).status_code == 200
+    assert server.count() == 2
+
+
+@pytest.mark.parametrize("value", ["1", "0"])
+def test_dry_parses_and_does_not_accept(server, write, value):
+    assert write("m f=1", dry=value).status_code == 200
+    assert error_of(write("m f=", dry=value)) == INVALID_LINE
+    assert server.count() == 0
+    write("m f=1", dry="")
+    assert server.count() == 1
+
+
+ECHOED = r'm\,x,t=a\ b f=1.5,g=1e21,i=-2i,u=3u,b=t,s="dropped" 1699999999000000000'
+
+
+def test_echo_as_line_protocol(write):
+    expected = r"m\,x,t=a\ b b=true,f=1.5,g=1000000000000000000000,i=-2i,u=3u 1699999999000000000"
+    assert write(ECHOED, echo="lp").text == expected
+
+
+def test_echo_shows_strings_where_they_are_kept(write):
+    line = r'm s="a\"b\\c" 1699999999000000000'
+    assert write(line, "tracing", echo="lp").text == line
+
+
+def test_echo_as_json(write):
+    (point,) = json.loads(write(ECHOED, echo="json").text)
+    assert point == {
+        "measurement": "m,x",
+        "tags": {"t": "a b"},
+        "fields": {"f": 1.5, "g": 1e21, "i": -2, "u": 3, "b": True},
+        "time": 1699999999000000000,
+    }
+
+
+def test_echo_as_protobuf_json(write):
+    (point,) = json.loads(write(ECHOED, echo="pbjson").text)
+    assert (point["name"], point["time"]) == ("m,x", "1699999999000000000")
+    assert {"key": "t", "s": "a b", "is_tag": True} in point["fields"]
+    assert {"key": "f", "f": 1.5} in point["fields"]
+    assert {"key": "i", "i": "-2"} in point["fields"]
+    assert {"key": "u", "u": "3"} in point["fields"]
+
+
+def test_echoed_points_are_taken_unless_dry(server, write):
+    write("m f=1", echo="json", dry="1")
+    assert server.count() == 0
+    write("m f=1", echo="json")
+    assert server.count() == 1
+
+
+def test_ping(server, session, clock):
+    clock.now_ns += 1_500_000_000
+    response = session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S)
+    content = {"version": "1.84.1", "uptime": "1.5s", "host": "local"}
+    assert (response.status_code, response.json()) == (200, {"content": content})
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+def test_accepted_is_an_empty_200_with_version_and_host(make, session):
+    server = make(version="1.2.3", hostname="agent")
+    response = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["X-Datakit"] == "1.2.3/agent"
+
+
+def test_empty_body(write):
+    assert error_of(write("")) == (400, "datakit.emptyBody")
+
+
+@pytest.mark.parametrize("body", ["\n", " \t\n\n  ", "# m f=1", "#\n  # m f=1\n"])
+def test_only_blanks_or_comments(write, body):
+    assert error_of(write(body)) == (400, "datakit.noPoints")
+
+
+def test_one_bad_line_refuses_the_whole_batch_and_is_quoted_whole(server, write):
+    body = "m f=1\n" * 500 + "m,t= f=2\n" + "m f=3\n" * 500
+    response = write(body)
+    assert error_of(response) == INVALID_LINE
+    assert server.count() == 0
+    assert len(response.json()["message"]) > len(body)
+    assert "m,t= f=2" in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(b"m f=1")[:-6], "gzip"),
+        (gzip.compress(b"m f=1"), "GZIP"),
+        (b"m f=1", "zip"),
+    ],
+    # Not from the bytes: gzip's header holds the second, and each test worker collects in its own.
+    ids=["cut short", "capitals", "unknown"],
+)
+def test_body_not_in_the_stated_encoding(server, write, body, encoding):
+    response = write(body, headers={"Content-Encoding": encoding})
+    assert error_of(response) == (400, "datakit.decodeBodyFailed")
+    assert server.count() == 0
+
+
+def test_rate_limit_is_per_client_and_path_and_has_no_retry_after(make, session, clock):
+    server = make(rate_limit=100)
+
+    def status_codes(path, n):
+        url = server.url + path
+        answers = [session.post(url, data=b"m f=1", timeout=TIMEOUT_S) for _ in range(n)]
+        assert all("Retry-After" not in answer.headers for answer in answers)
+        refused = [error_of(answer) for answer in answers if not answer.ok]
+        assert set(refused) <= {(429, "datakit.reachMaxAPILimit")}
+        return n - len(refused)
+
+    assert status_codes("/v1/write/metric", 110) == 100
+    assert status_codes("/v1/write/logging", 3) == 3
+    assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
+    clock.now_ns += 50_000_000
+    assert status_codes("/v1/write/metric", 7) == 5
+    clock.now_ns += 10**12
+    assert status_codes("/v1/write/metric", 110) == 100
+
+
+def test_no_rate_limit_unless_asked_for(write):
+    assert all(write("m f=1").ok for _ in range(150))
+
+
+def test_a_rate_limit_that_lets_nothing_through_is_refused():
+    with pytest.raises(ValueError, match="rate_limit"):
+        LocalDataKit(rate_limit=0)
+
+
+def test_not_public_refuses_writes_but_not_pings(make, session):
+    server = make(known_public=False)
+    response = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
+    assert error_of(response) == (403, "datakit.publicAccessDisabled")
+    assert server.count() == 0
+    assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("POST", "/v2/write"), ("GET", "/v1/write/metric"), ("POST", "/v1/write/a/b")],
+)
+def test_unknown_path(server, session, method, path):
+    response = session.request(method, server.url + path, data=b"m f=1", timeout=TIMEOUT_S)
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "<html" in response.text
+
+
+# -- line protocol ---------------------------------------------------------------------------------
+
+
+def test_string_fields_are_dropped_from_metrics_and_the_empty_point_is_kept(server, write):
+    assert write('m,t=a f=1,s="x"\nonly s="x"').status_code == 200
+    assert {point.measurement: point.fields for point in server.points()} == {
+        "m": {"f": 1.0},
+        "only": {},
+    }
+
+
+def test_logging_keeps_strings_with_their_quotes_and_line_breaks(server, write):
+    assert write('m,t=a"b f=1,s="x, \\"y\\" = \\\\ \nz" 5\nm g=2 6', "logging").status_code == 200
+    points = server.points(category="logging")
+    assert [point.fields.get("s") for point in points] == ['x, "y" = \\ \nz', None]
+    assert points[0].tags["t"] == 'a"b'
+
+
+def test_logs_have_no_dot_in_a_key_no_source_or_date_and_always_a_status(server, write):
+    write('m,a.b=1,source=s,b_c=2,b.c=3 date=1,f.g=1,x="y"\nm,status=ok f=1\nm status="odd"', "logging")
+    first, second, third = server.points(category="logging")
+    assert first.tags == {"a_b": "1", "b_c": "2", "host": "local"}
+    assert first.fields == {"f_g": 1.0, "x": "y", "status": "info"}
+    assert (second.tags["status"], second.fields) == ("ok", {"f": 1.0})
+    assert third.fields == {"status": "odd"}
+
+
+def test_two_logs_of_one_time_are_two_logs(server, write):
+    for category in ("logging", "metric"):
+        write(f"m,t=a f=1 {NOW_NS}\nm,t=a f=2 {NOW_NS}", category)
+    assert (server.count(category="logging"), server.count()) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1.0),
+        ("1.0", 1.0),
+        ("1e3", 1000.0),
+        ("-.5E+2", -50.0),
+        ("1i", 1),
+        ("-9223372036854775808i", -(2**63)),
+        ("1u", 1),
+        ("18446744073709551615u", 2**64 - 1),
+        ("t", True),
+        ("FALSE", False),
+    ],
+)
+def test_types_of_fields(server, write, text, value):
+    assert write(f"m f={text}").status_code == 200
+    stored = server.points()[0].fields["f"]
+    assert (stored, type(stored)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "m f=NaN",
+        "m f=nan",
+        "m f=Inf",
+        "m f=-Inf",
+        "m f=+1",
+        "m f=1e400",
+        "m f=9223372036854775808i",
+        "m f=-9223372036854775809i",
+        "m f=18446744073709551616u",
+        "m f=" + "9" * 5000 + "i",
+        "m f=-1u",
+        "m f=1.5i",
+        "m f=0x10",
+        "m f=tRUE",
+        "m,t= f=1",
+        "m,t f=1",
+        "m,=a f=1",
+        "m,t=a,t=a f=1",
+        "m,t=a,s=b,t=c f=1",
+        "m,t=a=b f=1",
+        "m f=1\r\nm f=2\r\n",
+        "m f=1 5\r\n",
+        "m,t=a\\ f=1",
+        "m,t=a\\\\ f=1",
+        "m,t=a\\,s=b f=1",
+        "m,t=a\nb f=1",
+        "m",
+        "m ",
+        "m f",
+        "m f=",
+        "m =1",
+        "m f=1,",
+        "m f=1,g",
+        'm f="a',
+        'm f="a"b',
+        'm f="a"5',
+        "m f=1 5 6",
+        "m f=1 5.0",
+        "m f=1 99999999999999999999",
+        ",t=a f=1",
+        "m," + ",".join(f"t{i}={'v' * 1000}" for i in range(70)) + " f=1",
+    ],
+)
+def test_refused_lines(server, write, line):
+    assert error_of(write("ok f=1\n" + line)) == INVALID_LINE
+    assert server.count() == 0
+
+
+def test_a_tag_wins_over_a_field_of_its_name(server, write):
+    write("m,t=a t=1,f=2")
+    (point,) = server.points()
+    assert (point.tags["t"], point.fields) == ("a", {"f": 2.0})
+
+
+def test_of_a_field_given_twice_the_last_wins(server, write):
+    write("m f=1,g=2,f=3i")
+    assert server.points()[0].fields == {"f": 3, "g": 2.0}
+
+
+def test_comments_and_blank_lines_are_skipped(server, write):
+    assert write("# one\n\n  # two\nm f=1\n#m f=2\n").status_code == 200
+    assert server.count() == 1
+
+
+def test_what_is_over_a_limit_in_bytes_is_cut_or_dropped(server, write):
+    value = "好" * 342  # 1026 bytes
+    tags = ",".join(f"t{i:03}=v" for i in range(300))
+    fields = ",".join(f"f{i:04}=1" for i in range(1100))
+    lines = [
+        "m" * 1025 + " f=1",
+        "a," + "k" * 257 + "=v f=1",
+        "a " + "k" * 257 + "=1",
+        f"a,t={value} f=1",
+        f"a,{tags} f=1",
+        f"a {fields}",
+    ]
+    body = "\n".join(f"{line} {NOW_NS + i}" for i, line in enumerate(lines))
+    response = write(body, ignore_global_host_tags="1")
+    assert (response.status_code, server.count()) == (200, 6)
+    points = server.points()
+    assert points[0].measurement == "m" * 1024
+    assert list(points[1].tags) == ["k" * 256]
+    assert "k" * 256 in points[2].fields
+    assert points[3].tags["t"] == "好" * 341 + "\N{REPLACEMENT CHARACTER}"
+    assert len(points[4].tags) == 256
+    assert len(points[5].fields) == 1024
+
+
+def test_what_is_at_a_limit_is_kept_whole(server, write):
+    line = f"{'m' * 1024},{'k' * 256}={'好' * 341}x {'f' * 256}=1"
+    write(line, ignore_global_host_tags="1")
+    (point,) = server.points()
+    assert (point.measurement, point.tags) == ("m" * 1024, {"k" * 256: "好" * 341 + "x"})
+    assert point.fields == {"f" * 256: 1.0}
+
+
+def test_keys_that_are_one_when_cut_are_one(server, write):
+    write("m " + "k" * 256 + "=1," + "k" * 257 + "=2")
+    assert server.points()[0].fields == {"k" * 256: 1.0}
+
+
+def test_delimiters_are_unescaped_and_other_backslashes_stay(server, write):
+    write(r"m\,\ \=x,a\,\ \=b=c\,\ \=d,e\f=\g f\,\ \=g=1", ignore_global_host_tags="1")
+    (point,) = server.points()
+    assert point.measurement == "m, =x"
+    assert point.tags == {"a, =b": "c, =d", "e\\f": "\\g"}
+    assert point.fields == {"f, =g": 1.0}
+
+
+def test_chinese_and_emoji_pass_unchanged(server, write):
+    write("模型,服务=问答😀 用量=1", ignore_global_host_tags="1")
+    (point,) = server.points("模型")
+    assert (point.tags, point.fields) == ({"服务": "问答😀"}, {"用量": 1.0})
+
+
+def test_global_host_tag_unless_the_point_has_its_own(server, write):
+    write("a f=1\nb,host=mine f=1\nc host=1")
+    assert [point.tags for point in server.points()] == [{"host": "local"}, {"host": "mine"}, {}]
+
+
+def test_global_tags_are_a_setting_and_can_be_ignored(make, session):
+    server = make(global_tags={"zone": "z1"})
+    url = f"{server.url}/v1/write/metric"
+    session.post(url, data=b"a f=1", timeout=TIMEOUT_S)
+    session.post(f"{url}?ignore_global_host_tags=0", data=b"b f=1", timeout=TIMEOUT_S)
+    session.post(f"{url}?ignore_global_host_tags=", data=b"c f=1", timeout=TIMEOUT_S)
+    assert [point.tags for point in server.points()] == [{"zone": "z1"}, {}, {"zone": "z1"}]
+
+
+WELL_FORMED = [
+    "m f=1.5 1700000000000000000",
+    "m,t=a,s=b f=1.5,g=2i,h=true,k=-1e-3 1700000000000000000",
+    r"m\,\ x,t\ t=a\=b f\,f=1.0 1",
+    '中文,标签=值😀 f=1.0,s="x, y =z" 1700000000000000000',
+]
+
+
+@pytest.mark.parametrize("line", WELL_FORMED)
+def test_an_independent_parser_reads_the_same(line):
+    (point,) = parse_lines(line.encode(), "tracing")
+    expected = line_protocol_parser.parse_line(line)
+    assert point.measurement == expected["measurement"]
+    assert point.tags == expected["tags"]
+    assert point.fields == expected["fields"]
+    assert point.timestamp_ns == expected["time"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b"m,t=a,t=b f=1", "duplicate tags"), (b'm f="a', "unbalanced quotes"), (b"m", "missing fields")],
+)
+def test_the_parser_says_why(line, reason):
+    with pytest.raises(LineError) as raised:
+        parse_lines(b"m f=1\n" + line)
+    assert raised.value.reason == reason
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timestamp", ["", " 0", " -5"])
+def test_missing_zero_or_negative_time_is_time_of_receipt(server, write, timestamp):
+    write("m f=1" + timestamp)
+    (point,) = server.points()
+    assert (point.timestamp_ns, point.fields) == (NOW_NS, {"f": 1.0})
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_more_than_two_hours_off_is_overwritten_with_now(server, write, sign):
+    near_ns, far_ns = NOW_NS + sign * 2 * HOUR_NS, NOW_NS + sign * (2 * HOUR_NS + 1)
+    assert write(f"near f=1 {near_ns}\nfar f=1 {far_ns}").status_code == 200
+    (near,), (far,) = server.points("near"), server.points("far")
+    assert (near.timestamp_ns, near.fields) == (near_ns, {"f": 1.0})
+    assert (far.timestamp_ns, far.fields) == (NOW_NS, {"f": 1.0, "__orig_time": far_ns})
+    assert type(far.fields["__orig_time"]) is int
+
+
+def test_late_points_of_a_series_in_a_batch_overwrite_each_other(server, write):
+    write("m f=1 1\nm f=2 2\nm,t=other f=3 3")
+    assert [point.fields["f"] for point in server.points()] == [2.0, 3.0]
+
+
+def test_timestamp_correction_can_be_off(make, session):
+    server = make(auto_timestamp_correction=False)
+    url = f"{server.url}/v1/write/metric?precision=n"
+    session.post(url, data=b"m f=1 5", timeout=TIMEOUT_S)
+    (point,) = server.points()
+    assert (point.timestamp_ns, point.fields) == (5, {"f": 1.0})
+
+
+def test_the_later_of_one_series_and_timestamp_overwrites(server, write):
+    write(f"m,a=1,b=2 f=1,g=1 {NOW_NS}\nm,b=2,a=1 f=2 {NOW_NS}")
+    write(f"m,a=1,b=2 f=3 {NOW_NS}\nm,a=1,b=3 f=4 {NOW_NS}\nm,a=1,b=2 f=5 {NOW_NS + 1}")
+    assert [point.fields for point in server.points()] == [{"f": 3.0}, {"f": 4.0}, {"f": 5.0}]
+
+
+def test_the_host_that_datakit_adds_is_part_of_the_series(server, write):
+    write(f"m,host=local,z=1 f=1 {NOW_NS}\nm,z=1 f=2 {NOW_NS}")
+    assert [point.fields for point in server.points()] == [{"f": 2.0}]
+
+
+# -- what it keeps ---------------------------------------------------------------------------------
+
+
+def test_points_are_ordered_by_time_and_can_be_chosen_counted_and_forgotten(server, write, clock):
+    write(f"b f=2 {NOW_NS + 2}\na f=3 {NOW_NS + 3}\na f=1 {NOW_NS + 1}")
+    write("log f=1", "logging")
+    assert [point.fields["f"] for point in server.points()] == [1.0, 2.0, 3.0]
+    assert [point.fields["f"] for point in server.points("a")] == [1.0, 3.0]
+    assert (server.count(), server.count("a"), server.count(category="logging")) == (3, 2, 1)
+    assert server.points()[0].received_at_ns == NOW_NS
+    assert server.clear() == 4
+    assert (server.points(), server.count(category="logging")) == ([], 0)
+
+
+def test_points_over_http(server, session, write):
+    write("a,t=中 f=1\nb f=2")
+    write("a f=3", "tracing")
+    url = f"{server.url}/_local/points"
+    (point,) = session.get(url, params={"measurement": "a"}, timeout=TIMEOUT_S).json()
+    assert point["tags"] == {"t": "中", "host": "local"}
+    assert (point["fields"], point["timestamp_ns"]) == ({"f": 1.0}, NOW_NS)
+    assert len(session.get(url, timeout=TIMEOUT_S).json()) == 2
+    (traced,) = session.get(url, params={"category": "tracing"}, timeout=TIMEOUT_S).json()
+    assert traced["fields"] == {"f": 3.0}
+    assert session.delete(url, timeout=TIMEOUT_S).json() == {"deleted": 3}
+    assert session.get(url, timeout=TIMEOUT_S).json() == []
+
+
+def test_requests_are_recorded(server, session, write):
+    body = gzip.compress(b"m f=1")
+    write(body, headers={"Content-Encoding": "gzip", "User-Agent": "tester/1"}, input="i")
+    session.get(f"{server.url}/_local/points", timeout=TIMEOUT_S)
+    (request,) = server.requests_received
+    assert (request.method, request.path) == ("POST", "/v1/write/metric")
+    assert request.query == {"precision": "n", "input": "i"}
+    assert (request.n_bytes, request.encoding) == (len(body), "gzip")
+    assert request.headers["user-agent"] == "tester/1"
+    assert server.requests_total == 1
+
+
+def test_connections_are_kept_alive(server, write):
+    for _ in range(5):
+        write("m f=1")
+    assert (server.connections, server.requests_total) == (1, 5)
+
+
+def test_the_record_of_requests_is_bounded(server, session):
+    n = MAX_REQUESTS_KEPT + 5
+    request = b"GET /v1/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
+        connection.sendall(request * (n - 1) + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        while connection.recv(65536):
+            pass
+    assert (len(server.requests_received), server.requests_total) == (MAX_REQUESTS_KEPT, n)
+
+
+def test_several_thousand_points_a_second(make, session):
+    server = make(clock_ns=time.time_ns)
+    start_ns = time.time_ns()
+    series = "openai,operation_name=chat,provider_name=openai,request_model=gpt-4o,status=ok"
+    fields = "question=1.0,response_time=1.234567,create_time=1.0,res_status=0.0,total_tokens=123.0"
+    n, n_batch = 10_000, 500
+    lines = [f"{series} {fields} {start_ns + i}" for i in range(n)]
+    started_s = time.perf_counter()
+    for i in range(0, n, n_batch):
+        body = "\n".join(lines[i : i + n_batch]).encode()
+        assert session.post(f"{server.url}/v1/write/metric?precision=n", data=body, timeout=TIMEOUT_S).ok
+    taken_s = time.perf_counter() - started_s
+    assert server.count("openai") == n
+    assert n / taken_s > 3000
+
+
+def test_concurrent_writers_lose_nothing(server):
+    n_writers, n_writes = 8, 20
+
+    def write_own(writer):
+        with requests.Session() as session:
+            session.trust_env = False
+            for i in range(n_writes):
+                data = f"m,writer={writer} f={i} {NOW_NS + i}\nm,writer={writer},x=1 f={i} {NOW_NS + i}"
+                url = f"{server.url}/v1/write/metric?precision=n"
+                session.post(url, data=data.encode(), timeout=TIMEOUT_S)
+
+    writers = [threading.Thread(target=write_own, args=(i,)) for i in range(n_writers)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(TIMEOUT_S)
+    assert server.count() == 2 * n_writers * n_writes
+    assert server.requests_total == n_writers * n_writes
+
+
+def test_points_stay_over_stop_and_start_on_the_same_port(server, write):
+    write("m f=1")
+    port = server.port
+    server.stop()
+    assert server.count() == 1
+    with pytest.raises(requests.ConnectionError):
+        write("m f=1")
+    server.start()
+    assert server.port == port
+    assert write("n f=2").ok
+    assert server.count() == 2
+
+
+ALONE = """
+import sys, threading
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+server = LocalDataKit(port=int(sys.argv[1]), database=sys.argv[2])
+server.start()
+print(server.port, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_file_keeps_its_points_when_the_process_is_killed(tmp_path, session):
+    database = str(tmp_path / "points.sqlite")
+
+    def start(port):
+        process = subprocess.Popen(
+            [sys.executable, "-c", ALONE, str(port), database], stdout=subprocess.PIPE, text=True
+        )
+        return process, int(process.stdout.readline())
+
+    process, port = start(0)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for i in range(20):
+            assert session.post(f"{url}/v1/write/metric", data=f"m,i={i} f=1", timeout=TIMEOUT_S).ok
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=TIMEOUT_S)
+        process, _ = start(port)
+        assert len(session.get(f"{url}/_local/points", timeout=TIMEOUT_S).json()) == 20
+    finally:
+        process.kill()
+        process.communicate(timeout=TIMEOUT_S)
+
+
+# -- faults ----------------------------------------------------------------------------------------
+
+
+def test_faults_are_taken_one_a_write_then_all_is_well(server, session, write):
+    server.faults.extend(["500", "ok", 503])
+    assert write("m f=1").status_code == 500
+    assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
+    assert [write("m f=1").status_code for _ in range(3)] == [200, 503, 200]
+
+
+def test_a_mode_lasts_until_it_is_reset(server, write):
+    server.mode = "503"
+    assert [write("m f=1").status_code for _ in range(3)] == [503] * 3
+    server.faults.append("ok")
+    assert [write("m f=1").status_code for _ in range(2)] == [200, 503]
+    server.mode = None
+    assert write("m f=1").status_code == 200
+    server.mode = "ok"
+    assert server.mode is None
+
+
+@pytest.mark.parametrize(
+    ("word", "error_code"),
+    [
+        ("400", "datakit.invalidLinePoint"),
+        ("403", "datakit.publicAccessDisabled"),
+        ("429", "datakit.reachMaxAPILimit"),
+        ("408", None),
+        ("500", None),
+        ("503", None),
+    ],
+)
+def test_faulty_status(server, session, write, word, error_code):
+    server.mode = word
+    response = write("m f=1")
+    assert response.status_code == int(word)
+    assert "Retry-After" not in response.headers
+    if error_code:
+        assert response.json()["error_code"] == error_code
+    else:
+        assert response.headers["Content-Type"].startswith("text/plain")
+    assert server.count() == 0
+    assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
+
+
+def test_handler_over_30_s_is_a_plain_text_408(server, write):
+    server.mode = "408"
+    assert write("m f=1").text == "timeout(30s)"
+
+
+def test_crash200_has_no_header_and_loses_the_points(server, write):
+    server.mode = "crash200"
+    response = write("m f=1")
+    assert (response.status_code, response.content) == (200, b"")
+    assert "X-Datakit" not in response.headers
+    assert server.count() == 0
+
+
+def test_no_header200_keeps_the_points(server, write):
+    server.mode = "no_header200"
+    response = write("m f=1")
+    assert response.status_code == 200
+    assert "X-Datakit" not in response.headers
+    assert server.count() == 1
+
+
+@pytest.mark.parametrize(("word", "n_kept"), [("reset", 0), ("reset_after", 1)])
+def test_reset_before_and_after_the_points_are_kept(server, write, word, n_kept):
+    server.faults.append(word)
+    with pytest.raises(requests.ConnectionError, match="ConnectionResetError"):
+        write(f"m f=1 {NOW_NS}")
+    assert server.count() == n_kept
+    assert write(f"m f=1 {NOW_NS}").status_code == 200
+    assert server.count() == 1
+
+
+def test_slow_answers_late_and_keeps_the_points(server, session, write):
+    server.faults.append("slow:0.2")
+    with pytest.raises(requests.ReadTimeout):
+        session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=0.05)
+    server.faults.append("slow:0.1")
+    started_s = time.perf_counter()
+    assert write("n f=1").status_code == 200
+    assert time.perf_counter() - started_s >= 0.1
+    assert server.count("n") == 1
+
+
+RAW_WRITE = b"POST /v1/write/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nm f=1"
+RAW_PING = b"GET /v1/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def hang(server, request):
+    """A connection on which `request` was sent and is not answered."""
+    connection = socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S)
+    connection.sendall(request)
+    connection.settimeout(0.1)
+    with pytest.raises(socket.timeout):
+        connection.recv(1)
+    connection.settimeout(TIMEOUT_S)
+    return connection
+
+
+@pytest.mark.parametrize("how", ["mode", "faults"])
+def test_hang_lasts_until_the_mode_is_set(server, how):
+    if how == "mode":
+        server.mode = "hang"
+    else:
+        server.faults.append("hang")
+    with hang(server, RAW_WRITE) as connection:
+        assert server.count() == 0
+        server.mode = None
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert server.count() == 1
+
+
+def test_after_a_hang_the_new_mode_holds(server):
+    server.mode = "hang"
+    with hang(server, RAW_WRITE) as connection:
+        server.mode = "hang"
+        server.mode = "500"
+        assert connection.recv(4096).startswith(b"HTTP/1.1 500 ")
+    assert server.count() == 0
+
+
+def test_stop_ends_a_hang_without_an_answer(server):
+    server.mode = "hang"
+    with hang(server, RAW_WRITE) as connection:
+        server.stop()
+        try:
+            assert connection.recv(4096) == b""
+        except ConnectionResetError:
+            pass
+    server.mode = None
+    server.start()
+    assert server.count() == 0
+
+
+def test_a_ping_takes_part_in_hang_and_reset(server, session):
+    server.mode = "hang"
+    with hang(server, RAW_PING) as connection:
+        server.mode = None
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    server.mode = "reset"
+    with pytest.raises(requests.ConnectionError):
+        session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S)
+
+
+def test_faults_over_http(server, session, write):
+    mode, faults = f"{server.url}/_local/mode", f"{server.url}/_local/faults"
+    assert session.post(mode, json={"mode": "503"}, timeout=TIMEOUT_S).json() == {"mode": "503"}
+    session.post(faults, json={"faults": ["ok", 500]}, timeout=TIMEOUT_S)
+    assert [write("m f=1").status_code for _ in range(3)] == [200, 500, 503]
+    assert session.post(mode, json={"mode": None}, timeout=TIMEOUT_S).json() == {"mode": None}
+    assert write("m f=1").status_code == 200
+
+
+@pytest.mark.parametrize("word", ["crash", "200", "slow:", "slow:-1", "slow:nan", "slow:601", ""])
+def test_an_unknown_fault_is_refused_at_once(server, session, write, word):
+    with pytest.raises(ValueError, match=r"slow|float"):
+        server.mode = word
+    for name, value in (("mode", word), ("faults", ["500", word])):
+        url = f"{server.url}/_local/{name}"
+        response = session.post(url, json={name: value}, timeout=TIMEOUT_S)
+        assert (response.status_code, "error" in response.json()) == (400, True)
+    assert write("m f=1").status_code == 200
+    server.faults.append(word)
+    assert write("m f=1").status_code == 501
+
+
+def test_a_bad_request_to_the_stand_in_itself(server, session):
+    url = f"{server.url}/_local"
+    assert session.post(f"{url}/mode", data=b"{", timeout=TIMEOUT_S).status_code == 400
+    assert session.post(f"{url}/mode", json=["mode"], timeout=TIMEOUT_S).status_code == 400
+    assert session.post(f"{url}/faults", json={}, timeout=TIMEOUT_S).status_code == 400
+    assert session.get(f"{url}/nothing", timeout=TIMEOUT_S).status_code == 404
