@@ -85,7 +85,7 @@ def _import_from(package: str, node: ast.ImportFrom, by_name: Dict[str, Script])
         return _module(package, node.module or "")
     name_of_module = script_name(node)
     if not name_of_module:
-        return "Func imports no folders: write `from .name import A, B`"
+        return "Func imports no modules as such: write `from .name import A, B`"
     if name_of_module not in by_name:
         return f"module {name_of_module} is missing from the manifest"
     if any(alias.asname for alias in node.names):

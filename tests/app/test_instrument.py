@@ -916,7 +916,7 @@ def test_the_public_api_is_what_it_was():
 
 def test_functions_are_functions_even_after_their_modules_are_imported():
     for name in ("instrument", "observe"):
-        importlib.import_module(f"guance_chatgpt_monitor.{name}")
+        importlib.import_module(f"guance_chatgpt_monitor.app.{name}")
         assert not inspect.ismodule(getattr(guance_chatgpt_monitor, name))
 
 

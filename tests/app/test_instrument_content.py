@@ -69,7 +69,7 @@ def test_of_an_asynchronous_client(api, logging, datakit):
 
 
 def test_of_every_client_of_the_process(api, logging, datakit):
-    guance_chatgpt_monitor.app.instrument()
+    guance_chatgpt_monitor.instrument()
     answer = api.bare().chat.completions.create(**CHAT)
     assert log(datakit).fields["answer"] == answer.choices[0].message.content
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guance_chatgpt_monitor import settings as settings_module
+from guance_chatgpt_monitor.app import environment as settings_module
 from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.core.metrics import RESERVED_NAMES
 

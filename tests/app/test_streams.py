@@ -630,7 +630,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     for name in ("wrappers", "observation", "streams", "endings"):
-        monkeypatch.setattr(importlib.import_module(f"guance_chatgpt_monitor.{name}"), "time", clock)
+        monkeypatch.setattr(importlib.import_module(f"guance_chatgpt_monitor.app.{name}"), "time", clock)
     return clock
 
 

@@ -24,20 +24,20 @@ STREAM = {**CHAT, "stream": True}
 MODULES = [
     importlib.import_module(f"guance_chatgpt_monitor.{name}")
     for name in (
-        "answer_headers",
-        "answers",
-        "call",
-        "content",
-        "conversation",
-        "endings",
-        "guard",
-        "instrument",
-        "observation",
-        "observe",
-        "scope",
-        "streams",
-        "wrappers",
-        "attempts",
+        "core.response_headers",
+        "app.answers",
+        "core.call",
+        "app.content",
+        "core.content.transcript",
+        "app.endings",
+        "app.failsafe",
+        "app.instrument",
+        "app.observation",
+        "app.observe",
+        "app.routing",
+        "app.streams",
+        "app.wrappers",
+        "app.http_requests",
     )
 ]
 # What the application itself calls, and what stands in its way and calls nothing of ours unguarded.
@@ -338,7 +338,9 @@ def test_with_any_function_of_ours_failing_the_application_sees_no_difference(
     assert asyncio.run(use_async(async_client)) == expected[1]
 
 
-AT_FIRST = [name for name in OURS if OURS[name][0].__name__.endswith((".instrument", ".wrappers", ".scope"))]
+AT_FIRST = [
+    name for name in OURS if OURS[name][0].__name__.endswith((".instrument", ".wrappers", ".routing"))
+]
 
 
 @pytest.mark.parametrize("name", AT_FIRST)

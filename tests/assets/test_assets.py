@@ -433,13 +433,13 @@ def test_the_page_names_the_monitors_with_their_levels(language):
 @both_languages
 def test_the_page_names_the_steps_as_the_product_does(language):
     page = read(f"docs/{language}/openai.md")
-    labels = re.findall(r'"<([^>]+)>"', read("guance_chatgpt_monitor/example.py"))
+    labels = re.findall(r'"<([^>]+)>"', read("guance_chatgpt_monitor/func/example.py"))
     parameters, settings = tables(language, "config")
     assert [row[0] for row in parameters] == labels
     defaults = [DEFAULT_BASE_URL, DEFAULT_MODEL, DEFAULT_URL, SERVICE_NAME]
     assert [row[2].strip("`") for row in parameters[1:5]] == defaults
     arguments = list(signature(ChatGPTMonitor).parameters)[1:]
-    of_the_template = re.findall(r"^    (\w+)=", read("guance_chatgpt_monitor/example.py"), re.MULTILINE)
+    of_the_template = re.findall(r"^    (\w+)=", read("guance_chatgpt_monitor/func/example.py"), re.MULTILINE)
     named = [name for row in settings for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(named) == sorted(set(arguments) - set(of_the_template))
     for name in (

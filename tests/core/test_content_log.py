@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guance_chatgpt_monitor import settings as settings_module
+from guance_chatgpt_monitor.app import environment as settings_module
 from guance_chatgpt_monitor.core.backlog import timestamp_ns
 from guance_chatgpt_monitor.core.call import Call, Usage
 from guance_chatgpt_monitor.core.content.log_line import DEFAULT_MAX_CHARS, LONGEST_MAX_CHARS, ContentLog
