@@ -1,133 +1,299 @@
-"""What the value of a setting may be, in Func and in an application.
+"""The settings: one table for DataFlux Func and for applications.
 
-Each reader returns the value, or raises ValueError with a message that goes on after the setting's name.
-Values are never quoted: somebody may have put a key in the wrong place.
+`ChatGPTMonitor(…)`, `monitor()`, `instrument()`, the environment, `run --help` and the tables of the
+documentation are made from SETTINGS, or checked against it.
 """
 
-import json
-import math
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
-from .datakit import DEFAULT_URL, check_url
-from .line_protocol import MAX_TAG_VALUE_BYTES
-from .metrics import MAX_TAG_NAMES, RESERVED_NAMES, TAGS, check_measurement
-from .prices import check_provider
+from .backlog import MAX_BYTES, MAX_LINES
+from .datakit import DEFAULT_URL
+from .metrics import MAX_TAG_NAMES, MEASUREMENT, TAGS
+from .validators import (
+    DEFAULT_BASE_URL,
+    read_backlog,
+    read_base_url,
+    read_measurement,
+    read_models,
+    read_patterns,
+    read_price_provider,
+    read_rate,
+    read_service_name,
+    read_string,
+    read_switch,
+    read_tags,
+    read_url,
+    seconds,
+    whole_number,
+)
 
-MAX_DIGITS = 20  # of a whole number: of thousands of them, Python makes none
-
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
-
-
-def read_url(value: Any) -> str:
-    try:
-        return check_url(read_text(value))
-    except ValueError:
-        raise ValueError(f"must look like {DEFAULT_URL}") from None
-
-
-def read_service_name(value: Any) -> str:
-    name = read_text(value)
-    if not name or len(name.encode("utf-8", "replace")) > MAX_TAG_VALUE_BYTES:
-        raise ValueError(f"must be a text of 1 to {MAX_TAG_VALUE_BYTES} bytes")
-    return name
-
-
-def read_tags(value: Any) -> Dict[str, str]:
-    tags = _split_tags(value) if isinstance(value, str) else value
-    if not isinstance(tags, dict) or not all(isinstance(text, str) for item in tags.items() for text in item):
-        raise ValueError('must be a dict of texts, such as {"team": "web"}')
-    tags = {name.strip(): text.strip() for name, text in tags.items()}
-    if not all(tags) or not all(tags.values()):
-        raise ValueError("must have a name and a value for each tag")
-    reserved = sorted(RESERVED_NAMES.intersection(tags))
-    if reserved:
-        raise ValueError(f"must not have the name {reserved[0]}, which the monitor itself uses")
-    if len(tags) > MAX_TAG_NAMES - len(TAGS):
-        raise ValueError(f"must be {MAX_TAG_NAMES - len(TAGS)} at most")
-    return tags
+FUNC, APP = "func", "app"
+DEFAULT_MODEL = "gpt-4o-mini"
+DEFAULT_DEADLINE_S = 170.0
+MAX_DEADLINE_S = 180.0  # Func waits no longer for a synchronous answer
+DEFAULT_PROBE_TIMEOUT_S = 5.0
+MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
+# The least that the Responses API takes as max_output_tokens, from OpenAI's API reference.
+MIN_COMPLETION_TOKENS = 16
+DEFAULT_MAX_CHARS = 16_384
+MAX_MAX_CHARS = 131_072
+MAX_QUEUE = 10_000
 
 
-def _split_tags(text: str) -> Dict[str, str]:
-    tags = {}
-    for part in text.split(","):
-        if part.strip():
-            name, equals, value = part.partition("=")
-            if not equals:
-                raise ValueError("must look like team=web,region=eu")
-            tags[name] = value
-    return tags
+class Setting(NamedTuple):
+    """One setting.
+
+    `default` is what holds where none is given, `shown_default` how the documentation says it (empty: as it
+    is). `worlds` are FUNC, APP or both. `help` and `help_zh` are a line of the documentation each.
+    """
+
+    name: str
+    default: Any
+    read: Callable[[Any], Any]
+    worlds: Tuple[str, ...]
+    help: str
+    help_zh: str
+    shown_default: str = ""
 
 
-def read_switch(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text not in _TRUE + _FALSE:
-        raise ValueError("must be true or false")
-    return text in _TRUE
+_BOTH = (FUNC, APP)
+
+_TABLE = (
+    Setting(
+        "openai_key",
+        "",
+        read_string,
+        (FUNC,),
+        "the OpenAI key that the link's calls use",
+        "授权链接调用 OpenAI 所用的密钥",
+        "Func's variable `OPENAI_API_KEY`",
+    ),
+    Setting(
+        "openai_base_url",
+        DEFAULT_BASE_URL,
+        read_base_url,
+        (FUNC,),
+        "the address of OpenAI, or of a gateway that speaks its API",
+        "OpenAI 或兼容网关的地址",
+    ),
+    Setting(
+        "default_model",
+        DEFAULT_MODEL,
+        read_string,
+        (FUNC,),
+        "the model of requests that name none",
+        "请求未指定模型时使用的模型",
+    ),
+    Setting(
+        "openai_admin_key",
+        "",
+        read_string,
+        (FUNC,),
+        "reads OpenAI's own books of usage and cost; give it to one Func only",
+        "用于读取 OpenAI 账目（用量与费用），只应配置在一套 Func 上",
+        "Func's variable `OPENAI_ADMIN_KEY`",
+    ),
+    Setting(
+        "datakit_url",
+        DEFAULT_URL,
+        read_url,
+        _BOTH,
+        "where DataKit listens",
+        "DataKit 的监听地址",
+    ),
+    Setting(
+        "service_name",
+        "",
+        read_service_name,
+        _BOTH,
+        "tag that tells applications apart; up to 1,024 bytes",
+        "区分应用的标签，最长 1024 字节",
+        "Func: `dataflux-func`; application: the program's name",
+    ),
+    Setting(
+        "tags",
+        {},
+        read_tags,
+        _BOTH,
+        f"tags of every point, up to {MAX_TAG_NAMES - len(TAGS)}; in the environment `team=web,region=eu`",
+        f"附加到每个数据点的标签，最多 {MAX_TAG_NAMES - len(TAGS)} 个；环境变量写作 `team=web,region=eu`",
+        "none",
+    ),
+    Setting(
+        "measurement",
+        MEASUREMENT,
+        read_measurement,
+        _BOTH,
+        "the name of the points' measurement: letters, digits and `_ . -`, up to 128",
+        "数据点的指标集名称：字母、数字和 `_ . -`，最长 128 个字符",
+    ),
+    Setting(
+        "enabled",
+        True,
+        read_switch,
+        (APP,),
+        "false: nothing is monitored",
+        "false 表示不监控",
+    ),
+    Setting(
+        "price_provider",
+        "",
+        read_price_provider,
+        _BOTH,
+        "whose prices apply to a base URL that the price table does not know, such as `openai`",
+        "价格表不认识该地址时按谁的价格计费，例如 `openai`",
+        "none",
+    ),
+    Setting(
+        "stream_usage",
+        False,
+        read_switch,
+        (APP,),
+        "ask the API for the usage of streams, and hide the chunk that brings it",
+        "为流式请求索取用量，并隐藏携带用量的数据块",
+    ),
+    Setting(
+        "deadline_s",
+        DEFAULT_DEADLINE_S,
+        seconds(MAX_DEADLINE_S),
+        (FUNC,),
+        f"how long a call may take, retries included; seconds, at most {MAX_DEADLINE_S:g}",
+        f"一次调用（含重试）的最长时间，单位秒，上限 {MAX_DEADLINE_S:g}",
+    ),
+    Setting(
+        "allowed_models",
+        None,
+        read_models,
+        (FUNC,),
+        "exact names of the models that the link allows, the default model among them",
+        "授权链接允许的模型（精确名称），须包含默认模型",
+        "all",
+    ),
+    Setting(
+        "max_completion_tokens",
+        None,
+        whole_number(MIN_COMPLETION_TOKENS, 2**31 - 1),
+        (FUNC,),
+        f"bounds each answer, all `n` choices together; at least {MIN_COMPLETION_TOKENS}",
+        f"每次回答的 token 上限（`n` 个候选合计），至少 {MIN_COMPLETION_TOKENS}",
+        "none",
+    ),
+    Setting(
+        "daily_token_limit",
+        None,
+        whole_number(1, 2**53),
+        (FUNC,),
+        "tokens a day, all workers together",
+        "每日 token 总额，所有 worker 合计",
+        "none",
+    ),
+    Setting(
+        "probe",
+        True,
+        read_switch,
+        (FUNC,),
+        "ask `GET /v1/models` each minute, which costs no tokens",
+        "每分钟请求一次 `GET /v1/models`，不消耗 token",
+    ),
+    Setting(
+        "probe_timeout_s",
+        DEFAULT_PROBE_TIMEOUT_S,
+        seconds(MAX_PROBE_TIMEOUT_S),
+        (FUNC,),
+        f"how long the probe waits; seconds, at most {MAX_PROBE_TIMEOUT_S:g}",
+        f"探测的超时，单位秒，上限 {MAX_PROBE_TIMEOUT_S:g}",
+    ),
+    Setting(
+        "backlog",
+        "",
+        read_backlog,
+        (APP,),
+        "the file where points wait for DataKit; `off`: in memory only",
+        "等待上报的数据点所在文件；`off` 表示只放在内存中",
+        "a file under `~/.local/state/guance_chatgpt_monitor/`",
+    ),
+    Setting(
+        "backlog_max_lines",
+        MAX_LINES,
+        whole_number(1, 10_000_000),
+        _BOTH,
+        "how many points wait there at most; beyond that the oldest are dropped and counted",
+        "积压的最大行数，超出后丢弃最旧的并计数",
+    ),
+    Setting(
+        "backlog_max_bytes",
+        MAX_BYTES,
+        whole_number(1, 2**40),
+        _BOTH,
+        "how many bytes of line protocol wait there at most",
+        "积压的最大字节数（行协议）",
+        "64 MiB",
+    ),
+    Setting(
+        "max_queue",
+        MAX_QUEUE,
+        whole_number(2, 1_000_000),
+        (APP,),
+        "calls that wait in memory for the exporter's thread; further ones are dropped and counted",
+        "内存队列的最大调用数，超出的丢弃并计数",
+    ),
+    Setting(
+        "log_content",
+        False,
+        read_switch,
+        _BOTH,
+        "also log what was said, redacted",
+        "同时把对话内容脱敏后写入日志",
+    ),
+    Setting(
+        "log_content_max_chars",
+        DEFAULT_MAX_CHARS,
+        whole_number(1, MAX_MAX_CHARS),
+        _BOTH,
+        f"the length of each string of a log, in characters; up to {MAX_MAX_CHARS:,}",
+        f"日志中每段文本的最大字符数，上限 {MAX_MAX_CHARS:,}",
+    ),
+    Setting(
+        "log_content_rate",
+        1.0,
+        read_rate,
+        _BOTH,
+        "the share of answered calls that are logged, 0 to 1; failed calls always are",
+        "成功调用写日志的比例（0 到 1）；失败的调用总会记录",
+    ),
+    Setting(
+        "redact_patterns",
+        (),
+        read_patterns,
+        _BOTH,
+        'regular expressions of what else to redact; in the environment a JSON list, `["CUST-[0-9]{6}"]`',
+        '额外需要脱敏的正则表达式；环境变量写作 JSON 列表，如 `["CUST-[0-9]{6}"]`',
+        "none",
+    ),
+)
+
+SETTINGS: Dict[str, Setting] = {setting.name: setting for setting in _TABLE}
 
 
-def read_measurement(value: Any) -> str:
-    return check_measurement(read_text(value))
+def settings_of(world: str) -> List[Setting]:
+    """The settings of FUNC or of APP, in the order of the documentation."""
+    return [setting for setting in _TABLE if world in setting.worlds]
 
 
-def read_price_provider(value: Any) -> str:
-    return check_provider(read_text(value))
+def read_settings(world: str, given: Mapping[str, Tuple[str, Any]]) -> Dict[str, Any]:
+    """The value of each setting of `world`: what was given, read, else the default.
 
-
-def whole_number(least: int, most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        number = value
-        if isinstance(value, str):
-            number = int(value) if value.strip().isdecimal() and len(value) < MAX_DIGITS else None
-        if type(number) is not int or not least <= number <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return number
-
-    return read
-
-
-def seconds(most: float) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        number = _number(value)
-        if not 0 < number <= most:
-            raise ValueError(f"must be a number of seconds above 0, at most {most:g}")
-        return number
-
-    return read
-
-
-def read_rate(value: Any) -> float:
-    rate = _number(value)
-    if not 0 <= rate <= 1:
-        raise ValueError("must be a number from 0 to 1")
-    return rate
-
-
-def read_patterns(value: Any) -> Tuple[str, ...]:
-    # Only who has patterns pays for what checks them.
-    from .content.redaction_patterns import compile_patterns
-
-    if isinstance(value, str):
+    `given` has (where the value comes from, the value) by the setting's name. Raises ValueError, which names
+    where a wrong value comes from, and TypeError for a name that is no setting.
+    """
+    known = {setting.name: setting for setting in settings_of(world)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(f"there is no setting {unknown[0]}: the settings are {', '.join(known)}")
+    values = {name: setting.default for name, setting in known.items()}
+    for name, (source, value) in given.items():
         try:
-            value = json.loads(value)
-        except ValueError:
-            value = None  # a list is asked for there
-    compile_patterns(value)
-    return tuple(value)
-
-
-def read_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text")  # noqa: TRY004 - one kind of error for every wrong value
-    return value.strip()
-
-
-def _number(value: Any) -> float:
-    """NaN, which is in no range, for what is no number."""
-    try:
-        is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
-        return float(value) if is_number else math.nan
-    except (ValueError, OverflowError):
-        return math.nan
+            values[name] = known[name].read(value)
+        except ValueError as error:
+            raise ValueError(f"{source} {error}") from None
+    return values

@@ -13,14 +13,14 @@ from ..core.delivery import Delivery, Replay
 from ..core.health import Health, Report
 from ..core.line_protocol import encode
 from ..core.metrics import MEASUREMENT, RESERVED_NAMES, PointMaker
-from ..core.settings import (
+from ..core.validators import (
     read_measurement,
     read_patterns,
     read_price_provider,
     read_service_name,
+    read_string,
     read_switch,
     read_tags,
-    read_text,
     seconds,
     whole_number,
 )
@@ -94,11 +94,11 @@ class ChatGPTMonitor:
         log_content_rate: float = 1.0,
         redact_patterns: Optional[List[str]] = None,
     ) -> None:
-        key = _checked("openai_key", read_text, openai_key)
-        admin_key = _checked("openai_admin_key", read_text, openai_admin_key)
-        base_url = _base_url(_checked("openai_base_url", read_text, openai_base_url))
-        datakit_url = _checked("datakit_url", read_text, datakit_url)
-        service_name = _checked("service_name", read_text, service_name) or SERVICE_NAME
+        key = _checked("openai_key", read_string, openai_key)
+        admin_key = _checked("openai_admin_key", read_string, openai_admin_key)
+        base_url = _base_url(_checked("openai_base_url", read_string, openai_base_url))
+        datakit_url = _checked("datakit_url", read_string, datakit_url)
+        service_name = _checked("service_name", read_string, service_name) or SERVICE_NAME
         service_name = _checked("service_name", read_service_name, service_name)
         measurement = _checked("measurement", read_measurement, measurement)
         tags = _checked("tags", read_tags, _without_empty(tags or {}))
@@ -109,7 +109,7 @@ class ChatGPTMonitor:
         price_provider = price_provider and _checked("price_provider", read_price_provider, price_provider)
         patterns = _checked("redact_patterns", read_patterns, redact_patterns) if redact_patterns else ()
         self._dff = dff
-        self._default_model = _checked("default_model", read_text, default_model) or DEFAULT_MODEL
+        self._default_model = _checked("default_model", read_string, default_model) or DEFAULT_MODEL
         self._provider_name = provider_name(base_url)
         self._datakit = DataKit(
             datakit_url or DEFAULT_URL,

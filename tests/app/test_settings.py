@@ -3,16 +3,16 @@
 import dataclasses
 import inspect
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from guance_chatgpt_monitor.app import environment as settings_module
 from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.core.metrics import RESERVED_NAMES
+from guance_chatgpt_monitor.core.settings import APP, FUNC, settings_of
+from guance_chatgpt_monitor.func.main import ChatGPTMonitor
 
 PREFIX = "CHATGPT_MONITOR_"
 
@@ -235,9 +235,19 @@ def test_settings_cannot_be_changed() -> None:
         Settings.read().enabled = False  # type: ignore[misc]
 
 
-def test_every_setting_is_documented_and_documents_a_setting() -> None:
-    documented = re.findall(r"^- `(\w+)`: ", inspect.getdoc(settings_module) or "", re.MULTILINE)
-    assert documented == [field.name for field in dataclasses.fields(Settings)]
+def test_the_table_has_every_setting_of_an_application_with_its_default_and_its_help() -> None:
+    table = settings_of(APP)
+    assert [setting.name for setting in table] == [field.name for field in dataclasses.fields(Settings)]
+    for setting in table:
+        assert getattr(Settings(), setting.name) == setting.default
+        assert setting.help
+        assert setting.help_zh
+
+
+def test_the_table_has_every_setting_of_func() -> None:
+    arguments = list(inspect.signature(ChatGPTMonitor).parameters)
+    assert arguments[0] == "dff"
+    assert sorted(arguments[1:]) == sorted(setting.name for setting in settings_of(FUNC))
 
 
 def test_reading_settings_does_not_import_the_sdk() -> None:
