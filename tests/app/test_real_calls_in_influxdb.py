@@ -9,8 +9,8 @@ from typing import Any
 
 import line_protocol_parser
 import pytest
-from dql import evaluate
 from influxdb import InfluxDB, running_influxdb
+from influxql import evaluate
 from recorder import Recorder
 from stack import Stack
 

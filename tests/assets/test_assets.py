@@ -10,7 +10,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from dql import parse, series_of
 from referencing import Registry, Resource
 
 from guance_chatgpt_monitor.assets import LANGUAGES, render_assets, write_assets
@@ -32,6 +31,7 @@ from guance_chatgpt_monitor.core.metrics import (
 )
 from guance_chatgpt_monitor.func.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
 from guance_chatgpt_monitor.func.main import SERVICE_NAME, ChatGPTMonitor
+from guance_chatgpt_monitor.local.viewer.dql import parse, series_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMAS = ROOT / "tests" / "schemas"
@@ -130,7 +130,10 @@ def test_both_languages_are_one_thing_in_two_languages():
 
 
 def without_labels(queries):
-    return [[series._replace(alias="") for series in query] for query in queries]
+    return [
+        [s._replace(targets=tuple(target._replace(alias="") for target in s.targets)) for s in query]
+        for query in queries
+    ]
 
 
 @both_languages

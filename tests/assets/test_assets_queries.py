@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from dql import evaluate, series_of
 from influxdb import running_influxdb
+from influxql import evaluate, ns_of
+from viewing import index_of
 
 from guance_chatgpt_monitor.assets import LANGUAGES
 from guance_chatgpt_monitor.core.call import Call, Usage
@@ -23,6 +24,8 @@ from guance_chatgpt_monitor.core.metrics import (
     PointMaker,
 )
 from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+from guance_chatgpt_monitor.local.viewer import evaluation
+from guance_chatgpt_monitor.local.viewer.dql import series_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MINUTE_NS = 60 * 10**9
@@ -182,12 +185,26 @@ def chart_queries(name, language="en"):
     return {query["name"]: query["query"]["q"] for query in chart["queries"]}
 
 
+@pytest.fixture(scope="module")
+def index():
+    return index_of(known_lines())
+
+
 @pytest.fixture
-def run(database):
-    """Run DQL over the ten minutes; `variables` choose a value, the others are `*`."""
+def run(database, index):
+    """Run DQL over the ten minutes; `variables` choose a value, the others are `*`.
+
+    The viewer must answer as InfluxDB does.
+    """
 
     def run(dql, **variables):
-        return evaluate(dql, database.ask, values=variables, time_range=RANGE)
+        in_influxdb = evaluate(dql, database.ask, values=variables, time_range=RANGE)
+        start_ns, end_ns = map(ns_of, RANGE)
+        in_viewer = evaluation.evaluate(index, dql, evaluation.Range(start_ns, end_ns, variables))
+        assert in_viewer == pytest.approx(
+            {(tags, ns_of(time)): value for (tags, time), value in in_influxdb.items()}
+        )
+        return in_influxdb
 
     return run
 

@@ -1,0 +1,38 @@
+"""Points for the viewer's evaluator, from line protocol or by hand."""
+
+from collections.abc import Iterable
+
+from guance_chatgpt_monitor.local.datakit.line_parser import parse_lines
+from guance_chatgpt_monitor.local.datakit.server import Point
+from guance_chatgpt_monitor.local.viewer.evaluation import Range
+from guance_chatgpt_monitor.local.viewer.points import PointIndex
+
+SECOND_NS = 10**9
+# A full hour, so that each point's interval is known.
+START_NS = 1_700_002_800 * SECOND_NS
+
+
+def index_of(lines: Iterable[str], category: str = "metric") -> PointIndex:
+    """What a DataKit would hold of these lines."""
+    parsed = parse_lines("\n".join(lines).encode(), category)
+    index = PointIndex()
+    index.add_points(Point(*one[:4], category, category, one.timestamp_ns) for one in parsed)
+    return index
+
+
+def point(second: float, tags: dict[str, str], measurement: str = "openai", **fields: object) -> Point:
+    """A point `second` seconds after START_NS; one with a `message` is a log."""
+    time_ns = START_NS + int(second * SECOND_NS)
+    category = "logging" if "message" in fields else "metric"
+    return Point(measurement, tags, fields, time_ns, category, category, time_ns)  # type: ignore[arg-type]
+
+
+def index_of_points(*points: Point) -> PointIndex:
+    index = PointIndex()
+    index.add_points(points)
+    return index
+
+
+def within(seconds: float, **variables: object) -> Range:
+    """So many seconds from START_NS on."""
+    return Range(START_NS, START_NS + int(seconds * SECOND_NS), variables)  # type: ignore[arg-type]
