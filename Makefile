@@ -2,24 +2,28 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test compat lint build assets bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test compat lint build assets bench clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.installed ## see the whole path run; ARGS="--json", ARGS="--datakit http://localhost:9529"
 	@$(BIN)/guance-chatgpt-monitor demo $(ARGS)
 
-test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery"
+test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery", ARGS='-m "not slow"', ARGS=--cov
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 compat: .venv/.installed-dev ## the application's part with the oldest and newest SDK of each major; ARGS="1-oldest"
 	@$(BIN)/python tests/compat.py $(ARGS)
 
-lint: .venv/.installed-dev
+lint: .venv/.installed-dev ## style, types and the rules of the imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-build: .venv/.installed
+build: .venv/.installed ## the script market and the import zip, in dist/
 	@$(BIN)/guance-chatgpt-monitor build $(ARGS)
 
 assets: .venv/.installed ## make the dashboards and monitors anew from their source
@@ -30,7 +34,7 @@ bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK 
 	@$(BIN)/python bench/calls.py $(ARGS)
 	@$(BIN)/python bench/delivery.py
 
-clean:
+clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-* dist
 
 .venv/.installed: pyproject.toml
@@ -43,5 +47,7 @@ clean:
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "the tests need Python 3.10 or later: make clean, then make test PYTHON=python3.12" >&2; exit 1; }
 	@echo "adding what the tests need"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@# Dependency groups came with pip 25.1.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
