@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from guance_chatgpt_monitor.local.datakit.line_parser import parse_lines
 from guance_chatgpt_monitor.local.datakit.server import Point
-from guance_chatgpt_monitor.local.viewer.evaluation import Range
 from guance_chatgpt_monitor.local.viewer.points import PointIndex
+from guance_chatgpt_monitor.local.viewer.reading import Range
 
 SECOND_NS = 10**9
 # A full hour, so that each point's interval is known.

@@ -26,6 +26,7 @@ from guance_chatgpt_monitor.core.metrics import (
 from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
 from guance_chatgpt_monitor.local.viewer import evaluation
 from guance_chatgpt_monitor.local.viewer.dql import series_of
+from guance_chatgpt_monitor.local.viewer.reading import Range
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MINUTE_NS = 60 * 10**9
@@ -200,7 +201,7 @@ def run(database, index):
     def run(dql, **variables):
         in_influxdb = evaluate(dql, database.ask, values=variables, time_range=RANGE)
         start_ns, end_ns = map(ns_of, RANGE)
-        in_viewer = evaluation.evaluate(index, dql, evaluation.Range(start_ns, end_ns, variables))
+        in_viewer = evaluation.evaluate(index, dql, Range(start_ns, end_ns, variables))
         assert in_viewer == pytest.approx(
             {(tags, ns_of(time)): value for (tags, time), value in in_influxdb.items()}
         )

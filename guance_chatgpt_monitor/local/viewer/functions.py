@@ -14,43 +14,43 @@ Values = Dict[Tuple[Group, Any], float]
 # -- functions of all values
 
 
-def of_lists(
-    listed: Sequence[Tuple[int, int, int, Any]],
+def _percentile(ordered: List[Any], argument: Any) -> float:
+    """The nearest rank, as InfluxDB has it."""
+    rank = int(len(ordered) * float(argument or 50) / 100 + 0.5)
+    return float(ordered[min(max(rank, 1), len(ordered)) - 1])
+
+
+# Of all values in their order, and the function's argument.
+OF_LISTS: Dict[str, Callable[[List[Any], Any], float]] = {
+    "percentile": _percentile,
+    "median": lambda ordered, _: _percentile(ordered, 50),
+    "count_distinct": lambda ordered, _: len(set(ordered)),
+    "distinct_count": lambda ordered, _: len(set(ordered)),
+}
+
+_OF_TIMES: Dict[str, Callable[[List[Tuple[int, Any]]], Tuple[int, Any]]] = {"first": min, "last": max}
+
+
+def of_times(
+    listed: Sequence[Sequence[Any]],
     target: Target,
     groups: Mapping[int, Group],
     by_time: bool,
     others: Iterable[str],
 ) -> Values:
-    """The values of a function that needs all points: `listed` has (series, interval, time, value).
+    """The values of a function that needs the times: `listed` has class, interval, time and value.
 
-    Raises DQLError for a function that is neither of these nor of `others`, which the store computes.
+    Raises DQLError for a function that is neither of these nor of `others`.
     """
-    function = _FUNCTIONS.get(target.function)
+    function = _OF_TIMES.get(target.function)
     if function is None:
-        known = ", ".join(sorted([*others, *_FUNCTIONS]))
+        known = ", ".join(sorted([*others, *_OF_TIMES]))
         raise DQLError(f"not known here: the function {target.function or 'of nothing'} (there are {known})")
     lists: Dict[Tuple[Group, Any], List[Tuple[int, Any]]] = {}
     for number, start, time_ns, value in listed:
         if number in groups:
             lists.setdefault((groups[number], start if by_time else None), []).append((time_ns, value))
-    return {at: function(values, target.argument) for at, values in lists.items()}
-
-
-def _percentile(values: List[Tuple[int, Any]], argument: Any) -> float:
-    """The nearest rank, as InfluxDB has it."""
-    ordered = sorted(value for _, value in values)
-    rank = int(len(ordered) * float(argument or 50) / 100 + 0.5)
-    return float(ordered[min(max(rank, 1), len(ordered)) - 1])
-
-
-_FUNCTIONS: Dict[str, Callable[[List[Tuple[int, Any]], Any], float]] = {
-    "percentile": _percentile,
-    "median": lambda values, _: _percentile(values, 50),
-    "first": lambda values, _: min(values)[1],
-    "last": lambda values, _: max(values)[1],
-    "count_distinct": lambda values, _: len({value for _, value in values}),
-    "distinct_count": lambda values, _: len({value for _, value in values}),
-}
+    return {at: function(values)[1] for at, values in lists.items()}
 
 
 # -- intervals without points

@@ -8,7 +8,7 @@ asks is summed up in one pass, without sorting.
 import json
 import sqlite3
 import threading
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 # SQLite's own bound is 2,000 columns.
 MAX_FIELDS = 1500
@@ -58,13 +58,15 @@ class Span(NamedTuple):
 
 
 class PointIndex:
-    """All points of one DataKit. Safe to use from several threads, one at a time."""
+    """All points of one DataKit. One thread reads at a time: it holds `lock` from `classify()` on."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
         self._connection.execute("CREATE TABLE interval (i INTEGER PRIMARY KEY, low INTEGER, high INTEGER)")
         self._tables: Dict[Source, _Table] = {}
+        self._collected: List[List[Any]] = []
+        self._connection.create_aggregate("collect", 1, _collector(self._collected))
 
     def add(self, rows: Iterable[Row]) -> None:
         """A point of a series and time that is there already replaces it."""
@@ -73,7 +75,9 @@ class PointIndex:
             by_source.setdefault((row.category, row.measurement), []).append(row)
         with self.lock:
             for source, listed in by_source.items():
-                self._table(source).add(listed)
+                if source not in self._tables:
+                    self._tables[source] = _Table(self._connection, f"points_{len(self._tables)}")
+                self._tables[source].add(listed)
 
     def add_points(self, points: Iterable[Any]) -> None:
         """The same of points with tags and fields as dicts, as `LocalDataKit.points()` gives them."""
@@ -95,90 +99,113 @@ class PointIndex:
                 table.drop()
             self._tables.clear()
 
-    def series(self, source: Source) -> Mapping[int, Mapping[str, str]]:
-        """The tags of each series, by its number."""
+    def fields(self, source: Source) -> Mapping[str, str]:
+        """Each field's column, to be used in a condition."""
         table = self._tables.get(source)
-        return {} if table is None else table.series
+        return {} if table is None else table.columns
 
-    def fields(self, source: Source) -> Set[str]:
+    def tag_values(self, source: Source, tag: str) -> List[str]:
+        """All values of a tag, sorted."""
+        with self.lock:
+            table = self._tables.get(source)
+            series = () if table is None else table.series.values()
+            return sorted({tags[tag] for tags in series if tag in tags})
+
+    def classify(self, source: Source, tags: Iterable[str]) -> Dict[int, Dict[str, str]]:
+        """Take the series together that have the same of these tags; the tags of each class, by its number.
+
+        What is read from this source from now on is read by class. A tag that a series has not is empty.
+        """
         table = self._tables.get(source)
-        return set() if table is None else set(table.columns)
-
-    def column(self, source: Source, field: str) -> str:
-        """The name of a field's column, to be used in a condition."""
-        return self._tables[source].columns[field]
+        names = sorted(set(tags))
+        numbers: Dict[Tuple[str, ...], int] = {}
+        members = [
+            (numbers.setdefault(tuple(has.get(name, "") for name in names), len(numbers) + 1), series)
+            for series, has in (table.series.items() if table else ())
+        ]
+        if table is not None:
+            table.set_members(numbers.values(), members)
+        return {number: dict(zip(names, values)) for values, number in numbers.items()}
 
     def aggregate(
         self, source: Source, aggregates: Sequence[Tuple[str, str]], span: Span, where: str = "1"
-    ) -> List[Tuple[Any, ...]]:
-        """Rows of (series, start of the interval, one value for each (function, field) of `aggregates`).
+    ) -> List[List[Any]]:
+        """Rows of class, start of the interval, and a value for each (function, field) of `aggregates`.
 
-        `function` is SQLite's; the field `*` is counted only.
+        `function` is SQLite's, or `collect`: a list of all values. The field `*` is counted only.
         """
-        columns = self._columns(source)
+        columns = {**self.fields(source), "*": "*"}
         wanted = ", ".join(f"{name}({columns.get(field, 'NULL')})" for name, field in aggregates)
-        return self._read(source, f"v.series, low, {wanted}", span, f"({where})", "GROUP BY s.id, interval.i")
+        rows = self._read(source, f"c.id, low, {wanted}", span, f"({where})", "GROUP BY c.id, interval.i")
+        lists = [2 + place for place, (name, _) in enumerate(aggregates) if name == "collect"]
+        collected, self._collected[:] = list(self._collected), []
+        for row in rows:
+            for place in lists:
+                row[place] = collected[row[place]]
+        return rows
 
-    def values(
-        self, source: Source, field: str, span: Span, where: str = "1"
-    ) -> List[Tuple[int, int, int, Any]]:
-        """(series, start of the interval, time, value) of each point that has the field."""
-        column = self._columns(source).get(field, "NULL")
-        return self._read(source, f"v.series, low, t, {column}", span, f"({where}) AND {column} NOT NULL")
+    def values(self, source: Source, field: str, span: Span, where: str = "1") -> List[List[Any]]:
+        """Class, start of the interval, time and value of each point that has the field."""
+        column = self.fields(source).get(field, "NULL")
+        return self._read(source, f"c.id, low, t, {column}", span, f"({where}) AND {column} NOT NULL")
 
     def latest(
         self, source: Source, span: Span, limit: int, where: str = "1", ascending: bool = False
     ) -> List[Row]:
-        """Whole points, newest first (or oldest first), with their times."""
-        with self.lock:
-            table = self._tables.get(source)
-            if table is None:
-                return []
-            names = list(table.columns)
-            found = self._connection.execute(
-                f"SELECT v.series, t, n{''.join(f', c{i}' for i in range(len(names)))} FROM {table.name} v"  # noqa: S608
-                f" WHERE t >= ? AND t < ? AND ({where})"
-                f" ORDER BY t {'ASC' if ascending else 'DESC'}, n DESC LIMIT ?",
-                (span.start_ns, span.end_ns, limit),
-            ).fetchall()
-            return [
-                Row(
-                    source[1],
-                    table.tags_text(row[0]),
-                    json.dumps({n: v for n, v in zip(names, row[3:]) if v is not None}, ensure_ascii=False),
-                    row[1],
-                    source[0],
-                    row[2],
-                )
-                for row in found
-            ]
-
-    def _table(self, source: Source) -> "_Table":
-        if source not in self._tables:
-            self._tables[source] = _Table(self._connection, f"points_{len(self._tables)}")
-        return self._tables[source]
-
-    def _columns(self, source: Source) -> Mapping[str, str]:
+        """Whole points, newest first (or oldest first)."""
         table = self._tables.get(source)
-        return {"*": "*"} if table is None else {**table.columns, "*": "*"}
+        if table is None:
+            return []
+        names = list(table.columns)
+        order = "ASC" if ascending else "DESC"
+        found = self._connection.execute(
+            f"SELECT v.series, t, n{''.join(f', c{i}' for i in range(len(names)))}"  # noqa: S608
+            f" FROM {table.name}_member m JOIN {table.name} v ON v.series = m.series"
+            f" WHERE t >= ? AND t < ? AND ({where}) ORDER BY t {order}, n {order} LIMIT ?",
+            (span.start_ns, span.end_ns, limit),
+        ).fetchall()
+        rows = []
+        for series, time_ns, number, *values in found:
+            fields = {name: value for name, value in zip(names, values) if value is not None}
+            tags, texts = table.series[series], json.dumps(fields, ensure_ascii=False)
+            rows.append(
+                Row(source[1], json.dumps(tags, ensure_ascii=False), texts, time_ns, source[0], number)
+            )
+        return rows
 
-    def _read(
-        self, source: Source, what: str, span: Span, where: str, end: str = ""
-    ) -> List[Tuple[Any, ...]]:
-        with self.lock:
-            table = self._tables.get(source)
-            if table is None:
-                return []
-            run = self._connection.execute
-            run("DELETE FROM interval")
-            self._connection.executemany("INSERT INTO interval (low, high) VALUES (?, ?)", span.intervals())
-            # Loops in this order find each interval's points side by side: a GROUP BY then needs no sorting.
-            return run(
-                f"SELECT {what} FROM {table.name}_series s CROSS JOIN interval CROSS JOIN {table.name} v"  # noqa: S608
-                " ON v.series = s.id AND v.t >= max(low, ?) AND v.t < min(high, ?)"
-                f" WHERE {where} {end}",
-                (span.start_ns, span.end_ns),
-            ).fetchall()
+    def _read(self, source: Source, what: str, span: Span, where: str, end: str = "") -> List[List[Any]]:
+        table = self._tables.get(source)
+        if table is None:
+            return []
+        self._connection.execute("DELETE FROM interval")
+        self._connection.executemany("INSERT INTO interval (low, high) VALUES (?, ?)", span.intervals())
+        # In this order the points of a class and interval are found side by side: nothing is sorted to group.
+        cursor = self._connection.execute(
+            f"SELECT {what} FROM {table.name}_class c CROSS JOIN interval"  # noqa: S608
+            f" CROSS JOIN {table.name}_member m ON m.class = c.id"
+            f" CROSS JOIN {table.name} v ON v.series = m.series AND v.t >= max(low, ?) AND v.t < min(high, ?)"
+            f" WHERE {where} {end}",
+            (span.start_ns, span.end_ns),
+        )
+        return [list(row) for row in cursor]
+
+
+def _collector(collected: List[List[Any]]) -> Any:
+    """An aggregate for SQLite, whose result is the place of a list of all values in `collected`."""
+
+    class Collector:
+        def __init__(self) -> None:
+            self._values: List[Any] = []
+
+        def step(self, value: Any) -> None:
+            if value is not None:
+                self._values.append(value)
+
+        def finalize(self) -> int:
+            collected.append(self._values)
+            return len(collected) - 1
+
+    return Collector
 
 
 class _Table:
@@ -190,14 +217,30 @@ class _Table:
         self.series: Dict[int, Dict[str, str]] = {}
         self._ids: Dict[str, int] = {}
         self._connection = connection
-        connection.execute(f"CREATE TABLE {name}_series (id INTEGER PRIMARY KEY)")
         connection.execute(
             f"CREATE TABLE {name} (series INTEGER, t INTEGER, n INTEGER, PRIMARY KEY (series, t, n))"
             " WITHOUT ROWID"
         )
+        # Which series are of one class, and are summed up together.
+        connection.execute(f"CREATE TABLE {name}_class (id INTEGER PRIMARY KEY)")
+        connection.execute(
+            f"CREATE TABLE {name}_member (class INTEGER, series INTEGER, PRIMARY KEY (class, series))"
+            " WITHOUT ROWID"
+        )
 
-    def tags_text(self, series: int) -> str:
-        return json.dumps(self.series[series], ensure_ascii=False)
+    def set_members(self, classes: Iterable[int], members: Iterable[Tuple[int, int]]) -> None:
+        for what in ("class", "member"):
+            self._connection.execute(f"DELETE FROM {self.name}_{what}")  # noqa: S608
+        self._connection.executemany(
+            f"INSERT INTO {self.name}_class VALUES (?)",  # noqa: S608
+            ((number,) for number in classes),
+        )
+        self._connection.executemany(f"INSERT INTO {self.name}_member VALUES (?, ?)", members)  # noqa: S608
+        self._connection.commit()
+
+    def drop(self) -> None:
+        for table in (self.name, f"{self.name}_class", f"{self.name}_member"):
+            self._connection.execute(f"DROP TABLE {table}")
 
     def add(self, rows: Sequence[Row]) -> None:
         parsed = [(self._series_of(row.tags), row, json.loads(row.fields)) for row in rows]
@@ -214,16 +257,11 @@ class _Table:
         )
         self._connection.commit()
 
-    def drop(self) -> None:
-        self._connection.execute(f"DROP TABLE {self.name}")
-        self._connection.execute(f"DROP TABLE {self.name}_series")
-
     def _series_of(self, tags: str) -> int:
         series = self._ids.get(tags)
         if series is None:
             series = self._ids[tags] = len(self._ids) + 1
             self.series[series] = json.loads(tags)
-            self._connection.execute(f"INSERT INTO {self.name}_series VALUES (?)", (series,))  # noqa: S608
         return series
 
     def _add_column(self, name: str) -> None:
