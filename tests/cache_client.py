@@ -12,10 +12,10 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 from typing import Any
 
-from guance_chatgpt_monitor.core.backlog import CacheBacklog
 from guance_chatgpt_monitor.core.datakit import DataKit
 from guance_chatgpt_monitor.core.delivery import Delivery
 from guance_chatgpt_monitor.core.line_protocol import Point, encode
+from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 from guance_chatgpt_monitor.local.func.memory_cache import MemoryCache
 from guance_chatgpt_monitor.local.func.worker import Backend, Cache
 

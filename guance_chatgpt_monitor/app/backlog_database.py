@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ..core.backlog import Backlog, Claim, Size, timestamp_ns
+from ..core.backlog import Backlog, Claim, Size, length_bytes, timestamp_ns
 
 SCHEMA_VERSION = 1
 
@@ -84,7 +84,7 @@ class BacklogDatabase(Backlog):
                 self._add(counts)
             if not lines:
                 return 0
-            rows = [(line, len(line.encode("utf-8", "replace")), timestamp_ns(line)) for line in lines]
+            rows = [(line, length_bytes(line), timestamp_ns(line)) for line in lines]
             self._connection.executemany(
                 "INSERT INTO lines (line, n_bytes, timestamp_ns) VALUES (?, ?, ?)", rows
             )
@@ -113,9 +113,6 @@ class BacklogDatabase(Backlog):
             claim_id = uuid.uuid4().hex
             self._query("INSERT INTO claims VALUES (?, ?, ?, 0)", claim_id, rows[0][1], rows[-1][1])
             return Claim(claim_id, [row[0] for row in rows])
-
-    def finish(self, claim: Claim) -> None:
-        self.settle(claim, len(claim.lines), {})
 
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
         rest = claim.after(n_lines, counts)

@@ -33,9 +33,8 @@ from typing import Any, Callable, List, Optional
 from ..core.metrics import PointMaker
 from ..core.prices import preload_table
 from .environment import Settings
-from .export_pipeline import REPORT_EVERY_S
-from .export_worker import BATCH_EVERY_S, Worker
 from .failsafe import log_warning
+from .worker import BATCH_EVERY_S, REPORT_EVERY_S, Worker
 
 SHUTDOWN_S = 2.0
 LOG_INTERVAL_S = 60.0

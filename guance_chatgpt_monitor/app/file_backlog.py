@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, TypeVar
 
-from ..core.backlog import MAX_BYTES, MAX_LINES, Backlog, Claim, Size
+from ..core.backlog import MAX_BYTES, MAX_LINES, Backlog, Claim, Size, count_of_dropped
 from ..core.delivery import BACKLOG_FULL
 from .backlog_database import BacklogDatabase
 from .memory_backlog import MemoryBacklog
@@ -73,9 +73,6 @@ class FileBacklog(Backlog):
 
     def claim(self, max_lines: int) -> Optional[Claim]:
         return self._do(lambda place: place.claim(max_lines))
-
-    def finish(self, claim: Claim) -> None:
-        self._do(lambda place: place.finish(claim))
 
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
         return self._do(lambda place: place.settle(claim, n_lines, counts))
@@ -197,7 +194,7 @@ class FileBacklog(Backlog):
             self._memory.add(totals)
             raise
         if dropped:
-            self._memory.add({"dropped:" + BACKLOG_FULL: dropped})
+            self._memory.add(count_of_dropped(BACKLOG_FULL, dropped))
 
     # -- what goes wrong ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import Deque, Dict, List, Optional, Tuple
 
-from ..core.backlog import Backlog, Claim, Size, timestamp_ns
+from ..core.backlog import Backlog, Claim, Size, add_counts, length_bytes, timestamp_ns
 
 # It is the application's memory: far less than a file may take.
 MEMORY_MAX_LINES = 10_000
@@ -48,9 +48,6 @@ class MemoryBacklog(Backlog):
             claim_id = uuid.uuid4().hex
             self._claims[claim_id] = lines
             return Claim(claim_id, list(lines))
-
-    def finish(self, claim: Claim) -> None:
-        self.settle(claim, len(claim.lines), {})
 
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
         with self._lock:
@@ -106,12 +103,11 @@ class MemoryBacklog(Backlog):
         """Nothing to close."""
 
     def _add(self, counts: Dict[str, int]) -> None:
-        for name, count in counts.items():
-            self._totals[name] = self._totals.get(name, 0) + count
+        self._totals = add_counts(self._totals, counts)
 
     def _n_lines(self) -> int:
         return len(self._lines) + sum(map(len, self._claims.values()))
 
 
 def _n_bytes(lines: List[str]) -> int:
-    return sum(len(line.encode("utf-8", "replace")) for line in lines)
+    return sum(map(length_bytes, lines))

@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any, Callable, Dict, List, NamedTuple
 
-from .backlog import Backlog, Size
+from .backlog import DELIVERED, REPLAYED, WRITE_US, WRITES, Backlog, Size, counts_below, dropped_by_reason
 from .line_protocol import Point, encode
 from .metrics import MAX_TAG_VALUES, MONITOR_MEASUREMENT, OTHER
 
@@ -16,7 +16,6 @@ LOCK_S = 30  # far above what a report takes; a dead reporter is in nobody's way
 MAX_UNSENT_LINES = 1000  # of reporters that died, one after the other
 
 _LOCK = "health"
-_DROPPED = "dropped:"
 _UNPRICED = "unpriced:"
 _MODELS = "unpriced_models"
 _MODELS_LOCK_S = 5
@@ -33,6 +32,17 @@ class Report(NamedTuple):
     oldest_age_s: float
     lines: List[str]
     unpriced: Dict[str, int]  # model -> calls whose price is not known
+
+    def says_anything(self) -> bool:
+        return bool(self.delivered or self.replayed or self.dropped or self.size.lines)
+
+    def in_words(self, noun: str) -> List[str]:
+        """What was dropped and what waits, for the operator; `noun` is what the lines are, in the plural."""
+        words = [f"dropped {count} {noun}: {reason}" for reason, count in sorted(self.dropped.items())]
+        if self.size.lines:
+            age_s = self.oldest_age_s
+            words.append(f"{self.size.lines} {noun} wait in the backlog, the oldest for {age_s:.0f} s")
+        return words
 
 
 class Health:
@@ -82,14 +92,14 @@ class Health:
         size = self._backlog.size()
         now_ns = self._clock_ns()
         report = Report(
-            since.get("delivered", 0),
-            since.get("replayed", 0),
-            _by_name(since, _DROPPED),
-            since.get("write_us", 0) / 1e6 / max(1, since.get("writes", 0)),
+            since.get(DELIVERED, 0),
+            since.get(REPLAYED, 0),
+            dropped_by_reason(since),
+            since.get(WRITE_US, 0) / 1e6 / max(1, since.get(WRITES, 0)),
             size,
             max(0.0, (now_ns - size.oldest_ns) / 1e9) if size.oldest_ns else 0.0,
             [],
-            _by_name(since, _UNPRICED),
+            counts_below(since, _UNPRICED),
         )
         if not alone or not self._holds_lock():
             return report
@@ -156,7 +166,3 @@ class Health:
 
     def _save(self, totals: Dict[str, int], lines: List[str]) -> None:
         self._backlog.save("last_report", json.dumps({"totals": totals, "lines": lines}))
-
-
-def _by_name(counts: Dict[str, int], prefix: str) -> Dict[str, int]:
-    return {name[len(prefix) :]: n for name, n in counts.items() if name.startswith(prefix) and n}

@@ -6,12 +6,14 @@ DataKit that takes points may refuse logs. What waits there is delivered also wh
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from ..core.backlog import CacheBacklog
 from ..core.call import Call
+from ..core.content_delivery import ContentDelivery
 from ..core.datakit import DataKit
-from ..core.delivery import LOGGING, Delivery, Replay
-from ..core.health import Health, Report
+from ..core.delivery import LOGGING, Delivery
+from ..core.health import Health
 from ..core.line_protocol import Point
+from ..core.replay import Replay
+from .cache_backlog import CacheBacklog
 
 SCOPE = "guance_chatgpt_monitor_logging"
 # With less time left than a few requests may take, the next run is early enough.
@@ -41,29 +43,16 @@ class Logs:
     ) -> None:
         backlog = CacheBacklog(cache, max_lines, max_bytes, SCOPE)
         self._delivery = Delivery(datakit, backlog, print, memory, category=LOGGING)
+        self._content = ContentDelivery(content_log, self._delivery, print)
         self._health = Health(backlog, service_name, category=LOGGING.name)
-        self._content_log = content_log
+        self._asked_for = content_log is not None
 
     def record(self, call: Call, point: Point, request: Any, answer: str, is_up: bool) -> None:
-        """Log one call, whose point is `point`. `is_up`: DataKit has just taken that.
-
-        Else the line goes to the backlog at once: an outage costs the caller one timeout, not two.
-        """
-        if self._content_log is None:
-            return
-        try:
-            if not self._content_log.wants(call):
-                return
-            line = self._content_log.line_of(point, call, request, answer)
-        except Exception as error:
-            self._delivery.count_dropped("monitor_error", 1)
-            # Its text may hold what was said: its class has to do.
-            print(f"what was said in a call could not be read ({type(error).__name__}): not logged")
-            return
-        if is_up:
-            self._delivery.deliver([line])
-        else:
-            self._delivery.keep([line])
+        """Log one call, whose point is `point`. `is_up`: DataKit has just taken that."""
+        if self._content.wants(call):
+            line = self._content.line(point, call, lambda: _read(request, answer))
+            if line:
+                self._content.send([line], is_up)
 
     def collect(self, is_up: bool, budget_s: float, send: Callable[[List[str]], None]) -> Collected:
         """Deliver what waits, and `send` the points on it, if there are logs."""
@@ -74,7 +63,7 @@ class Logs:
             replay = self._delivery.replay(budget_s)
         try:
             report = self._health.make(is_up and not replay.datakit_failed)
-            if self._content_log is None and not _says_anything(report):
+            if not self._asked_for and not report.says_anything():
                 self._health.sent()
                 return Collected()
             send(report.lines)
@@ -87,19 +76,14 @@ class Logs:
             "dropped": report.dropped,
             "backlog_lines": report.size.lines,
         }
-        return Collected(_in_words(replay, report), replay.problem, counts)
+        words = report.in_words(LOGGING.noun)
+        if replay.replayed:
+            words.insert(0, f"delivered {replay.replayed} {LOGGING.noun} that had waited in the backlog")
+        return Collected(words, replay.problem, counts)
 
 
-def _says_anything(report: Report) -> bool:
-    return bool(report.delivered or report.replayed or report.dropped or report.size.lines)
+def _read(request: Any, answer: str) -> Any:
+    # Late: who does not ask for logs pays nothing for them.
+    from ..core.content.transcript import read_conversation
 
-
-def _in_words(replay: Replay, report: Report) -> List[str]:
-    words = []
-    if replay.replayed:
-        words.append(f"delivered {replay.replayed} log line(s) that had waited in their backlog")
-    words += [f"dropped {count} log line(s): {reason}" for reason, count in sorted(report.dropped.items())]
-    if report.size.lines:
-        waiting, age_s = report.size.lines, report.oldest_age_s
-        words.append(f"{waiting} log line(s) wait in their backlog, the oldest for {age_s:.0f} s")
-    return words
+    return read_conversation(request, answer)

@@ -6,13 +6,14 @@ import time
 import types
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
-from ..core.backlog import MAX_BYTES, MAX_LINES, CacheBacklog
+from ..core.backlog import MAX_BYTES, MAX_LINES
 from ..core.call import Call, provider_name
 from ..core.datakit import DEFAULT_URL, DataKit, DataKitError, make_session
-from ..core.delivery import Delivery, Replay
+from ..core.delivery import Delivery
 from ..core.health import Health, Report
 from ..core.line_protocol import encode
 from ..core.metrics import MEASUREMENT, RESERVED_NAMES, PointMaker
+from ..core.replay import Replay
 from ..core.validators import (
     read_measurement,
     read_patterns,
@@ -24,6 +25,7 @@ from ..core.validators import (
     seconds,
     whole_number,
 )
+from .cache_backlog import CacheBacklog
 from .chatgpt import (
     DEFAULT_BASE_URL,
     DEFAULT_DEADLINE_S,
@@ -291,10 +293,7 @@ def _in_words(replay: Replay, report: Optional[Report], problem: str) -> List[st
     if replay.replayed:
         words.append(f"delivered {replay.replayed} point(s) that had waited in the backlog")
     if report is not None:
-        words += [f"dropped {count} point(s): {reason}" for reason, count in sorted(report.dropped.items())]
-        if report.size.lines:
-            waiting, age_s = report.size.lines, report.oldest_age_s
-            words.append(f"{waiting} point(s) wait in the backlog, the oldest for {age_s:.0f} s")
+        words += report.in_words("point(s)")
         unpriced = sorted(report.unpriced.items())
         words += [f"{count} call(s) of {model}: the price is not known" for model, count in unpriced]
     words.append(problem or "everything is delivered")

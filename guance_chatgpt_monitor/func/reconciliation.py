@@ -21,8 +21,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import requests
 
 from ..core.backlog import Backlog
+from ..core.batches import BATCH_LINES
 from ..core.call import classify_error, read_field, read_text, without_credentials
-from ..core.delivery import BATCH_LINES
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
 from .probe import within

@@ -24,9 +24,10 @@ from exporting import (
     submit_said,
 )
 
-from guance_chatgpt_monitor.app.export_logs import MAX_CALLS
+from guance_chatgpt_monitor.app.content_queue import MAX_CALLS
 from guance_chatgpt_monitor.app.exporter import Exporter
 from guance_chatgpt_monitor.app.file_backlog import FileBacklog
+from guance_chatgpt_monitor.core.backlog import dropped_by_reason
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path(__file__).resolve().parent.parent
@@ -152,7 +153,7 @@ def test_what_cannot_be_read_costs_the_log_only(
     exporter.shutdown()
     assert dropped(datakit, reason="monitor_error") == 1.0
     assert datakit.total("dropped") == 1.0
-    assert "what was said in a call could not be read (RuntimeError): dropped" in caplog.text
+    assert "what was said in a call could not be read (RuntimeError): not logged" in caplog.text
     assert "with what" not in caplog.text
 
 
@@ -206,7 +207,7 @@ def test_logs_have_a_backlog_of_their_own_size(
     assert exporter.flush(WAIT_S)
     exporter.shutdown()
     assert stamps_in(path) == stamps
-    n_dropped = FileBacklog(str(log_file(path)), print).totals()["dropped:backlog_full"]
+    n_dropped = dropped_by_reason(FileBacklog(str(log_file(path)), print).totals())["backlog_full"]
     assert n_dropped > 50
     assert len(logs_in(path)) == 100 - n_dropped
 

@@ -9,7 +9,7 @@ from cache_client import cache_of
 from stack import KEY, STARTUP, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
-from guance_chatgpt_monitor.core.backlog import CacheBacklog
+from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 from guance_chatgpt_monitor.func.content_logs import SCOPE
 from guance_chatgpt_monitor.local.datakit.server import Point
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
@@ -117,7 +117,7 @@ def test_the_keys_and_the_users_patterns_are_taken_out(stack: Stack) -> None:
 
 def test_a_failure_of_ours_costs_the_log_only(stack: Stack) -> None:
     stack.configure(log_content=True)
-    broken = "monitor._logs._content_log.line_of = None\n"
+    broken = "monitor._logs._content._content_log.line = None\n"
     stack.func.edit(STARTUP, stack.func.script(STARTUP) + "\n" + broken)
     answer = stack.ask(QUESTION)
     assert answer.ok
@@ -145,7 +145,7 @@ def test_an_outage_costs_the_caller_one_timeout_and_no_line(logging: Stack) -> N
     result = logging.collect()
     assert result.data["replayed"] == 2
     assert result.data["logs"] == {"delivered": 0, "replayed": 2, "dropped": {}, "backlog_lines": 0}
-    assert "delivered 2 log line(s) that had waited in their backlog" in result.log
+    assert "delivered 2 log line(s) that had waited in the backlog" in result.log
     assert len(logs(logging)) == len(logging.points()) == 2
     assert all(float(log.fields["delay"]) >= 0.0 for log in logs(logging))
     assert (health(logging)["replayed"], health(logging)["backlog_lines"]) == (2.0, 0.0)
@@ -188,7 +188,7 @@ def test_what_waits_is_delivered_also_when_no_more_is_asked_for(logging: Stack) 
     logging.configure()
     result = logging.collect()
     assert result.data["logs"]["backlog_lines"] == 1
-    assert "1 log line(s) wait in their backlog, the oldest for" in "\n".join(result.log)
+    assert "1 log line(s) wait in the backlog, the oldest for" in "\n".join(result.log)
     logging.datakit.start()
     assert logging.collect().data["logs"]["replayed"] == 1
     assert logging.collect().data["logs"] is None

@@ -19,7 +19,8 @@ from cache_client import bad_line, cache_of, line, run_threads
 from stack import Stack
 
 from guance_chatgpt_monitor.cli.build import Built
-from guance_chatgpt_monitor.core.backlog import CacheBacklog
+from guance_chatgpt_monitor.core.backlog import dropped_by_reason
+from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.server import TaskResult
@@ -377,8 +378,7 @@ def backlog_at(redis_url: str) -> CacheBacklog:
 
 
 def dropped_at(redis_url: str) -> dict[str, int]:
-    totals = backlog_at(redis_url).totals()
-    return {name: count for name, count in totals.items() if name.startswith("dropped:")}
+    return dropped_by_reason(backlog_at(redis_url).totals())
 
 
 def replay_rest(redis_url: str, datakit_url: str) -> None:
@@ -443,7 +443,7 @@ def test_a_replayer_killed_50_times_in_mid_batch_loses_nothing(redis_url: str, d
         killed += process.exitcode == -signal.SIGKILL
     assert killed > KILLS / 2
     replay_rest(redis_url, datakit.url)
-    assert dropped_at(redis_url) == {"dropped:invalidLinePoint": KILLS // 5}
+    assert dropped_at(redis_url) == {"invalidLinePoint": KILLS // 5}
     assert datakit.count("openai") == 100 * KILLS - KILLS // 5
 
 

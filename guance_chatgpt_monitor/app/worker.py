@@ -1,23 +1,30 @@
-"""The exporter's queue and the thread that empties it."""
+"""The exporter's queue, and what its thread does: calls to lines, lines to the channels."""
 
-import queue
-import signal
 import sys
 import threading
 import time
 from collections import deque
 from itertools import count
-from typing import Any, Callable, Deque, Iterator, List, Optional
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional
 
-from ..core.delivery import BATCH_LINES
+from ..core.batches import BATCH_LINES
+from ..core.delivery import MONITOR_ERROR, QUEUE_FULL
+from ..core.line_protocol import encode
 from ..core.metrics import PointMaker
+from .background_thread import BackgroundThread
+from .channels import Channels, open_channels
+from .content_queue import make_content_log
 from .environment import Settings
-from .export_logs import QUEUE_FULL, make_content_log
-from .export_pipeline import REPORT_EVERY_S, Pipeline
 from .failsafe import log_warning
 
 BATCH_EVERY_S = 1.0
+REPORT_EVERY_S = 60.0
 DRAIN_POLL_S = 0.01
+# Of each turn, for what was said: the points go first.
+LOGS_BUDGET_S = 0.5
+# A point takes some 15 us: so many at a time keep the interpreter from others for 2 ms, a whole batch would
+# for 8. Under a busy application each time of letting go takes until it is had again, which can be 100 ms.
+SLICE_CALLS = 100
 
 
 class Worker:
@@ -25,8 +32,9 @@ class Worker:
 
     `say` takes one line for the operator; `points` outlives the worker, so that timestamps stay unique.
 
-    Whatever may be waited for is made when the thread starts: an application often forks, or lets gevent
-    replace the standard library, after it has imported and called us.
+    An observation has `to_call()`. One of a call whose content is to be logged has also an attribute
+    `content`, anything but None, and `to_conversation()`, which gives a Conversation, or None for no line.
+    Both are asked for on the thread.
     """
 
     def __init__(
@@ -53,16 +61,17 @@ class Worker:
         # For the end of a process that a DataKit keeps waiting: what comes yet goes to the backlog.
         self.asks_datakit = True
         self._draining = threading.Lock()
-        self._thread: Optional[threading.Thread] = None
-        self._starting = threading.Lock()
+        self._thread = BackgroundThread(self._run)
+        self._points = points
         self._say = say
         content_log = make_content_log(settings)
-        self._make_pipeline: Callable[[], Pipeline] = lambda: Pipeline(
-            settings, points, content_log, say, self._pause, report_every_s
+        self._make_channels: Callable[[], Channels] = lambda: open_channels(
+            settings, content_log, say, self._thread.pause
         )
-        self._pipeline: Optional[Pipeline] = None
-        # A SimpleQueue may be put to in the middle of anything: a call may end in a finalizer.
-        self._signals: queue.SimpleQueue[None]
+        # Made when the thread starts: nothing that may be waited for is inherited by a fork before that.
+        self._opened: Optional[Channels] = None
+        self._report_every_s = report_every_s
+        self._report_at_s = float("inf")
         self._in_hand: List[str] = []
         self._taken_over = False
 
@@ -77,16 +86,20 @@ class Worker:
         # Before the signal: the thread sets them anew.
         self.is_awake = True
         self.wake_at = self.max_queue
-        if self._thread is None or not self._thread.is_alive():
-            return self._start()
-        self._signals.put(None)
+        if self._thread.is_alive:
+            self._thread.wake()
+        elif not self._thread.start():
+            self.is_awake = False
+            may_start_later = not sys.is_finalizing()
+            self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue) if may_start_later else 0
+            return False
         return True
 
     def flush(self, timeout_s: float) -> bool:
         """Whether all that was in the queue is delivered, or on the backlog, within the time."""
-        if self._thread is None and not self.queue:
+        if not self._thread.was_started and not self.queue:
             return True
-        if threading.current_thread() is self._thread:
+        if self._thread.is_current:
             return False  # it cannot wait for itself
         flush = _Flush()
         self._flushes.append(flush)
@@ -124,55 +137,27 @@ class Worker:
         until_s = time.monotonic() + timeout_s
         self._stopping = True
         try:
-            if self._thread is not None:
-                self._signals.put(None)
-                if self._thread is not threading.current_thread() and self._thread.is_alive():
-                    self._thread.join(timeout_s / 2)
+            self._thread.wake()
+            self._thread.join(timeout_s / 2)
         finally:  # also when somebody presses Ctrl-C once more
-            if self._pipeline is not None or self.queue:
+            if self._opened is not None or self.queue:
                 self._take_over(until_s)
-        return self._thread is None or not self._thread.is_alive()
+        return not self._thread.is_alive
 
-    def _start(self) -> bool:
-        if sys.is_finalizing():  # below Python 3.12, its start would be waited for, for ever
-            self.is_awake = False
-            self.wake_at = 0
-            return False
-        # Not waited for: a finalizer may run in the middle of it, and end a call.
-        if not self._starting.acquire(blocking=False):
-            return True
-        try:
-            if self._thread is None or not self._thread.is_alive():
-                self._signals = queue.SimpleQueue()
-                # Known before it starts: what a signal's handler raises may come right after.
-                self._thread = threading.Thread(
-                    target=self._run,
-                    args=(threading.get_native_id(),),
-                    name="guance_chatgpt_monitor",
-                    daemon=True,
-                )
-                self._thread.start()
-            return True
-        except Exception:  # the interpreter is ending, or the process has too many threads
-            if self._thread is not None and self._thread.ident is None:  # else it runs, whatever was raised
-                self._thread = None
-            self.is_awake = False
-            self.wake_at = min(len(self.queue) + self._batch_calls, self.max_queue)
-            return False
-        finally:
-            self._starting.release()
+    # -- calls to lines ----------------------------------------------------------------------------
 
     def _lock(self) -> threading.Lock:
-        """Held while the pipeline is made, and while calls of the queue become the lines in hand."""
+        """Held while the channels are opened, and while calls of the queue become the lines in hand."""
         # One step for the interpreter: whoever needs it first makes it.
         lock: threading.Lock = self.__dict__.setdefault("_taking", threading.Lock())
         return lock
 
-    def _opened(self) -> Pipeline:
+    def _channels(self) -> Channels:
         with self._lock():
-            if self._pipeline is None:
-                self._pipeline = self._make_pipeline()
-            return self._pipeline
+            if self._opened is None:
+                self._opened = self._make_channels()
+                self._report_at_s = time.monotonic() + self._report_every_s
+            return self._opened
 
     def _batch(self, at_the_end: bool) -> Iterator[Any]:
         """The next calls of the queue, for the thread until it is taken over.
@@ -188,17 +173,33 @@ class Worker:
                 return
             yield observation
 
+    def _lines_of(self, channels: Channels, observations: Iterable[Any]) -> List[str]:
+        """Their points; those that cannot be made are counted as dropped. What was said is read later."""
+        lines = []
+        for n, observation in enumerate(observations, 1):
+            try:
+                call = observation.to_call()
+                point = self._points.from_call(call)
+                lines.append(encode(point))
+                if channels.content is not None:
+                    channels.content.note(observation, call, point)
+            except Exception as error:
+                channels.metrics.count_dropped(MONITOR_ERROR, 1)
+                # Not its text, which may hold what the application sent or received.
+                self._say(f"a call could not be read ({type(error).__name__}): dropped")
+            if n % SLICE_CALLS == 0:
+                time.sleep(0)
+        return lines
+
     # -- on the thread -----------------------------------------------------------------------------
 
-    def _run(self, starter_id: int) -> None:
-        if threading.get_native_id() != starter_id:  # else it is a greenlet of gevent's
-            _block_signals()
+    def _run(self) -> None:
         try:
             while not self._stopping:
-                self._try(lambda: self._turn(drain=False), lambda: self._opened().run_due())
+                self._try(lambda: self._turn(drain=False), self._run_due)
                 self._wait()
             # Again, now that it is known: what was submitted before is in the queue.
-            self._try(lambda: self._turn(drain=True), lambda: self._opened().finish())
+            self._try(lambda: self._turn(drain=True), self._finish)
         finally:
             # Should the thread be killed, the next call starts another.
             self.is_awake = False
@@ -214,47 +215,74 @@ class Worker:
             return False
 
     def _turn(self, drain: bool) -> None:
-        pipeline = self._opened()
+        channels = self._channels()
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         try:
             # What comes while a batch is under way waits for the next: no requests of a few points each.
             n_calls = len(self.queue) if drain or flushes else 1
             for _ in range(0, n_calls, BATCH_LINES):
-                self._deliver_batch(pipeline)
-            for flush in flushes:
-                flush.ok = pipeline.is_settled()
+                self._deliver_batch(channels)
+            if flushes:
+                channels.deliver_content()
+                settled = [channel.is_settled() for channel in channels.all]  # each of them tries
+                for flush in flushes:
+                    flush.ok = all(settled)
         finally:
             for flush in flushes:
                 flush.done.set()
-        pipeline.count_dropped(QUEUE_FULL, self._refused.take())
+        channels.metrics.count_dropped(QUEUE_FULL, self._refused.take())
 
-    def _deliver_batch(self, pipeline: Pipeline) -> None:
+    def _deliver_batch(self, channels: Channels) -> None:
+        metrics = channels.metrics
         behind = len(self.queue) > self._behind_at or not self.asks_datakit
         with self._lock():
-            self._in_hand = self._in_hand + pipeline.lines_of(self._batch(at_the_end=False))
+            self._in_hand = self._in_hand + self._lines_of(channels, self._batch(at_the_end=False))
+        if not self._in_hand:
+            return
         try:
-            if not (behind and pipeline.keep(self._in_hand)):
-                pipeline.deliver(self._in_hand)
+            if not (behind and metrics.try_keep(self._in_hand)):
+                metrics.deliver(self._in_hand)
         except BaseException:
             # They may be delivered, and are the same points then.
-            if pipeline.keep(self._in_hand):
+            if metrics.try_keep(self._in_hand):
                 self._in_hand = []
             raise
         self._in_hand = []
+
+    def _run_due(self) -> None:
+        """What was said, replays and the report, each if it is time."""
+        channels = self._channels()
+        channels.deliver_content(time.monotonic() + LOGS_BUDGET_S)
+        for channel in channels.that_may_replay():
+            channel.replay_if_due()
+        if time.monotonic() >= self._report_at_s:
+            self._report_at_s = time.monotonic() + self._report_every_s
+            self._report(channels)
+
+    def _finish(self) -> None:
+        """The last of an orderly end: what was said, what would end with the process, what it counted."""
+        channels = self._channels()
+        channels.deliver_content()
+        if channels.metrics.is_up:
+            for channel in channels.all:
+                channel.replay_memory()
+            self._report(channels)
+
+    def _report(self, channels: Channels) -> None:
+        metrics = channels.metrics
+        metrics.health.count_unpriced(self._points.unpriced)
+        for channel in channels.all:
+            channel.report(self._report_every_s, lambda lines: metrics.deliver(lines, counted=False))
 
     def _wait(self) -> None:
         self.is_awake = False
         self.wake_at = self._batch_calls - 1
         # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
         if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
-            due_in_s = self._pipeline.due_in_s() if self._pipeline is not None else self._batch_every_s
-            self._pause(min(self._batch_every_s, due_in_s))
-
-    def _pause(self, pause_s: float) -> None:
-        try:
-            self._signals.get(timeout=pause_s)
-        except queue.Empty:
-            pass
+            due_in_s = self._batch_every_s
+            if self._opened is not None:
+                due_in_s = min(due_in_s, self._opened.due_in_s(), self._report_at_s - time.monotonic())
+            self._thread.pause(max(0.0, due_in_s))
 
     # -- at the end --------------------------------------------------------------------------------
 
@@ -267,42 +295,28 @@ class Worker:
         # The thread lets go of it after the call that it is reading, unless it is stuck there.
         if self._lock().acquire(timeout=max(0.0, until_s - time.monotonic())):
             self._lock().release()
-            pipeline = self._opened()
+            channels = self._channels()
         else:
-            pipeline = self._pipeline or self._make_pipeline()
-        lines = self._in_hand + pipeline.stranded()
+            channels = self._opened or self._make_channels()
+        metrics = channels.metrics
+        lines = self._in_hand + metrics.stranded
         lost = 0
         while lines or self.queue:
             if not lines:
-                lines = pipeline.lines_of(self._batch(at_the_end=True))
-            elif pipeline.keep(lines[:BATCH_LINES]):
+                lines = self._lines_of(channels, self._batch(at_the_end=True))
+            elif metrics.try_keep(lines[:BATCH_LINES]):
                 del lines[:BATCH_LINES]
             elif time.monotonic() >= until_s:
                 lost = len(lines) + len(self.queue)
                 break
-        pipeline.count_dropped(QUEUE_FULL, self._refused.take())
-        lost += pipeline.keep_logs(until_s)
-        lost += pipeline.close()
+        metrics.count_dropped(QUEUE_FULL, self._refused.take())
+        if channels.content is not None:
+            lost += channels.content.keep(until_s)
+        metrics.health.count_unpriced(self._points.unpriced)
+        lost += sum(channel.close() for channel in channels.all)
         if lost:
             what = "point(s) or log line(s) end with this process: neither DataKit nor a file took them"
             log_warning(f"{lost} {what}")
-
-
-def _block_signals() -> None:
-    """Have this thread get no signal: those of the process are for the application's threads.
-
-    One that has blocked a signal for a while would otherwise be ended by it, through ours.
-    """
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
-
-
-# What a thread itself does wrong is its own.
-_FAULTS = {
-    getattr(signal, name)
-    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
-    if hasattr(signal, name)
-}
 
 
 class _Flush:

@@ -1,12 +1,14 @@
-"""What was said in the calls of an application, on its way to DataKit's logs."""
+"""What was said in the calls of an application, until its log lines are made and on their way."""
 
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Deque, List, NamedTuple, Optional
 
+from ..core.batches import BATCH_BYTES, BATCH_LINES
 from ..core.call import Call
-from ..core.delivery import BATCH_BYTES, BATCH_LINES
+from ..core.content_delivery import ContentDelivery
+from ..core.delivery import NO_TIME, QUEUE_FULL
 from ..core.line_protocol import Point
 from .channel import Channel
 from .environment import Settings
@@ -17,10 +19,6 @@ if TYPE_CHECKING:
 # Calls that wait for their line, which takes a fraction of a millisecond for each KB. What is said faster
 # than that has no line.
 MAX_CALLS = 1000
-
-MONITOR_ERROR = "monitor_error"
-QUEUE_FULL = "queue_full"
-NO_TIME = "no_time"
 
 # Azure's keys have no form to know them by.
 _KEY_VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY")
@@ -34,31 +32,26 @@ class _Noted(NamedTuple):
     point: Point
 
 
-class LogQueue:
-    """Calls until their log lines are made, and with DataKit or on the backlog of `channel`.
+class ContentQueue:
+    """Calls until their log lines are with DataKit or on the backlog of `channel`.
 
-    One thread at a time, but for `keep()`. Nothing raises.
+    One thread at a time, but for `keep()`. Nothing raises. The points of the same calls went first: where
+    they did not arrive, logs need not try.
     """
 
-    def __init__(self, content_log: "ContentLog", channel: Channel, say: Callable[[str], None]) -> None:
-        self._content_log = content_log
+    def __init__(self, content: ContentDelivery, channel: Channel) -> None:
+        self._content = content
         self._channel = channel
-        self._say = say
         self._noted: Deque[_Noted] = deque()
         self._in_hand: List[str] = []
 
     def note(self, observation: Any, call: Call, point: Point) -> None:
         """Have a line made later, if the observation has content and the call is to have a line."""
-        try:
-            if getattr(observation, "content", None) is None:
-                return
-            if not self._content_log.wants(call):
-                observation.content = None
-                return
-        except Exception as error:
-            self._drop(error)
+        if getattr(observation, "content", None) is None:
             return
-        if len(self._noted) < MAX_CALLS:
+        if not self._content.wants(call):
+            observation.content = None
+        elif len(self._noted) < MAX_CALLS:
             self._noted.append(_Noted(observation, call, point))
         else:
             observation.content = None
@@ -67,14 +60,13 @@ class LogQueue:
     def is_empty(self) -> bool:
         return not self._noted
 
-    def deliver(self, is_up: bool, until_s: float = float("inf")) -> None:
-        """Make lines until `until_s`, and deliver them, or put them on the backlog if DataKit is not up."""
+    def deliver(self, points_arrived: bool, until_s: float = float("inf")) -> None:
+        """Make lines until `until_s`, and deliver them."""
         while self._noted and time.monotonic() < until_s:
             lines = self._in_hand = []
             self._take(self._noted, lines, until_s)
-            if lines and (is_up or not self._channel.keep(lines)):
-                self._channel.deliver(lines)
-                is_up = is_up and self._channel.is_up
+            if lines:
+                self._content.send(lines, points_arrived and self._channel.is_up)
             self._in_hand = []
 
     def keep(self, until_s: float) -> int:
@@ -83,9 +75,9 @@ class LogQueue:
         On another thread than `deliver()`, which may be at it: what that has in hand may then be there twice.
         """
         noted, self._noted = self._noted, deque()
-        lines = [*self._in_hand, *self._channel.stranded()]
+        lines = [*self._in_hand, *self._channel.stranded]
         while True:
-            if lines and self._channel.keep(lines):
+            if lines and self._channel.try_keep(lines):
                 lines = []
             if not noted or time.monotonic() >= until_s:
                 break
@@ -99,29 +91,14 @@ class LogQueue:
         n_chars = 0
         while len(lines) < BATCH_LINES and n_chars < BATCH_BYTES and time.monotonic() < until_s:
             try:
-                line = self._line(noted.popleft())
+                observation, call, point = noted.popleft()
             except IndexError:  # empty, maybe since another thread took it over
                 return
+            line = self._content.line(point, call, observation.to_conversation)
             if line:
                 lines.append(line)
                 n_chars += len(line)
             time.sleep(0)
-
-    def _line(self, noted: _Noted) -> str:
-        """Empty where nothing was said, or it cannot be read."""
-        try:
-            conversation = noted.observation.to_conversation()
-            if conversation is None:
-                return ""
-            return self._content_log.line(noted.point, noted.call, conversation)
-        except Exception as error:
-            self._drop(error)
-            return ""
-
-    def _drop(self, error: Exception) -> None:
-        self._channel.count_dropped(MONITOR_ERROR, 1)
-        # Not its text, which may hold what was said.
-        self._say(f"what was said in a call could not be read ({type(error).__name__}): dropped")
 
 
 def make_content_log(settings: Settings) -> "Optional[ContentLog]":

@@ -1,0 +1,242 @@
+"""The backlog in Func's cache, a Redis that all workers and hosts of one Func share."""
+
+import json
+import time
+import uuid
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+
+from ..core.backlog import MAX_BYTES, MAX_LINES, Backlog, Claim, Size, add_counts, length_bytes, timestamp_ns
+
+
+class CacheBacklog(Backlog):
+    """The backlog in DFF.CACHE, under one scope whichever script asks.
+
+    Uses only single commands, each of which Redis carries out whole, and never two that must not be
+    parted. A claim is a list, added to only while it is taken, and records: each who delivers it says in
+    one of its own how many of the oldest lines are settled, and how. The one that got furthest holds;
+    none is ever untrue, however slow its writer was.
+    """
+
+    at_once = 1
+
+    # The lists are pushed at the left: the oldest line is at the right end.
+    _LINES = "backlog"
+    _RECORDS = "backlog_claims"  # CLAIM/WRITER -> record
+    _SIZE = "backlog_size"
+    _TOTALS = "totals"
+    _ADDED_UP = "added_up"  # the counts of claims whose records are gone
+    _SLICE = 1000
+    _EVICTED_AT_ONCE = 20
+    # Until then, a claim that was cut off while it was taken is watched for lines.
+    _CUT_OFF_KEPT_NS = 3600 * 10**9
+    # Claims remembered as added up: whoever writes a record so late does not have it counted again.
+    _REMEMBERED = 1000
+
+    def __init__(
+        self,
+        cache: Any,
+        max_lines: int = MAX_LINES,
+        max_bytes: int = MAX_BYTES,
+        scope: str = "guance_chatgpt_monitor",
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._cache = cache
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
+        self._scope = scope
+        self._clock_ns = clock_ns
+        self._token = uuid.uuid4().hex
+
+    def push(self, lines: List[str]) -> int:
+        return sum(map(self._push, lines))
+
+    def claim(self, max_lines: int) -> Optional[Claim]:
+        for claim_id, record in self._records().items():
+            if not record.settled:
+                lines = self._lines_of(claim_id, record)
+                if lines:
+                    return Claim(claim_id, lines, record.n_settled, record.counts, record.complete)
+        return self._new_claim(max_lines)
+
+    def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
+        # First: who dies before the next step leaves the count too low, never so high that lines have to
+        # go for nothing.
+        self._add_bytes(-sum(map(length_bytes, claim.lines[:n_lines])))
+        rest = claim.after(n_lines, counts)
+        settled = rest.complete and not rest.lines
+        self._write_record(rest, settled)
+        if settled:
+            self._cache.delete(claim.claim_id, scope=self._scope)
+        return rest
+
+    def size(self) -> Size:
+        # Counted afresh: the running count misses what a killed worker had no time to count.
+        counted = self._counted_bytes()
+        n_lines = n_bytes = 0
+        oldest: List[int] = []
+        for lines in self._all_lines():
+            n_lines += len(lines)
+            n_bytes += sum(map(length_bytes, lines))
+            oldest.extend(map(timestamp_ns, lines[:1]))
+        # What others add and remove meanwhile: rather too low, as above.
+        self._add_bytes(n_bytes - max(counted, self._counted_bytes()))
+        return Size(n_lines, n_bytes, min(oldest, default=0))
+
+    def add(self, counts: Dict[str, int]) -> None:
+        for name, count in counts.items():
+            if count:
+                self._cache.hincrby(self._TOTALS, name, count, scope=self._scope)
+
+    def totals(self) -> Dict[str, int]:
+        stored = self._cache.hgetall(self._TOTALS, scope=self._scope) or {}
+        return add_counts({name: int(count) for name, count in stored.items()}, self._totals_of_claims())
+
+    def load(self, name: str) -> str:
+        return str(self._cache.get(name, scope=self._scope) or "")
+
+    def save(self, name: str, text: str) -> None:
+        self._cache.set(name, text, scope=self._scope)
+
+    def acquire(self, name: str, expires_s: int) -> bool:
+        key = "lock_" + name
+        options = {"scope": self._scope, "expires": expires_s}
+        if self._cache.set(key, self._token, not_exists=True, **options):
+            return True
+        if self._cache.get(key, scope=self._scope) != self._token:
+            return False
+        return bool(self._cache.expire(key, expires_s, scope=self._scope))
+
+    def release(self, name: str) -> None:
+        key = "lock_" + name
+        if self._cache.get(key, scope=self._scope) == self._token:
+            self._cache.delete(key, scope=self._scope)
+
+    def _push(self, line: str) -> int:
+        n_bytes = self._add_bytes(length_bytes(line))
+        n_lines = self._cache.lpush(self._LINES, line, scope=self._scope)
+        dropped = 0
+        try:
+            if n_lines == 1:
+                # The list was empty, or is gone: what was miscounted is forgotten.
+                self._cache.hset(self._SIZE, "bytes", length_bytes(line), scope=self._scope)
+            # A few at a time: where the bound was lowered, one caller would wait for tens of thousands.
+            for _ in range(self._EVICTED_AT_ONCE):
+                if n_lines <= 1 or (n_lines <= self._max_lines and n_bytes <= self._max_bytes):
+                    break
+                oldest = self._cache.rpop(self._LINES, scope=self._scope)
+                dropped += oldest is not None
+                n_lines -= 1
+                n_bytes = self._add_bytes(-length_bytes(oldest or ""))
+        except Exception:
+            pass  # the line is there, and must not be pushed again: the next push keeps the bounds
+        return dropped
+
+    def _new_claim(self, max_lines: int) -> Optional[Claim]:
+        # The ids sort by time.
+        claim = Claim(f"claim_{self._clock_ns():020d}_{uuid.uuid4().hex}", [], complete=False)
+        # Known before it holds a line: whoever dies now leaves nothing that nobody knows of.
+        self._write_record(claim)
+        while len(claim.lines) < max_lines:
+            line = self._cache.rpoplpush(self._LINES, claim.claim_id, scope=self._scope)
+            if line is None:
+                break
+            claim.lines.append(line)
+        if not claim.lines:
+            self._cache.hdel(self._RECORDS, self._record_name(claim.claim_id), scope=self._scope)
+            return None
+        claim = claim._replace(complete=True)
+        self._write_record(claim)
+        return claim
+
+    def _totals_of_claims(self) -> Dict[str, int]:
+        """The counts of all claims. Those of settled ones are added up, and their records go.
+
+        Saved in one step, together with whose counts are in it: each counts once, whoever dies when.
+        """
+        text = self.load(self._ADDED_UP)
+        before = json.loads(text) if text else {"counts": {}, "claims": []}
+        counts: Dict[str, int] = before["counts"]
+        under_way: Dict[str, int] = {}
+        done = {}
+        for claim_id, record in self._records().items():
+            if record.settled or self._is_over(claim_id, record):
+                done[claim_id] = record
+                if claim_id not in before["claims"]:
+                    counts = add_counts(counts, record.counts)
+            elif claim_id not in before["claims"]:
+                under_way = add_counts(under_way, record.counts)
+        if done:
+            claims = [*before["claims"], *done][-self._REMEMBERED :]
+            self.save(self._ADDED_UP, json.dumps({"counts": counts, "claims": claims}))
+        for claim_id, record in done.items():
+            self._cache.delete(claim_id, scope=self._scope)
+            for name in record.names:
+                self._cache.hdel(self._RECORDS, name, scope=self._scope)
+        return add_counts(counts, under_way)
+
+    def _is_over(self, claim_id: str, record: "_Record") -> bool:
+        """Whether a claim that was cut off long ago holds no more lines."""
+        taken_ns = int(claim_id.split("_")[1])
+        return self._clock_ns() - taken_ns > self._CUT_OFF_KEPT_NS and not self._lines_of(claim_id, record)
+
+    def _records(self) -> Dict[str, "_Record"]:
+        """The record that holds of each claim, oldest claim first."""
+        stored = self._cache.hgetall(self._RECORDS, scope=self._scope) or {}
+        records: Dict[str, _Record] = {}
+        for name in sorted(stored):
+            claim_id = name.split("/")[0]
+            record = _Record([name], **json.loads(stored[name]))
+            known = records.get(claim_id)
+            records[claim_id] = record if known is None else record.merged(known)
+        return records
+
+    def _write_record(self, claim: Claim, settled: bool = False) -> None:
+        record = _Record([], claim.n_settled, claim.counts, claim.complete, settled)._asdict()
+        del record["names"]
+        name = self._record_name(claim.claim_id)
+        self._cache.hset(self._RECORDS, name, json.dumps(record), scope=self._scope)
+
+    def _record_name(self, claim_id: str) -> str:
+        return f"{claim_id}/{self._token}"
+
+    def _all_lines(self) -> Iterator[List[str]]:
+        """All that waits, in pieces; the oldest line of each piece is its first."""
+        for claim_id, record in self._records().items():
+            if not record.settled:
+                yield self._lines_of(claim_id, record)
+        start = 0
+        while True:
+            lines = self._slice(self._LINES, start, start + self._SLICE - 1)
+            yield lines
+            if len(lines) < self._SLICE:
+                return
+            start += self._SLICE
+
+    def _lines_of(self, claim_id: str, record: "_Record") -> List[str]:
+        """The lines of a claim that are not settled."""
+        return self._slice(claim_id, 0, -1)[record.n_settled :]
+
+    def _slice(self, key: str, start: int, stop: int) -> List[str]:
+        """Lines of a list, counted from the newest, oldest first."""
+        return (self._cache.lrange(key, start, stop, scope=self._scope) or [])[::-1]
+
+    def _counted_bytes(self) -> int:
+        return int(self._cache.hget(self._SIZE, "bytes", scope=self._scope) or 0)
+
+    def _add_bytes(self, n_bytes: int) -> int:
+        return int(self._cache.hincrby(self._SIZE, "bytes", n_bytes, scope=self._scope))
+
+
+class _Record(NamedTuple):
+    """What one writer says of a claim; `names` are the fields that hold it."""
+
+    names: List[str]
+    n_settled: int
+    counts: Dict[str, int]
+    complete: bool
+    settled: bool  # nothing is left of it
+
+    def merged(self, other: "_Record") -> "_Record":
+        furthest = max(self, other, key=lambda record: (record.settled, record.n_settled))
+        complete = self.complete or other.complete
+        return furthest._replace(names=[*other.names, *self.names], complete=complete)
