@@ -9,12 +9,36 @@
 The settings are described in `guance_chatgpt_monitor.app.environment`.
 """
 
-from .app.instrument import instrument, monitor, uninstrument
-from .app.observe import observe
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from .app.instrument import instrument, monitor, uninstrument
+    from .app.observe import observe
 
 __version__ = "0.1.0"
 
 __all__ = ["flush", "instrument", "monitor", "observe", "shutdown", "uninstrument"]
+
+# Imported at the first use: the command line, which has no use for them, starts the faster.
+_MODULES = {
+    "instrument": "app.instrument",
+    "monitor": "app.instrument",
+    "uninstrument": "app.instrument",
+    "observe": "app.observe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})
 
 
 def flush(timeout_s: float = 5.0) -> bool:

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from guance_chatgpt_monitor.cli.parser import main
+from guance_chatgpt_monitor.cli.main import main
 
 
 class Said(NamedTuple):

@@ -1,8 +1,8 @@
-"""The command line, and what it does to a running Func.
+"""The command line, and what it does to a running Func: `main.py` begins, `commands/` has a module each.
 
 May import everything; nothing imports it.
 """
 
-from .parser import main
+from .main import main
 
 __all__ = ["main"]

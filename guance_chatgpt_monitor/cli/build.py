@@ -13,6 +13,7 @@ from typing import Any, Dict, List, NamedTuple
 import yaml
 
 from .script_check import Problem, Script, check_set, sibling_imports
+from .user_error import UserError
 
 MARKET_DIR = "script-market"
 SETS_DIR = "script-sets"
@@ -24,12 +25,16 @@ _PACKAGE_DIR = Path(__file__).resolve().parent.parent
 _FOLDERS = ("func", "core", "core/content", ".")
 
 
-class BuildError(Exception):
+class BuildError(UserError):
     """The set cannot be built; each problem names file, line and reason."""
 
     def __init__(self, problems: List[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
+        super().__init__("tools.not_built", n=len(problems))
         self.problems = problems
+        self.details = list(map(str, problems))
+
+    def __str__(self) -> str:
+        return "\n".join([*self.details, self.message])
 
 
 class Built(NamedTuple):

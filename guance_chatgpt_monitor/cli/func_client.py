@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from ..core.call import without_credentials
 from .http_client import call
-from .user_error import ProblemError, check_http_url
+from .user_error import UserError, check_http_url
 
 # Deploying runs the script once, which Func gives up on after 60 s.
 READ_TIMEOUT_S = 90.0
@@ -46,7 +46,7 @@ class LocalhostToken(NamedTuple):
 Credentials = Union[AccessKey, LocalhostToken]
 
 
-class FuncError(ProblemError):
+class FuncError(UserError):
     """A refusal by Func. `reason` is its word, such as `EUserAuth`; "" when no Func answered.
 
     `detail` is for who knows what to show of it: Func repeats requests there.
@@ -71,11 +71,11 @@ class FuncClient:
         self._clock = clock
 
     def get(self, path: str, **query: Union[str, int]) -> Any:
-        """`data` of a GET below /api/v1/. Raises FuncError or ProblemError."""
+        """`data` of a GET below /api/v1/. Raises FuncError or UserError."""
         return self._send("GET", path, {"params": query} if query else {}, {})
 
     def list(self, path: str, **query: Union[str, int]) -> List[Row]:
-        """The rows of all pages of `path`/do/list. Raises FuncError or ProblemError."""
+        """The rows of all pages of `path`/do/list. Raises FuncError or UserError."""
         rows: List[Row] = []
         for page in range(1, MAX_PAGES + 1):
             found = self.get(f"{path}/do/list", pageSize=PAGE_SIZE, pageNumber=page, **query)
@@ -85,11 +85,11 @@ class FuncClient:
         return rows
 
     def post(self, path: str, body: Row) -> Any:
-        """`data` of a POST. Raises FuncError or ProblemError."""
+        """`data` of a POST. Raises FuncError or UserError."""
         return self._send("POST", path, {"json": body}, body)
 
     def upload(self, path: str, name: str, content: bytes) -> Any:
-        """`data` of a POST of one file. Raises FuncError or ProblemError."""
+        """`data` of a POST of one file. Raises FuncError or UserError."""
         return self._send("POST", path, {"files": {"files": (name, content, "application/octet-stream")}}, {})
 
     def _send(self, method: str, path: str, content: Dict[str, Any], signed: Row) -> Any:

@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Dict, NamedTuple
 
 from .http_client import HTTPAnswer, call
-from .user_error import ProblemError, check_http_url
+from .user_error import UserError, check_http_url
 
 SECRET_HEADER = "X-ChatGPT-Monitor-Secret"  # noqa: S105 - a header's name
 # Func waits up to about 180 s for a synchronous answer.
@@ -16,7 +16,7 @@ MAX_SHOWN_CHARACTERS = 300
 _LINK = re.compile(r".+/api/v1/(?:al|sync)/[\w-]+")
 
 
-class LinkError(ProblemError):
+class LinkError(UserError):
     """Func answered in place of the script. `reason` is its word, such as `EAPIAuth`, or ours."""
 
     def __init__(self, message: str, next_step: str, reason: str) -> None:
@@ -45,7 +45,7 @@ class Link:
         url = check_http_url(url, "link", "http://HOST:8088/api/v1/al/ID")
         url = url[: -len("/simplified")] if url.endswith("/simplified") else url
         if not _LINK.fullmatch(url):
-            raise ProblemError(
+            raise UserError(
                 "the link is no authorization link", "give it whole: http://HOST:8088/api/v1/al/ID"
             )
         self.url = url + "/simplified"
@@ -53,7 +53,7 @@ class Link:
         self._clock = clock
 
     def post(self, body: Dict[str, Any]) -> LinkAnswer:
-        """Post one request. Raises LinkError, or ProblemError when no answer comes."""
+        """Post one request. Raises LinkError, or UserError when no answer comes."""
         headers = {SECRET_HEADER: self._secret} if self._secret else {}
         started_s = self._clock()
         answer = call("POST", self.url, READ_TIMEOUT_S, json=body, headers=headers)

@@ -20,7 +20,7 @@ class HTTPAnswer(NamedTuple):
 
 
 def call(method: str, url: str, read_timeout_s: float, **content: Any) -> HTTPAnswer:
-    """Send one request; `content` as requests takes it. Raises ProblemError when no answer comes.
+    """Send one request; `content` as requests takes it. Raises UserError when no answer comes.
 
     Each request has its own connection: between two of them may lie longer than a server keeps one.
     """

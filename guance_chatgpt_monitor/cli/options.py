@@ -1,77 +1,107 @@
-"""What the commands of the command line have in common."""
+"""What several commands have in common: their options, and the secrets that they read."""
 
-import argparse
 import getpass
 import os
 import sys
-from typing import Any, Callable, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Optional
 
-from .user_error import ProblemError, check_http_url, check_secret
+from .messages import text
+from .user_error import UsageError, UserError, check_http_url, check_secret
 
-
-def add_command(commands: Any, name: str, run: Callable[[Any], int], about: str, example: str) -> Any:
-    """Add a command; the lines of `example` stand in its help."""
-    command = commands.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=f"example:\n  guance-chatgpt-monitor {example}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.set_defaults(run=run)
-    return command
+if TYPE_CHECKING:
+    from .func_client import FuncClient
 
 
-def say(text: str, file: Optional[TextIO] = None) -> None:
-    """Print a line at once. A reader who is gone, as in `| head -1`, does not end the command."""
-    try:
-        print(text, file=file, flush=True)
-    except BrokenPipeError:
-        discard_output()
+MAX_PORT = 65_535
+MAX_DIGITS = 9
 
 
-def progress(as_json: bool) -> Callable[[str], None]:
-    """What says how a command comes on, a line at a time: beside the JSON, on standard error."""
-    file = sys.stderr if as_json else sys.stdout
-    return lambda text: say(text, file)
+def add_json(parser: Any) -> None:
+    parser.add_argument("--json", action="store_true", help=text("help.json"))
 
 
-def discard_output() -> None:
-    """What is printed from here on, and at the end of Python, goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def add_func_options(parser: Any) -> None:
+    """Which Func, and as whom."""
+    add = parser.add_argument
+    add("--func", default="", metavar="URL", help=text("help.func_url"))
+    add("--ak-id", default="", metavar="ID", help=text("help.ak_id"))
+    add("--ak-secret", default="", metavar="SECRET", help=text("help.ak_secret"))
+
+
+def add_link_options(parser: Any) -> None:
+    """Which authorization link, and its secret."""
+    add = parser.add_argument
+    add("--link", default="", metavar="URL", help=text("help.link"))
+    add("--link-secret", default="", metavar="SECRET", help=text("help.link_secret"))
+
+
+def make_client(options: Any) -> "FuncClient":
+    """Func as the options and the environment say. Raises UserError."""
+    from .func_client import AccessKey, Credentials, FuncClient, LocalhostToken
+
+    url = options.func or os.environ.get("FUNC_URL", "")
+    url = required(url, text("common.func_address"), "FUNC_URL", "--func")
+    key_id = options.ak_id or os.environ.get("FUNC_AK_ID", "")
+    token = read_secret("", "FUNC_LOCALHOST_TOKEN", text("common.func_token"), ask=False)
+    credentials: Credentials = LocalhostToken(token)
+    if key_id or not token:
+        name, secret_name = text("common.access_key"), text("common.access_secret")
+        key_id = check_secret(required(key_id, name, "FUNC_AK_ID", "--ak-id"), name)
+        secret = read_secret(options.ak_secret, "FUNC_AK_SECRET", secret_name)
+        credentials = AccessKey(key_id, required(secret, secret_name, "FUNC_AK_SECRET", "--ak-secret"))
+    return FuncClient(url, credentials)
+
+
+def link_secret(options: Any) -> str:
+    name = text("common.link_secret")
+    return read_secret(options.link_secret, "CHATGPT_MONITOR_LINK_SECRET", name, ask=False)
 
 
 def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:
     """A secret of an option, else of an environment variable, else asked for at a terminal, else "".
 
-    Raises ProblemError for one that no header can hold.
+    Raises UserError for one that no header can hold.
     """
     secret = given or os.environ.get(variable, "")
     if not secret and ask and sys.stdin.isatty():
         try:
-            secret = getpass.getpass(f"{name} (it is not shown): ")
+            secret = getpass.getpass(text("common.ask_secret", name=name))
         except EOFError:  # nobody is there
             pass
     return check_secret(secret, name)
 
 
-def check_urls(openai: str, datakit: str, datakit_step: str) -> None:
-    """Those that are given. Raises ProblemError; `datakit_step` is what to do about DataKit's."""
-    from ..core.datakit import check_url
-
+def check_urls(openai: str, datakit: str) -> None:
+    """Those that are given. Raises UserError."""
     if openai:
-        check_http_url(openai, "OpenAI base URL", "https://api.openai.com/v1")
+        check_http_url(openai, text("common.openai_base_url"), "https://api.openai.com/v1")
     if datakit:
+        from ..core.datakit import check_url
+
         try:
             check_url(datakit)
-        except ValueError as error:
-            raise ProblemError(str(error), datakit_step) from None
+        except ValueError:
+            raise UserError("common.no_datakit_address") from None
 
 
 def required(value: str, name: str, variable: str, option: str) -> str:
-    """`value`, unless it is empty. Raises ProblemError."""
+    """`value`, unless it is empty. Raises UserError."""
     if not value:
-        raise ProblemError(f"no {name} was given", f"give {option}, or export {variable}=…")
+        raise UserError("common.missing", name=name, option=option, variable=variable)
     return value
+
+
+def port(value: str) -> int:
+    """A TCP port, 0 for a free one."""
+    if not value.isdecimal() or int(value) > MAX_PORT:
+        raise UsageError("common.no_port", value=value)
+    return int(value)
+
+
+def count(value: str, most: Optional[int] = None, least: int = 1) -> int:
+    """A whole number. Raises UsageError."""
+    if not value.isdecimal() or len(value) > MAX_DIGITS or int(value) < least:
+        raise UsageError("common.no_count", value=value, least=least)
+    if most is not None and int(value) > most:
+        raise UsageError("common.count_too_large", value=value, most=most)
+    return int(value)

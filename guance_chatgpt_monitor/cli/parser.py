@@ -1,340 +1,189 @@
-"""guance-chatgpt-monitor: build the script set, see it run, run a stand-in alone."""
+"""The parser of a command: help in the user's language, and the nearest word for one that is mistyped."""
 
 import argparse
-import errno
-import json
-import os
-import sys
-import threading
-from pathlib import Path
-from typing import Any, Dict, List, Optional
+import difflib
+import re
+import shutil
+from importlib import import_module
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from .. import __version__
-from .build import BuildError, build, default_manifest
-from .check.command import add_ask, add_check
-from .install.command import add_install
-from .options import add_command, check_urls, discard_output, progress
-from .user_error import ProblemError
+from .messages import LANGUAGES, text
+from .terminal import pad, wrap
+from .user_error import UsageError
 
-_EXAMPLES = """examples:
-  guance-chatgpt-monitor build                    make dist/ for Func: a script market and an import zip
-  guance-chatgpt-monitor demo                     see the whole path run, with stand-ins, in seconds
-  guance-chatgpt-monitor install --func http://HOST:8088
-  guance-chatgpt-monitor check                    say what is wrong, and what to do
-  guance-chatgpt-monitor ask "What is Guance?" --link http://HOST:8088/api/v1/al/ID
-  guance-chatgpt-monitor local datakit --port 9529
-  guance-chatgpt-monitor assets --lang en --out . write the dashboard and the monitors
-  guance-chatgpt-monitor run python app.py        monitor a program without changing it
-"""
+PROGRAM = "guance-chatgpt-monitor"
+COMMANDS = (
+    "install",
+    "check",
+    "ask",
+    "run",
+    "demo",
+    "assets",
+    "build",
+    "local",
+    "uninstall",
+    "completion",
+)
 
-
-_DATAKIT_STEP = "give --datakit http://localhost:9529, or where yours is"
-
-
-def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; returns its exit code. Errors are one line and a next step, never a traceback.
-
-    With `--json`, they are an object on standard output, too.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal may not have all characters
-            stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-        return code
-    except BuildError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        print(f"{len(error.problems)} problem(s): nothing was built", file=sys.stderr)
-        _tell_script(options, {"error": "nothing was built", "problems": list(map(str, error.problems))})
-        return 1
-    except ProblemError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        print(f"next: {problem.next_step}", file=sys.stderr)
-        _tell_script(options, {"error": str(problem), "next": problem.next_step})
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # nobody reads any more
-        discard_output()
-        return 141
-    except Exception as error:
-        if os.environ.get("CHATGPT_MONITOR_DEBUG"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        print("next: run it again with CHATGPT_MONITOR_DEBUG=1 to see where it failed", file=sys.stderr)
-        return 1
+# What argparse says of a wrong line, in English only: (its words, the key of ours).
+_ERRORS = (
+    (r"argument (?P<name>.+): expected (?:one|at least one|\d+) arguments?", "common.no_value"),
+    (r"the following arguments are required: (?P<name>.+)", "common.no_argument"),
+    (r"ambiguous option: (?P<name>\S+) could match (?P<matches>.+)", "common.ambiguous"),
+    (r"argument (?P<name>.+): ignored explicit argument .+", "common.takes_no_value"),
+    (r"argument (?P<name>[^:]+): invalid \w+ value: .+", "common.not_a_number"),
+)
 
 
-def _tell_script(options: Any, error: Dict[str, Any]) -> None:
-    if getattr(options, "json", False):
-        print(json.dumps(error, ensure_ascii=False))
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def add_usage(
+        self, usage: Optional[str], actions: Any, groups: Any, prefix: Optional[str] = None
+    ) -> None:
+        super().add_usage(usage, actions, groups, text("help.usage") if prefix is None else prefix)
+
+    def start_section(self, heading: Optional[str]) -> None:
+        headings = {"positional arguments": "help.arguments", "options": "help.options"}
+        headings["optional arguments"] = "help.options"  # until Python 3.9
+        super().start_section(text(headings[heading]) if heading in headings else heading)
+
+    def _split_lines(self, text: str, width: int) -> List[str]:
+        return wrap(text, width)  # argparse's own takes a Chinese character for one column
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="guance-chatgpt-monitor",
-        description="Monitors ChatGPT calls with Guance.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_build(commands)
-    _add_demo(commands)
-    _add_local(commands)
-    _add_assets(commands)
-    _add_run(commands)
-    add_install(commands)
-    add_check(commands)
-    add_ask(commands)
-    _add_completion(commands)
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are UsageError. `example` is what stands in the help below the options."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options.setdefault("formatter_class", _HelpFormatter)
+        super().__init__(*arguments, **{**options, "add_help": False})
+        self.add_argument("-h", "--help", action="help", help=text("help.help"))
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Raises UsageError."""
+        options, further = self.parse_known_args(args, namespace)
+        if further:
+            self._refuse_word(further[0])
+        return options
+
+    def error(self, message: str) -> Any:
+        for pattern, key in _ERRORS:
+            found = re.fullmatch(pattern, message)
+            if found:
+                raise UsageError(key, program=self.prog, **found.groupdict())
+        raise UsageError("common.usage", program=self.prog, message=message)
+
+    def words(self) -> List[str]:
+        """Options and choices, those of its parts as well."""
+        found: List[str] = []
+        for action in self._actions:
+            found += action.option_strings or map(str, action.choices or ())
+            if isinstance(action, argparse._SubParsersAction):
+                for part in action.choices.values():
+                    found += part.words()
+        return found
+
+    def _refuse_word(self, word: str) -> None:
+        key = "common.unknown_option" if word.startswith("-") else "common.unknown_word"
+        refuse(key, word.partition("=")[0], self.words(), self.prog)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            refuse("common.not_a_choice", str(value), choices, self.prog, choices=", ".join(choices))
+
+
+def refuse(key: str, word: str, words: Iterable[str], program: str, **values: Any) -> None:
+    """Raise UsageError for a word that there is not; its next step names the nearest of `words`."""
+    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    if near:
+        raise UsageError(f"{key}_near", word=word, near=near[0], program=program, **values)
+    raise UsageError(key, word=word, program=program, **values)
+
+
+# ---- the parts of a command line ----
+
+
+def general_parser() -> Parser:
+    """What stands before the command; its help is that of the whole."""
+    parser = Parser(prog=PROGRAM, usage=f"{PROGRAM} [--lang zh|en] [--no-color] {text('help.command')} …")
+    _add_general(parser)
+    parser.add_argument("--version", action="version", version=__version__, help=text("help.version"))
+    parser.description = text("help.about") + "\n\n" + "\n".join(_commands_table())
+    parser.epilog = text("help.examples")
     return parser
 
 
-# ---- run ----
+def _commands_table() -> List[str]:
+    width = max(map(len, COMMANDS))
+    lines = [text("help.commands")]
+    for name in COMMANDS:
+        first, *others = wrap(text(f"help.{name}"), _columns() - width - 4)
+        lines.append(f"  {pad(name, width)}  {first}")
+        lines += [" " * (width + 4) + other for other in others]
+    return lines
 
 
-def _add_run(commands: Any) -> None:
-    command = add_command(
-        commands,
-        "run",
-        _run,
-        "start a Python program whose OpenAI calls are monitored",
-        "run python app.py\n  CHATGPT_MONITOR_SERVICE_NAME=shop guance-chatgpt-monitor run gunicorn shop:app",
-    )
-    command.add_argument("program", nargs=argparse.REMAINDER, metavar="PROGRAM …", help="as you start it now")
+def _columns() -> int:
+    return shutil.get_terminal_size().columns - 2
 
 
-def _run(options: Any) -> int:
-    from ..app.run import run
-
-    try:
-        return run(options.program)
-    except ValueError as error:
-        step = "set it right, or unset it" if options.program else "run --help shows an example"
-        raise ProblemError(str(error), step) from None
+def command_parser(name: str) -> Parser:
+    """The parser of one command."""
+    parser = Parser(prog=f"{PROGRAM} {name}")
+    fill(parser, name)
+    return parser
 
 
-# ---- build ----
+def fill(parser: Parser, name: str) -> None:
+    """What the command's module says of it, and what all have."""
+    parser.description = "\n".join(wrap(text(f"help.{name}") + text("help.stop"), _columns()))
+    example = f"{text('help.example')}\n  {PROGRAM} " + text(f"help.{name}_example").rstrip()
+    parser.epilog = example + "\n"
+    command = import_module(f"{__package__}.commands.{name}")
+    command.add_arguments(parser)
+    if name not in OWN_LANGUAGE:
+        _add_general(parser)
+    parser.set_defaults(run=command.run)
 
 
-def _add_build(commands: Any) -> None:
-    command = add_command(
-        commands, "build", _build, "build the script set for Func's market and import", "build --out dist"
-    )
-    command.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="default: dist")
-    command.add_argument(
-        "--manifest", type=Path, metavar="FILE", help="default: manifest.yaml of the package"
-    )
-    command.add_argument("--json", action="store_true", help="print what was built as JSON")
+# `assets` has a --lang of its own, and what follows `run` is a program's.
+OWN_LANGUAGE = ("assets", "run")
 
 
-def _build(options: Any) -> int:
-    manifest = options.manifest or default_manifest()
-    package = {} if options.manifest is None else {"package_dir": _package_beside(options.manifest)}
-    built = build(options.out, manifest, **package)
-    if options.json:
-        facts: Dict[str, Any] = {**built._asdict(), "scripts": sorted(built.scripts)}
-        print(json.dumps(facts, default=str, indent=2))
-        return 0
-    print(f"{built.market_dir}/  script market: serve the folder over HTTP, or push it to a git repository")
-    print(f"{built.zip_path}  Func: Management / Script Set Import")
-    print(f"{len(built.scripts)} scripts, originMD5 {built.origin_md5}")
-    return 0
+def _add_general(parser: Parser) -> None:
+    parser.add_argument("--lang", choices=LANGUAGES, help=text("help.lang"))
+    parser.add_argument("--no-color", action="store_true", help=text("help.no_color"))
 
 
-def _package_beside(manifest: Path) -> Path:
-    """The package of a clone whose manifest was named."""
-    package = manifest.resolve().parent / "guance_chatgpt_monitor"
-    return package if package.is_dir() else manifest.resolve().parent
+def whole_parser() -> Parser:
+    """All commands in one, as a completion is made of."""
+    parser = general_parser()
+    commands = parser.add_subparsers(dest="command", parser_class=Parser)
+    for name in COMMANDS:
+        fill(commands.add_parser(name, help=text(f"help.{name}")), name)
+    return parser
 
 
-# ---- demo ----
+def split(arguments: Sequence[str]) -> Tuple[List[str], str, List[str]]:
+    """What stands before the command, the command, and what follows; "" for none."""
+    before: List[str] = []
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("-"):
+            return before, word, list(words)
+        before.append(word)
+        if word == "--lang":
+            before += [value for value in [next(words, None)] if value is not None]
+    return before, "", []
 
 
-def _add_demo(commands: Any) -> None:
-    command = add_command(
-        commands, "demo", _demo, "call ChatGPT through a local Func and show the points", "demo --json"
-    )
-    command.add_argument(
-        "--datakit", default="", metavar="URL", help="a real DataKit; default: a stand-in on loopback"
-    )
-    command.add_argument(
-        "--json", action="store_true", help="print the result as JSON; progress goes to standard error"
-    )
-
-
-def _demo(options: Any) -> int:
-    from .demo import Demo, points_table, summary
-
-    check_urls("", options.datakit, _DATAKIT_STEP)
-    result = Demo(progress(options.json), options.datakit).run()
-    if options.json:
-        calls = [call._asdict() for call in result.calls]
-        whole = {**result._asdict(), "calls": calls, "totals": result.totals, "complete": result.complete}
-        print(json.dumps(whole, ensure_ascii=False, indent=2))
-        return 0 if result.complete else 1
-    if result.points is not None:
-        print(f"\nDataKit received {len(result.points)} points of {len(result.calls)} calls:\n")
-        print("\n".join(points_table(result.points)))
-        print("", *summary(result), sep="\n")
-    else:
-        print(f"\nDataKit took {result.delivered} points of {len(result.calls)} calls")
-    print("every point arrived" if result.complete else "NOT every point arrived", flush=True)
-    return 0 if result.complete else 1
-
-
-# ---- assets ----
-
-
-def _add_assets(commands: Any) -> None:
-    command = add_command(
-        commands,
-        "assets",
-        _assets,
-        "write Guance's dashboard and monitors as files, or import them into a workspace",
-        "assets --lang en --out .\n"
-        "  DF_API_KEY=… guance-chatgpt-monitor assets --lang zh --apply --endpoint https://openapi.guance.com",
-    )
-    command.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh")
-    command.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: this folder")
-    command.add_argument("--apply", action="store_true", help="import through Guance's OpenAPI instead")
-    command.add_argument("--endpoint", default="", metavar="URL", help="OpenAPI address of your Guance site")
-    command.add_argument("--api-key", default="", metavar="KEY", help="default: $DF_API_KEY")
-    command.add_argument("--json", action="store_true", help="print what was done as JSON")
-
-
-def _assets(options: Any) -> int:
-    from ..assets import write_assets
-
-    if options.apply:
-        return _apply_assets(options)
-    paths = [str(path) for path in write_assets(options.lang, options.out)]
-    print(json.dumps(paths) if options.json else "\n".join(paths))
-    return 0
-
-
-def _apply_assets(options: Any) -> int:
-    from ..assets import GuanceError, apply_assets
-
-    error: Optional[GuanceError] = None
-    try:
-        done = apply_assets(
-            options.lang, options.endpoint, options.api_key or os.environ.get("DF_API_KEY", "")
-        )
-    except ValueError as wrong:
-        raise ProblemError(str(wrong), _ASSETS_NEXT) from None
-    except GuanceError as failure:
-        done, error = failure.done, failure
-    if options.json:
-        failed = {"error": str(error)} if error else {}
-        print(json.dumps({"done": [item._asdict() for item in done], **failed}, ensure_ascii=False))
-    else:
-        for item in done:
-            print(f"{item.action:8} {item.kind:10} {item.name}")
-    if error is not None and not options.json:
-        raise ProblemError(str(error), _ASSETS_NEXT)
-    return 1 if error else 0
-
-
-_ASSETS_NEXT = "check --endpoint and the API key (--api-key or DF_API_KEY): Guance, Management / API Key"
-
-
-# ---- completion ----
-
-
-def _add_completion(commands: Any) -> None:
-    about = "print a completion script for bash or zsh"
-    example = "completion bash >> ~/.bashrc\n  source <(guance-chatgpt-monitor completion zsh)"
-    command = add_command(commands, "completion", _completion, about, example)
-    command.add_argument("shell", choices=("bash", "zsh"))
-
-
-def _completion(options: Any) -> int:
-    from .completion import completion
-
-    print(completion(_parser(), options.shell), end="")
-    return 0
-
-
-# ---- local ----
-
-
-def _add_local(commands: Any) -> None:
-    command = add_command(
-        commands,
-        "local",
-        _local,
-        "run a stand-in for Func, DataKit or OpenAI alone",
-        "local openai --port 9000",
-    )
-    command.add_argument("part", choices=("func", "datakit", "openai"))
-    command.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
-    command.add_argument("--openai", default="", metavar="URL", help="func: OpenAI base URL to deploy with")
-    command.add_argument("--datakit", default="", metavar="URL", help="func: DataKit URL to deploy with")
-    command.add_argument("--redis", default="", metavar="URL", help="func: a Redis for DFF.CACHE")
-    command.add_argument("--empty", action="store_true", help="func: without the script set, to try install")
-
-
-def _local(options: Any) -> int:
-    part = {"func": _local_func, "datakit": _local_datakit, "openai": _local_openai}[options.part]
-    try:
-        server = part(options)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise ProblemError(
-            f"port {options.port} is taken", "choose another with --port, or leave it out for a free one"
-        ) from None
-    print("Ctrl-C stops it", flush=True)
-    try:
-        threading.Event().wait()
-    finally:
-        server.stop()
-    return 0
-
-
-def _local_datakit(options: Any) -> Any:
-    from ..local.datakit.server import LocalDataKit
-
-    server = LocalDataKit(port=options.port).start()
-    print(f"DataKit stand-in on {server.url}; what it received: GET {server.url}/_local/points")
-    return server
-
-
-def _local_openai(options: Any) -> Any:
-    from ..local.openai.server import LocalOpenAI
-
-    server = LocalOpenAI(port=options.port)
-    server.start()
-    print(f"OpenAI stand-in, base URL {server.base_url}; faults: POST {server.url}/_local/faults")
-    return server
-
-
-def _local_func(options: Any) -> Any:
-    import tempfile
-
-    from ..local.func.server import AccessKey, LocalFunc
-
-    check_urls(options.openai, options.datakit, _DATAKIT_STEP)
-    key = AccessKey("ak-local", "local-secret")
-    visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
-    server = LocalFunc(
-        options.port, redis_url=options.redis, cron=True, visible_after_s=visible_after_s, access_keys=[key]
-    ).start()
-    if options.empty:
-        print(f"Func stand-in on {server.url}, empty. Try:")
-        print(f"  export FUNC_URL={server.url} FUNC_AK_ID={key.key_id} FUNC_AK_SECRET={key.secret}")
-        print("  guance-chatgpt-monitor install")
-        return server
-    with tempfile.TemporaryDirectory() as folder:
-        set_id = server.install(str(build(Path(folder), default_manifest()).zip_path))
-    server.set_env("OPENAI_API_KEY", os.environ.get("OPENAI_API_KEY", ""))
-    parameters = {"OpenAI base URL": options.openai, "DataKit URL": options.datakit}
-    script_id = server.deploy(set_id, parameters)
-    link = server.add_link(f"{script_id}.chat")
-    print(f"Func stand-in on {server.url}, {script_id} deployed; its OpenAI key is $OPENAI_API_KEY. Try:")
-    print(f"  curl -H 'Content-Type: application/json' -d '{{\"question\": \"Hello\"}}' {link}/simplified")
-    return server
+def language_option(arguments: Sequence[str]) -> str:
+    """The value of --lang, where it is the command line's; before anything is parsed, whose help has it."""
+    before, name, after = split(arguments)
+    words = before if name in OWN_LANGUAGE else [*before, *after]
+    for word, following in zip(words, [*words[1:], ""]):
+        value = following if word == "--lang" else word.partition("--lang=")[2]
+        if value in LANGUAGES:
+            return value
+    return ""

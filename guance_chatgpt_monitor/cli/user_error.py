@@ -1,18 +1,31 @@
 """What the user can set right, in words that lead on."""
 
+from typing import Any, List
 from urllib.parse import urlsplit
 
+from .messages import problem
 
-class ProblemError(Exception):
-    """Something the user can set right: what is wrong, and the next step. Neither holds a secret."""
 
-    def __init__(self, message: str, next_step: str) -> None:
-        super().__init__(message)
-        self.next_step = next_step
+class UserError(Exception):
+    """Something the user can set right: what is wrong, and the next step. Neither holds a secret.
+
+    `key` and `values` are those of the message; with `next_step`, `key` is the message itself, as it came
+    from elsewhere. `details` are lines that stand before it.
+    """
+
+    details: List[str] = []  # noqa: RUF012 - none, unless a subclass has some
+
+    def __init__(self, key: str, next_step: str = "", **values: Any) -> None:
+        self.message, self.next_step = (key, next_step) if next_step else problem(key, **values)
+        super().__init__(self.message)
+
+
+class UsageError(UserError):
+    """The command line itself is wrong: exit code 2, as of every command."""
 
 
 def check_http_url(url: str, name: str, example: str) -> str:
-    """`url` without blanks and a slash at its end. Raises ProblemError."""
+    """`url` without spaces around it and a slash at its end. Raises UserError."""
     url = url.strip()
     try:
         parts = urlsplit(url)
@@ -20,16 +33,14 @@ def check_http_url(url: str, name: str, example: str) -> str:
     except ValueError:  # a port that is no number
         usable = False
     if not usable or any(character <= " " or character == "\x7f" for character in url):
-        raise ProblemError(f"the {name} is no HTTP address", f"give one such as {example}")
+        raise UserError("common.no_http_address", name=name, example=example)
     return url.rstrip("/")
 
 
 def check_secret(secret: str, name: str) -> str:
-    """`secret` without blanks around it, if it can stand in a header. Raises ProblemError."""
+    """`secret` without spaces around it, if it can stand in a header. Raises UserError."""
     secret = secret.strip()
-    if not all("!" <= character <= "~" for character in secret):
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
         # Never shown, and never left to the HTTP library, whose error would show it.
-        raise ProblemError(
-            f"the {name} has blanks, line ends or characters outside ASCII", "copy it again, whole"
-        )
+        raise UserError("common.odd_secret", name=name)
     return secret

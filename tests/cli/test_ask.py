@@ -34,7 +34,7 @@ def test_ask_prints_the_answer_with_model_tokens_seconds(run: CommandLine, stack
     said = run("ask", "What is Guance?", "--link", stack.link)
     assert said.code == 0
     assert said.out.startswith("This is the local answer")
-    assert re.fullmatch(r"-- gpt-4o-mini-2024-07-18, \d+ tokens, \d+\.\d\d s\n", said.err)
+    assert re.fullmatch(r"-- gpt-4o-mini-2024-07-18, \d+ tokens, \d+\.\d\d s", said.err.splitlines()[-1])
     assert stack.point().fields["question"] == 1.0
 
 
@@ -68,7 +68,7 @@ def test_an_error_of_openai_is_told(run: CommandLine, stack: Stack) -> None:
         (["--link", NOBODY], "connection refused: nothing listens at 127.0.0.1:9"),
         (["--link", "http://host/"], "the link is no authorization link"),
         (["--link", "nonsense"], "the link is no HTTP address"),
-        (["--link", NOBODY, "--link-secret", "a b"], "the secret of the link has blanks"),
+        (["--link", NOBODY, "--link-secret", "a b"], "the secret of the link has spaces"),
         ([], "no link was given\nnext: give --link, or export CHATGPT_MONITOR_LINK=…"),
     ],
 )
@@ -87,13 +87,19 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str], run
     assert f"example:\n  guance-chatgpt-monitor {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("option", "value"), [("--calls-per-minute", "0"), ("--task-records", "x")])
-def test_numbers_are_checked(
-    run: CommandLine, option: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        run("install", option, value)
-    assert f"{value!r} is no number above 0" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--calls-per-minute", "0", "'0' is no whole number of at least 1"),
+        ("--calls-per-minute", "x", "'x' is no whole number of at least 1"),
+        ("--task-records", "-1", "'-1' is no whole number of at least 0"),
+        ("--task-records", "10001", "10001 is more than 10000, the most that Func takes"),
+    ],
+)
+def test_numbers_are_checked(run: CommandLine, option: str, value: str, said: str) -> None:
+    result = run("install", f"{option}={value}")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {said}\nnext: ")
 
 
 # ---- completion ----
@@ -103,7 +109,7 @@ def complete(script: str, *words: str) -> list[str]:
     """What bash offers for the last of `words`."""
     quoted = " ".join(f"'{word}'" for word in words)
     lines = [script, f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}"]
-    lines += ["_guance_chatgpt_monitor", 'echo "${COMPREPLY[@]}"']
+    lines += ["_shtab_guance_chatgpt_monitor", 'echo "${COMPREPLY[@]}"']
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     return done.stdout.split()
 
@@ -114,18 +120,38 @@ def test_bash_completes_commands_options_and_choices(run: CommandLine, tmp_path:
     assert complete(script, program, "inst") == ["install"]
     assert complete(script, program, "install", "--data") == ["--datakit"]
     assert complete(script, program, "local", "da") == ["datakit"]
+    assert complete(script, program, "local", "func", "--emp") == ["--empty"]
     assert complete(script, program, "assets", "--lang", "") == ["zh", "en"]
     assert "--dry-run" in complete(script, program, "uninstall", "--")
-    (tmp_path / "app.py").touch()
-    assert complete(script, program, "run", "python", f"{tmp_path}/a") == [f"{tmp_path}/app.py"]
+    (tmp_path / "manifest.yaml").touch()
+    found = complete(script, program, "build", "--manifest", f"{tmp_path}/m")
+    assert found == [f"{tmp_path}/manifest.yaml"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
-def test_zsh_takes_its_script(run: CommandLine) -> None:
-    script = "autoload -U compinit && compinit -u -D\n" + run("completion", "zsh").out
+def test_zsh_takes_its_script(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(run("completion", "zsh").out)
+    script = f'autoload -U compinit && compinit -u -D\neval "$(cat {tmp_path}/script)"\n'
     script += "print -- $_comps[guance-chatgpt-monitor]"
     done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=True)
-    assert "_guance_chatgpt_monitor" in done.stdout
+    assert "guance_chatgpt_monitor" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_completes(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(run("completion", "fish").out)
+    script = f"source {tmp_path}/script; complete -C 'guance-chatgpt-monitor inst'"
+    done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("install")
+
+
+def test_without_what_makes_completions_the_next_step_is_told(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    said = run("completion", "bash")
+    assert said.code == 1
+    assert "next: pip install 'guance-chatgpt-monitor[completion]'" in said.err
 
 
 def test_the_command_as_a_process_shows_no_traceback() -> None:

@@ -20,7 +20,7 @@ import pytest
 from command_line import CommandLine, Said
 
 from guance_chatgpt_monitor.cli.func_client import AccessKey, FuncClient
-from guance_chatgpt_monitor.cli.parser import main
+from guance_chatgpt_monitor.cli.main import main
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
 from guance_chatgpt_monitor.local.func.server import LocalFunc
@@ -150,7 +150,7 @@ def test_a_key_that_cannot_be_sent_is_told_and_not_shown(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-broken\nkey")
     said = run("check", "--openai", "--openai-base-url", NOBODY)
     assert said.code == 2
-    assert "the OpenAI key has blanks, line ends" in said.out
+    assert "the OpenAI key has spaces, line ends" in said.out
     assert "sk-broken" not in said.everything
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 from command_line import local
 
-from guance_chatgpt_monitor.cli.parser import main
+from guance_chatgpt_monitor.cli.main import main
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 
 
@@ -51,7 +51,10 @@ def test_a_refused_build_names_file_line_and_reason(
     assert main(["build", "--out", str(tmp_path / "dist"), "--manifest", str(manifest)]) == 1
     said = capsys.readouterr().err.splitlines()
     assert re.match(rf"{re.escape(str(manifest))}:\d+: ", said[0])
-    assert said[-1] == "1 problem(s): nothing was built"
+    assert said[1:] == [
+        "error: 1 problem(s): nothing was built",
+        "next: correct what stands above, then build again",
+    ]
 
 
 def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

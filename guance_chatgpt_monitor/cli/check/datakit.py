@@ -12,7 +12,7 @@ from ...core.datakit import DEFAULT_URL, INPUT_NAME, DataKit, DataKitError, chec
 from ...core.line_protocol import Point, encode
 from ...core.metrics import MONITOR_MEASUREMENT
 from ..connection_advice import explain_unreachable
-from ..user_error import ProblemError
+from ..user_error import UserError
 from .finding import Finding, bad, doubtful, from_problem, good
 
 TIMEOUT_S = (2.0, 5.0)
@@ -40,12 +40,12 @@ def check_datakit(url: str, clock_ns: Callable[[], int] = time.time_ns) -> Itera
             yield from_problem("DataKit reachable", error)
             if error.status_code != 403:  # it may close ping to us, and take our points
                 return
-        except ProblemError as problem:
+        except UserError as problem:
             yield from_problem("DataKit reachable", problem)
             return
         try:
             yield from _check_writes(probe, url, clock_ns)
-        except ProblemError as problem:
+        except UserError as problem:
             yield from_problem("DataKit write", problem)
 
 
@@ -54,7 +54,7 @@ def _read_version(probe: "_Probe") -> str:
         content = json.loads(probe.get("/v1/ping").body)["content"]
         return f"{probe.shown}, version {content['version']}, host {content['host']}"
     except (ValueError, KeyError, TypeError):
-        raise ProblemError(
+        raise UserError(
             f"{probe.shown} answers, but not as a DataKit", "check the address; a proxy may stand in the way"
         ) from None
 
@@ -123,14 +123,14 @@ class _Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _RefusedError(ProblemError):
+class _RefusedError(UserError):
     def __init__(self, message: str, next_step: str, status_code: int) -> None:
         super().__init__(message, next_step)
         self.status_code = status_code
 
 
 class _Probe:
-    """Requests whose failure is explained. Raises ProblemError."""
+    """Requests whose failure is explained. Raises UserError."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -154,7 +154,7 @@ class _Probe:
             raise self._refusal(answer)
         return _Answer(answer.content, answer.headers)
 
-    def _explain(self, error: requests.RequestException) -> ProblemError:
+    def _explain(self, error: requests.RequestException) -> UserError:
         problem = explain_unreachable(error, self._url)
         if "refused" not in str(problem):
             return problem
@@ -165,9 +165,9 @@ class _Probe:
             )
         else:
             step = f"see that DataKit runs; by default it listens to its own host only: {_LISTEN}"
-        return ProblemError(str(problem), step)
+        return UserError(str(problem), step)
 
-    def _refusal(self, answer: requests.Response) -> ProblemError:
+    def _refusal(self, answer: requests.Response) -> UserError:
         try:
             # The message beside it quotes the whole request.
             reason = str(answer.json()["error_code"]).rpartition(".")[2]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..user_error import ProblemError
+from ..user_error import UserError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _SEVERITY = {OK: 0, WARN: 1, FAIL: 2}
@@ -37,6 +37,6 @@ def bad(name: str, what: str, next_step: str) -> Finding:
     return Finding(name, FAIL, what, next_step)
 
 
-def from_problem(name: str, problem: ProblemError) -> Finding:
+def from_problem(name: str, problem: UserError) -> Finding:
     """What could not be done, as a finding."""
     return bad(name, str(problem), problem.next_step)

@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict, Iterator
 from ...core.call import without_credentials
 from ..build import Built
 from ..func_client import FuncClient, Row
-from ..install.inventory import COLLECT_ID, SET_ID, STARTUP_ID, Installation, Startup, read_installation
-from ..user_error import ProblemError
+from ..install.func_contents import COLLECT_ID, SET_ID, STARTUP_ID, FuncContents, Startup, read_func_contents
+from ..user_error import UserError
 from .finding import Finding, bad, doubtful, from_problem, good
 from .prices import check_prices_in_func
 
@@ -21,18 +21,18 @@ _INSTALL = "run guance-chatgpt-monitor install"
 def check_func(client: FuncClient, built: Built, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
     """The chain, up to the first thing that is wrong. `built` is what this package would install."""
     try:
-        found = read_installation(client, built.scripts[f"{SET_ID}__example"])
+        found = read_func_contents(client, built.scripts[f"{SET_ID}__example"])
         yield good("Func", f"{client.url} accepts the access key")
         yield from _check_installed(found, built)
         if found.startup is not None:
             yield from _check_auto_trigger(client, found, clock())
             yield from _check_links(found)
         yield check_prices_in_func(client)
-    except ProblemError as problem:
+    except UserError as problem:
         yield from_problem("Func", problem)
 
 
-def _check_installed(found: Installation, built: Built) -> Iterator[Finding]:
+def _check_installed(found: FuncContents, built: Built) -> Iterator[Finding]:
     if found.script_set is None:
         yield bad("script set", f"{SET_ID} is not there", _INSTALL)
     elif found.script_set.get("originMD5") != built.origin_md5:
@@ -59,7 +59,7 @@ def _describe(startup: Startup) -> str:
     return ", ".join(["as deployed", *texts])
 
 
-def _check_auto_trigger(client: FuncClient, found: Installation, now_s: float) -> Iterator[Finding]:
+def _check_auto_trigger(client: FuncClient, found: FuncContents, now_s: float) -> Iterator[Finding]:
     name, cron_job = "auto-trigger", found.cron_job
     if cron_job is None:
         yield bad(name, f"none calls {COLLECT_ID}", f"{_INSTALL} again")
@@ -118,7 +118,7 @@ def _check_report(report: Dict[str, Any]) -> Finding:
     return good(name, "DataKit is up, nothing waits, nothing was dropped")
 
 
-def _check_links(found: Installation) -> Iterator[Finding]:
+def _check_links(found: FuncContents) -> Iterator[Finding]:
     if not found.links:
         yield doubtful("links", "none leads to chat()", f"{_INSTALL} again, or add one in Func")
         return

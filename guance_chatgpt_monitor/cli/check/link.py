@@ -3,7 +3,7 @@
 from typing import Iterator
 
 from ..func_link import Link, LinkAnswer, LinkError
-from ..user_error import ProblemError
+from ..user_error import UserError
 from .finding import Finding, bad, doubtful, from_problem, good
 
 
@@ -13,7 +13,7 @@ def check_link(url: str, secret: str) -> Iterator[Finding]:
         # A request with nothing to ask: the script refuses it, and so shows that it is there.
         answer = Link(url, secret).post({})
         protected = bool(secret) and _asks_for_secret(url)
-    except ProblemError as problem:
+    except UserError as problem:
         yield from_problem("link", problem)
         return
     if not _is_ours(answer):

@@ -6,7 +6,7 @@ from typing import Iterator, List, NamedTuple, Optional
 from ...core.call import without_credentials
 from ...func.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
 from ..http_client import HTTPAnswer, call
-from ..user_error import ProblemError, check_http_url, check_secret
+from ..user_error import UserError, check_http_url, check_secret
 from .finding import Finding, bad, from_problem, good
 
 READ_TIMEOUT_S = 20.0
@@ -37,7 +37,7 @@ def check_openai(target: OpenAITarget) -> Iterator[Finding]:
             return
         headers = {"Authorization": f"Bearer {key}"}
         answer = call("GET", f"{base_url}/models", READ_TIMEOUT_S, headers=headers)
-    except ProblemError as problem:
+    except UserError as problem:
         yield from_problem("OpenAI reachable", problem)
         return
     models = _models(answer)

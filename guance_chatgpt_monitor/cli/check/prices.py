@@ -30,7 +30,7 @@ def check_prices() -> Finding:
 
 
 def check_prices_in_func(client: FuncClient) -> Finding:
-    """The table of Func's workers. Raises ProblemError."""
+    """The table of Func's workers. Raises UserError."""
     for row in client.get("python-packages/installed/do/list"):
         # A wheel that was uploaded is listed as `genai-prices @ file:///…`.
         if row["name"].partition(" @ ")[0].replace("_", "-").lower() == PACKAGE:

@@ -14,13 +14,13 @@ import yaml
 
 from ..build import META_FILE, Built
 from ..func_client import FuncClient, Row
-from ..user_error import ProblemError
-from .inventory import ENV_ID, MADE_BY, Installation, is_ours
+from ..user_error import UserError
+from .func_contents import ENV_ID, MADE_BY, FuncContents, is_ours
 from .link import LinkSetup
 from .packages import install_packages, missing_packages
-from .plan import KEY_LABEL, Progress, Settings, Step
-from .startup import StartupSetup
-from .startup_script import check_parameter
+from .startup_script import StartupSetup
+from .startup_template import check_parameter
+from .steps import KEY_LABEL, Progress, Settings, Step
 
 
 class Installed(NamedTuple):
@@ -37,13 +37,13 @@ class Installed(NamedTuple):
 class Installer:
     """Installs `built` in the Func of `client`, where `found` is what is there. `say` shows progress.
 
-    Raises ProblemError for a parameter that Func would not take as it is.
+    Raises UserError for a parameter that Func would not take as it is.
     """
 
     def __init__(
         self,
         client: FuncClient,
-        found: Installation,
+        found: FuncContents,
         settings: Settings,
         built: Built,
         say: Callable[[str], None],
@@ -64,7 +64,7 @@ class Installer:
         self._link = LinkSetup(client, found, settings, self._progress)
 
     def plan(self) -> List[Step]:
-        """The steps, none of them run. Raises ProblemError."""
+        """The steps, none of them run. Raises UserError."""
         script_set = self._set_step()
         return [
             script_set,
@@ -77,7 +77,7 @@ class Installer:
         ]
 
     def install(self) -> Installed:
-        """Run the steps. Raises ProblemError; run again, it goes on from there."""
+        """Run the steps. Raises UserError; run again, it goes on from there."""
         done: List[Step] = []
         for step in self.plan():
             text = step.run() if step.run else step.text
@@ -141,7 +141,7 @@ class Installer:
 
     def _set_key(self) -> str:
         if not self._settings.openai_key:
-            raise ProblemError("no OpenAI key was given", "export OPENAI_API_KEY=…, then run it again")
+            raise UserError("no OpenAI key was given", "export OPENAI_API_KEY=…, then run it again")
         value = {"autoTypeCasting": "password", "valueTEXT": self._settings.openai_key}
         if self._found.env is not None:
             self._client.post(f"env-variables/{ENV_ID}/do/modify", {"data": value})
@@ -151,12 +151,12 @@ class Installer:
         return "added, of type password"
 
 
-def needs_key(found: Installation) -> bool:
+def needs_key(found: FuncContents) -> bool:
     """Whether there is no OpenAI key, as far as one can see."""
     return found.env is None and not _has_key_in_script(found)
 
 
-def _has_key_in_script(found: Installation) -> bool:
+def _has_key_in_script(found: FuncContents) -> bool:
     """Whether the startup script holds a key, or may: an edited one has its own ways."""
     startup = found.startup
     return startup is not None and (startup.parameters is None or bool(startup.parameters.get(KEY_LABEL)))

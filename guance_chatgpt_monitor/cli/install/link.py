@@ -5,8 +5,8 @@ from typing import Optional
 
 from ..func_client import FuncClient, Row, path_part
 from ..func_link import SECRET_HEADER, Link, LinkAnswer, LinkError
-from .inventory import CHAT_ID, MADE_BY, Installation, is_ours, read_link_secret
-from .plan import Progress, Settings, Step
+from .func_contents import CHAT_ID, MADE_BY, FuncContents, is_ours, read_link_secret
+from .steps import Progress, Settings, Step
 
 # Func keeps the arguments and answers of this many calls in clear text; 0 would mean its default, 100.
 TASK_RECORDS = 10
@@ -26,7 +26,7 @@ class LinkSetup:
     """`url`, `new_secret` (made now), `protected` and `problem` (of the test call) are known afterwards."""
 
     def __init__(
-        self, client: FuncClient, found: Installation, settings: Settings, progress: Progress
+        self, client: FuncClient, found: FuncContents, settings: Settings, progress: Progress
     ) -> None:
         self._client = client
         self._found = found
@@ -145,7 +145,7 @@ class LinkSetup:
     # ---- the test call ----
 
     def test(self) -> str:
-        """Ask one question, until Func has noticed what was changed. Raises ProblemError."""
+        """Ask one question, until Func has noticed what was changed. Raises UserError."""
         if self._auth_id and not self._secret:
             return "not made: the link's authentication is not one that install made"
         link, started_s = Link(self.url, self._secret), self._progress.clock()

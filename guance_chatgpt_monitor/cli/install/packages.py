@@ -4,8 +4,8 @@ import re
 from typing import List
 
 from ..func_client import FuncClient
-from ..user_error import ProblemError
-from .plan import Progress
+from ..user_error import UserError
+from .steps import Progress
 
 INSTALL_TIMEOUT_S = 600.0
 POLL_S = 0.5
@@ -13,14 +13,14 @@ MAX_ERROR_CHARACTERS = 300
 
 
 def missing_packages(client: FuncClient, wanted: List[str]) -> List[str]:
-    """Those of `wanted` that Func has not. Raises ProblemError."""
+    """Those of `wanted` that Func has not. Raises UserError."""
     rows = client.get("python-packages/installed/do/list")
     present = {_normal(row["name"]) for row in rows}
     return [name for name in wanted if _normal(name) not in present]
 
 
 def install_packages(client: FuncClient, packages: List[str], index_url: str, progress: Progress) -> str:
-    """Install, and wait until it is done; what was done. Raises ProblemError."""
+    """Install, and wait until it is done; what was done. Raises UserError."""
     index = {"pipIndexURL": index_url} if index_url else {}
     started_s = progress.clock()
     client.post("python-packages/do/install", {"packages": " ".join(packages), **index})
@@ -34,7 +34,7 @@ def install_packages(client: FuncClient, packages: List[str], index_url: str, pr
         if all(row["status"] == "success" for row in rows):
             return f"installed {', '.join(packages)} ({progress.clock() - started_s:.0f} s)"
         if progress.clock() - started_s > INSTALL_TIMEOUT_S:
-            raise ProblemError(
+            raise UserError(
                 f"the packages are not installed after {INSTALL_TIMEOUT_S:.0f} s: {status}",
                 "look at Func's PIP tool, then run install again",
             )
@@ -44,11 +44,11 @@ def install_packages(client: FuncClient, packages: List[str], index_url: str, pr
         progress.sleep(POLL_S)
 
 
-def _failure(package: str, error: str) -> ProblemError:
+def _failure(package: str, error: str) -> UserError:
     # The last line says it; those before are pip's progress.
     lines = [line for line in error.splitlines() if line.strip()]
     said = lines[-1].strip()[:MAX_ERROR_CHARACTERS] if lines else "no reason given"
-    return ProblemError(
+    return UserError(
         f"pip in Func could not install {package}: {said}",
         "give an index that Func reaches (--pip-index URL), or upload a wheel in Func's PIP tool",
     )

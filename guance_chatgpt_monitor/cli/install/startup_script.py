@@ -1,52 +1,132 @@
-"""From the template of the script set to the startup script that Func makes of it, and back."""
+"""The startup script and its auto-trigger: deployed, renewed while nobody edited it, else left alone."""
 
-import re
-from typing import Dict, Optional
+import base64
+from typing import Any, Dict
 
-from ..user_error import ProblemError
+from ..func_client import FuncClient, FuncError, path_part
+from ..user_error import UserError
+from .func_contents import MADE_BY, SET_ID, STARTUP_ID, FuncContents, Startup
+from .startup_template import fill_in
+from .steps import KEY_LABEL, Progress, Settings, Step
 
-# What deploying would turn into something else: (observed) Func escapes no backslash and no line end, and
-# interprets dollar signs as JavaScript's replace() does; what stands in `"<…>"` it takes for a placeholder.
-_UNUSABLE = re.compile(r'[\\\x00-\x1f\x7f\u2028\u2029]|\$[$&`\'0-9<]|"<|^<.*>$')
-_PLACEHOLDER_LINE = re.compile(r'(.*?)"<(.+)>"(.*)')
+STARTUP_TITLE = f"ChatGPT ({MADE_BY})"
+MAX_EXCEPTION_CHARACTERS = 300
 
-
-def check_parameter(label: str, value: str) -> str:
-    """`value`, if deploying keeps it as it is. Raises ProblemError."""
-    found = _UNUSABLE.search(value)
-    if found is None:
-        return value
-    what = found.group()
-    if what.startswith("<"):
-        what = "<…> around it"
-    elif not what.startswith(("\\", "$", '"')):
-        what = "a line end or control character"
-    raise ProblemError(
-        f"the parameter {label!r} contains {what}, which Func would not put into the script as it is",
-        "give another value, or enter it in the startup script in Func",
-    )
+_NAME = "startup script"
+_EDITED = (
+    f"{STARTUP_ID} differs from what its template gives: edited, or of an earlier version. It was left as "
+    "it is. To renew it: copy your edits, delete the script in Func, run install again"
+)
 
 
-def fill_in(template: str, parameters: Dict[str, str]) -> str:
-    """The startup script that deploying makes: `"<label>"` -> `"value"`, or `"" # label` without one."""
-    for label, value in parameters.items():
-        if value:
-            quoted = value.replace('"', '\\"')
-            template = template.replace(f'"<{label}>"', f'"{quoted}"', 1)
-    return re.sub(r'"<(.+)>"(.*)', r'""\2 # \1', template)
+class StartupSetup:
+    """`template` is that of the script set to come."""
+
+    def __init__(
+        self,
+        client: FuncClient,
+        found: FuncContents,
+        settings: Settings,
+        template: str,
+        progress: Progress,
+    ) -> None:
+        self._client = client
+        self._found = found
+        self._settings = settings
+        self._template = template
+        self._progress = progress
+
+    def step(self, scripts_change: bool) -> Step:
+        """What is to be done about it."""
+        startup, cron_job = self._found.startup, self._found.cron_job
+        if startup is None:
+            text = f"deploy {STARTUP_ID}, with its auto-trigger"
+            return Step(_NAME, "make", text, self._deploy_new)
+        if cron_job is not None and cron_job.get("isDisabled"):
+            self._progress.warn(
+                "the auto-trigger is disabled: enable it in Func, or what waits is not delivered"
+            )
+        if startup.parameters is None:
+            self._progress.warn(_EDITED)
+        elif self._wanted_code(startup.parameters) != startup.code:
+            text = "renew it: its template or its parameters change"
+            return Step(_NAME, "change", text, lambda: self._renew(startup))
+        if scripts_change or not startup.registered or cron_job is None:
+            text = "keep it, run it once with the present scripts, register its functions"
+            return Step(_NAME, "change", text, self._deploy_again)
+        return Step(_NAME, "keep", "is up to date" if startup.parameters is not None else "left as it is")
+
+    def _wanted_code(self, present: Dict[str, str]) -> str:
+        kept = dict(present)
+        if self._settings.openai_key:
+            kept.pop(KEY_LABEL, None)  # the key given now stands in the environment variable
+        return fill_in(self._template, {**kept, **self._settings.parameters})
+
+    def _deploy_new(self) -> str:
+        try:
+            self._deploy()
+        except UserError:
+            # A failed deploy leaves its script, which the next one would take for good (observed).
+            self._delete()
+            raise
+        return f"deployed {STARTUP_ID}, auto-trigger every minute"
+
+    def _delete(self) -> None:
+        try:
+            self._client.get(f"scripts/{path_part(STARTUP_ID)}/do/delete")
+        except UserError:
+            pass  # it was not even made, or Func is away: what is told is why deploying failed
+
+    def _deploy_again(self) -> str:
+        self._deploy()
+        return "kept; it runs with the present scripts"
+
+    def _deploy(self) -> None:
+        body = {
+            "withCronJob": True,
+            "startupScriptTitle": STARTUP_TITLE,
+            # Texts only: anything else crashes Func (observed).
+            "configReplacer": self._settings.parameters,
+        }
+        try:
+            deployed = self._client.post(f"script-sets/{SET_ID}/do/deploy", body)
+        except FuncError as error:
+            raise _explain(error) from None
+        if not (deployed or {}).get("startupCronJobId"):
+            # (read) A script that runs past its time is no failure there, and has no functions.
+            raise UserError(
+                "Func deployed the startup script without its functions",
+                "look whether Func's workers are busy, then run install again",
+            )
+
+    def _renew(self, startup: Startup) -> str:
+        path = f"scripts/{path_part(STARTUP_ID)}/do"
+        # In Base64, and only if nobody else changed the draft meanwhile.
+        draft = {"codeDraftBase64": _base64(self._wanted_code(startup.parameters or {}))}
+        self._client.post(f"{path}/modify", {"prevCodeDraftMD5": startup.draft_md5, "data": draft})
+        try:
+            # Publishing runs the draft first: one that fails never takes the place of one that runs.
+            self._client.post(f"{path}/publish", {"data": {"note": MADE_BY}})
+        except FuncError as error:
+            self._client.post(f"{path}/modify", {"data": {"codeDraftBase64": _base64(startup.code)}})
+            raise _explain(error) from None
+        if self._found.cron_job is None:
+            self._deploy()
+        return "renewed"
 
 
-def read_back(template: str, code: str) -> Optional[Dict[str, str]]:
-    """The parameters with which `template` gives `code`; None if none do: somebody edited it."""
-    lines, wanted = code.split("\n"), template.split("\n")
-    if len(lines) != len(wanted):
-        return None
-    parameters: Dict[str, str] = {}
-    for line, pattern in zip(lines, wanted):
-        found = _PLACEHOLDER_LINE.fullmatch(pattern)
-        if found:
-            before, label, after = found.groups()
-            given = re.fullmatch(f'{re.escape(before)}"(.*)"{re.escape(after)}', line)
-            empty = line == f'{before}""{after} # {label}'
-            parameters[label] = given.group(1).replace('\\"', '"') if given and not empty else ""
-    return parameters if fill_in(template, parameters) == code else None
+def _explain(error: FuncError) -> UserError:
+    """Why the startup script fails, of the detail that Func gives; anything else as it is."""
+    detail: Any = error.detail if isinstance(error.detail, dict) else {}
+    exception = detail.get("exception") or (detail.get("result") or {}).get("exception")
+    if not exception:
+        return error
+    text = str(exception)[:MAX_EXCEPTION_CHARACTERS]
+    step = "correct what it names, and run install again"
+    if "No module named" in text:
+        step = "let install add the packages (without --no-packages), or use Func's PIP tool"
+    return UserError(f"the startup script fails: {text}", step)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")

@@ -3,7 +3,7 @@
 from typing import Callable, List, NamedTuple
 
 from ..func_client import FuncClient
-from .inventory import COLLECT_ID, ENV_ID, SET_ID, STARTUP_ID, Installation, is_ours
+from .func_contents import COLLECT_ID, ENV_ID, SET_ID, STARTUP_ID, FuncContents, is_ours
 
 
 class Removal(NamedTuple):
@@ -14,8 +14,8 @@ class Removal(NamedTuple):
     path: str = ""
 
 
-def plan_removal(client: FuncClient, found: Installation) -> List[Removal]:
-    """What to remove, in order. Raises ProblemError."""
+def plan_removal(client: FuncClient, found: FuncContents) -> List[Removal]:
+    """What to remove, in order. Raises UserError."""
     plan: List[Removal] = []
     for link in found.links:
         path = f"sync-apis/{link['id']}/do/delete" if is_ours(link) else ""
@@ -34,14 +34,14 @@ def plan_removal(client: FuncClient, found: Installation) -> List[Removal]:
 
 
 def remove(client: FuncClient, plan: List[Removal], say: Callable[[str], None]) -> None:
-    """Remove what is planned. Raises ProblemError; run again, it goes on from there."""
+    """Remove what is planned. Raises UserError; run again, it goes on from there."""
     for removal in plan:
         if removal.path:
             client.get(removal.path)
         say(f"{removal.name:20} {'removed: ' if removal.path else ''}{removal.text}")
 
 
-def _plan_auths(client: FuncClient, found: Installation) -> List[Removal]:
+def _plan_auths(client: FuncClient, found: FuncContents) -> List[Removal]:
     # (read) A link or asynchronous API whose authentication is deleted is open from then on.
     rows = client.list("sync-apis") + client.list("async-apis")
     going = {link["id"] for link in found.links if is_ours(link)}
@@ -55,7 +55,7 @@ def _plan_auths(client: FuncClient, found: Installation) -> List[Removal]:
     return plan
 
 
-def _plan_startup(found: Installation) -> List[Removal]:
+def _plan_startup(found: FuncContents) -> List[Removal]:
     startup, cron_job = found.startup, found.cron_job
     if startup is None:
         return []

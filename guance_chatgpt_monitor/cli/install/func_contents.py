@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..func_client import FuncClient, Row
-from .startup_script import read_back
+from .startup_template import read_back
 
 SET_ID = "guance_chatgpt_monitor"
 STARTUP_ID = f"startup__{SET_ID}"
@@ -24,7 +24,7 @@ class Startup(NamedTuple):
     ours: bool
 
 
-class Installation(NamedTuple):
+class FuncContents(NamedTuple):
     """What is there; rows as Func has them."""
 
     script_set: Optional[Row]
@@ -40,15 +40,15 @@ class Installation(NamedTuple):
         return next(filter(is_ours, self.links), None)
 
 
-def read_installation(client: FuncClient, new_template: str) -> Installation:
-    """Read what is there. Raises ProblemError."""
+def read_func_contents(client: FuncClient, new_template: str) -> FuncContents:
+    """Read what is there. Raises UserError."""
     script_set = _first(client.list("script-sets", id=SET_ID, _withScripts="true", _withScriptCode="true"))
     templates = (
         [script["code"] for script in script_set["scripts"] if script["id"] == f"{SET_ID}__example"]
         if script_set
         else []
     )
-    return Installation(
+    return FuncContents(
         script_set,
         _read_startup(client, [*templates, new_template]),
         client.list("sync-apis", funcId=CHAT_ID),

@@ -1,0 +1,146 @@
+"""Installs the script set in a running Func, or brings it up to date."""
+
+import json
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from ...core.call import without_credentials
+from ..messages import text
+from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
+from ..terminal import progress
+
+if TYPE_CHECKING:
+    from ..install.installer import Installed
+    from ..install.steps import Settings, Step
+
+MAX_TASK_RECORDS = 10_000  # Func refuses more
+
+
+def add_arguments(parser: Any) -> None:
+    add_func_options(parser)
+    add = parser.add_argument
+    add("--openai-key", default="", metavar="KEY", help=text("help.openai_key"))
+    add("--openai-key-env", default="", metavar="NAME", help=text("help.openai_key_env"))
+    add("--openai-base-url", default="", metavar="URL", help=text("help.openai_base_url"))
+    add("--model", default="", metavar="NAME", help=text("help.model"))
+    add("--datakit", default="", metavar="URL", help=text("help.datakit"))
+    add("--service", default="", metavar="NAME", help=text("help.service"))
+    add("--open", action="store_true", help=text("help.open"))
+    add("--calls-per-minute", type=count, metavar="N", help=text("help.calls_per_minute"))
+    task_records = partial(count, most=MAX_TASK_RECORDS, least=0)
+    add("--task-records", type=task_records, metavar="N", help=text("help.task_records"))
+    add("--no-packages", action="store_true", help=text("help.no_packages"))
+    add("--pip-index", default="", metavar="URL", help=text("help.pip_index"))
+    add("--dry-run", action="store_true", help=text("help.dry_run"))
+    add_json(parser)
+
+
+def run(options: Any) -> int:
+    from ..build import build, default_manifest
+    from ..install.func_contents import SET_ID, read_func_contents
+    from ..install.installer import Installer, needs_key
+
+    settings, client = _settings(options), make_client(options)
+    with tempfile.TemporaryDirectory() as folder:
+        built = build(Path(folder), default_manifest())
+        found = read_func_contents(client, built.scripts[f"{SET_ID}__example"])
+        if needs_key(found) and not settings.openai_key and not options.dry_run:
+            key = read_secret("", "OPENAI_API_KEY", text("common.openai_key"))
+            required(key, text("common.openai_key"), "OPENAI_API_KEY", "--openai-key-env NAME")
+            settings = settings._replace(openai_key=key)
+        installer = Installer(client, found, settings, built, progress(options.json))
+        if options.dry_run:
+            return _show_plan(installer.plan(), options.json)
+        return _show_installed(installer.install(), options)
+
+
+def _settings(options: Any) -> "Settings":
+    from ..install.steps import Settings
+
+    check_urls(options.openai_base_url, options.datakit)
+    parameters = {
+        "OpenAI base URL": options.openai_base_url,
+        "Default model": options.model,
+        "DataKit URL": options.datakit,
+        "Service name": options.service,
+    }
+    return Settings(
+        {label: value for label, value in parameters.items() if value},
+        _named_key(options),
+        options.open,
+        options.calls_per_minute,
+        options.task_records,
+        not options.no_packages,
+        options.pip_index,
+    )
+
+
+def _named_key(options: Any) -> str:
+    """The key that the user named now. One that only stands in OPENAI_API_KEY never replaces Func's."""
+    variable = options.openai_key_env
+    key = read_secret(options.openai_key, variable, text("common.openai_key"), ask=False)
+    return required(key, text("common.openai_key"), variable, "another variable") if variable else key
+
+
+def _show_plan(steps: "List[Step]", as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"dry_run": True, "steps": _rows(steps)}, ensure_ascii=False, indent=2))
+        return 0
+    for step in steps:
+        print(f"{step.action:7} {step.name:20} {step.text}")
+    print("nothing was changed: --dry-run")
+    return 0
+
+
+def _show_installed(installed: "Installed", options: Any) -> int:
+    from ..func_link import SECRET_HEADER
+
+    if options.json:
+        facts: Dict[str, Any] = {**installed._asdict(), "steps": _rows(installed.steps)}
+        if not installed.secret:
+            del facts["secret"]
+        print(json.dumps({**facts, "header": SECRET_HEADER}, ensure_ascii=False, indent=2))
+    else:
+        print(_usage(installed))
+        for warning in installed.warnings:
+            print(f"warning: {warning}")
+    if installed.problem:
+        print(f"error: it is installed, but OpenAI did not answer: {installed.problem}", file=sys.stderr)
+        base_url = without_credentials(options.openai_base_url)
+        further = f" --openai-base-url {base_url}" if base_url else ""
+        print(f"next: guance-chatgpt-monitor check --openai{further} tells more", file=sys.stderr)
+    return 1 if installed.problem else 0
+
+
+def _usage(installed: "Installed") -> str:
+    from ..func_link import SECRET_HEADER
+
+    lines = ["", f"export CHATGPT_MONITOR_LINK={installed.link}"]
+    if installed.secret:
+        lines += [
+            f"export CHATGPT_MONITOR_LINK_SECRET={installed.secret}",
+            "# The secret is shown this once; Func keeps it, under API authentication.",
+        ]
+    curl_header, python_headers = "", ""
+    if installed.protected:
+        curl_header = f' -H "{SECRET_HEADER}: $CHATGPT_MONITOR_LINK_SECRET"'
+        python_headers = f'\nheaders = {{"{SECRET_HEADER}": os.environ["CHATGPT_MONITOR_LINK_SECRET"]}}'
+    argument = ", headers=headers" if installed.protected else ""
+    lines += [
+        "",
+        f"curl -H 'Content-Type: application/json'{curl_header} \\",
+        '     -d \'{"question": "What is Guance?"}\' "$CHATGPT_MONITOR_LINK"',
+        "",
+        "import os, requests",
+        f'link = os.environ["CHATGPT_MONITOR_LINK"]{python_headers}',
+        f'answer = requests.post(link, json={{"question": "What is Guance?"}}{argument}, timeout=180)',
+        'print(answer.json()["choices"][0]["message"]["content"])',
+    ]
+    return "\n".join(lines)
+
+
+def _rows(steps: "List[Step]") -> List[Dict[str, str]]:
+    return [{"name": step.name, "action": step.action, "text": step.text} for step in steps]

@@ -1,0 +1,99 @@
+"""Runs a stand-in for Func, DataKit or OpenAI alone, until Ctrl-C."""
+
+import errno
+import os
+import threading
+from typing import Any, Callable, Dict
+
+from ..messages import text
+from ..options import check_urls, port
+from ..terminal import say
+from ..user_error import UserError
+
+
+def add_arguments(parser: Any) -> None:
+    parts = parser.add_subparsers(dest="part", metavar="PART", parser_class=type(parser))
+    for name, add in (("func", _add_func), ("datakit", _nothing), ("openai", _nothing)):
+        part = parts.add_parser(name, help=text(f"help.local_{name}"), description=text(f"help.local_{name}"))
+        part.add_argument("--port", type=port, default=0, metavar="N", help=text("help.port"))
+        add(part)
+        part.add_argument("--no-color", action="store_true", help=text("help.no_color"))
+    parser.set_defaults(print_help=parser.print_help)
+
+
+def _nothing(_: Any) -> None:
+    pass
+
+
+def _add_func(parser: Any) -> None:
+    add = parser.add_argument
+    add("--openai", default="", metavar="URL", help=text("help.local_openai_url"))
+    add("--datakit", default="", metavar="URL", help=text("help.local_datakit_url"))
+    add("--redis", default="", metavar="URL", help=text("help.redis"))
+    add("--empty", action="store_true", help=text("help.empty"))
+
+
+def run(options: Any) -> int:
+    starts: Dict[str, Callable[[Any], Any]] = {"func": _func, "datakit": _datakit, "openai": _openai}
+    if options.part is None:
+        options.print_help()
+        return 0
+    try:
+        server = starts[options.part](options)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        key = "tools.port_taken" if error.errno == errno.EADDRINUSE else "tools.port_not_allowed"
+        raise UserError(key, port=options.port) from None
+    say(text("tools.ctrl_c_stops"))
+    try:
+        threading.Event().wait()
+    finally:
+        server.stop()
+    return 0
+
+
+def _datakit(options: Any) -> Any:
+    from ...local.datakit.server import LocalDataKit
+
+    server = LocalDataKit(port=options.port).start()
+    say(text("tools.local_datakit", url=server.url))
+    return server
+
+
+def _openai(options: Any) -> Any:
+    from ...local.openai.server import LocalOpenAI
+
+    server = LocalOpenAI(port=options.port)
+    server.start()
+    say(text("tools.local_openai", base_url=server.base_url, url=server.url))
+    return server
+
+
+def _func(options: Any) -> Any:
+    import tempfile
+    from pathlib import Path
+
+    from ...local.func.server import AccessKey, LocalFunc
+    from ..build import build, default_manifest
+
+    check_urls(options.openai, options.datakit)
+    key = AccessKey("ak-local", "local-secret")
+    visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
+    server = LocalFunc(
+        options.port, redis_url=options.redis, cron=True, visible_after_s=visible_after_s, access_keys=[key]
+    ).start()
+    if options.empty:
+        say(text("tools.local_func_empty", url=server.url))
+        say(f"  export FUNC_URL={server.url} FUNC_AK_ID={key.key_id} FUNC_AK_SECRET={key.secret}")
+        say("  guance-chatgpt-monitor install")
+        return server
+    with tempfile.TemporaryDirectory() as folder:
+        set_id = server.install(str(build(Path(folder), default_manifest()).zip_path))
+    server.set_env("OPENAI_API_KEY", os.environ.get("OPENAI_API_KEY", ""))
+    parameters = {"OpenAI base URL": options.openai, "DataKit URL": options.datakit}
+    script_id = server.deploy(set_id, parameters)
+    link = server.add_link(f"{script_id}.chat")
+    say(text("tools.local_func", url=server.url, script=script_id))
+    say(f"  curl -H 'Content-Type: application/json' -d '{{\"question\": \"Hello\"}}' {link}/simplified")
+    return server

@@ -1,0 +1,62 @@
+"""What the command line says: a folder for each language, with the same keys in each.
+
+A key is `file.name`; its text is `name` in TEXTS of that file. A problem is a pair: what is wrong, and the
+next step. The tests compare the languages, and look for keys that are missing or not used.
+"""
+
+import locale
+import os
+from importlib import import_module
+from typing import Any, Mapping, Tuple, Union
+
+LANGUAGES = ("en", "zh")
+VARIABLE = "CHATGPT_MONITOR_LANG"
+
+Text = Union[str, Tuple[str, str]]
+
+_language = LANGUAGES[0]
+
+
+def use_language(language: str) -> None:
+    """Say everything in `language` from here on."""
+    global _language
+    _language = language
+
+
+def current_language() -> str:
+    return _language
+
+
+def language_of(environment: Mapping[str, str], encoding: str) -> str:
+    """The language that the environment asks for; English where the output's encoding has no Chinese."""
+    asked = environment.get(VARIABLE, "").strip().lower()[:2]
+    if asked in LANGUAGES:
+        return asked
+    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    name = next(filter(None, names), "")
+    if not name and os.name == "nt":
+        name = locale.getlocale()[0] or ""
+    if not name.lower().startswith(("zh", "chinese")):
+        return "en"
+    try:
+        "中".encode(encoding)
+    except (UnicodeError, LookupError):
+        return "en"
+    return "zh"
+
+
+def text(key: str, **values: object) -> str:
+    """The text of `key`."""
+    found = _entry(key)
+    return (found if isinstance(found, str) else found[0]).format(**values)
+
+
+def problem(key: str, **values: object) -> Tuple[str, str]:
+    """What is wrong, and the next step."""
+    what, next_step = _entry(key)
+    return what.format(**values), next_step.format(**values)
+
+
+def _entry(key: str) -> Any:
+    file, _, name = key.partition(".")
+    return import_module(f"{__name__}.{_language}.{file}").TEXTS[name]

@@ -1,0 +1,45 @@
+"""ask, assets, build, completion, local, run."""
+
+from typing import Dict
+
+from .. import Text
+
+TEXTS: Dict[str, Text] = {
+    # ---- ask ----
+    "asking": "waiting for ChatGPT's answer",
+    "tokens": "{n} tokens",
+    "tokens_unknown": "tokens unknown",
+    "ask_refused": ("{status}: {error}", "guance-chatgpt-monitor check tells which part is at fault"),
+    "no_text": ("the answer has no text", "look at it whole: --json"),
+    # ---- assets ----
+    "assets_step": "check --endpoint and the API key (--api-key or DF_API_KEY): Guance, Management / API Key",
+    # ---- build ----
+    "market": "script market: serve the folder over HTTP, or push it to a git repository",
+    "zip": "Func: Management / Script Set Import",
+    "built": "{n} scripts, originMD5 {md5}",
+    "not_built": ("{n} problem(s): nothing was built", "correct what stands above, then build again"),
+    "out_not_writable": (
+        "nothing can be written to {folder}: {reason}",
+        "choose another folder with --out",
+    ),
+    # ---- completion ----
+    "no_shtab": (
+        "completion scripts are made by the Python package shtab, which is not installed",
+        "pip install 'guance-chatgpt-monitor[completion]' (Python 3.9 or later)",
+    ),
+    "old_shtab": ("the shtab installed here knows no {shell}", "pip install --upgrade shtab"),
+    # ---- local ----
+    "ctrl_c_stops": "Ctrl-C stops it",
+    "port_taken": ("port {port} is taken", "choose another with --port, or leave it out for a free one"),
+    "port_not_allowed": (
+        "you may not listen on port {port}",
+        "choose one above 1023 with --port, or leave it out for a free one",
+    ),
+    "local_datakit": "DataKit stand-in on {url}; what it received: GET {url}/_local/points",
+    "local_openai": "OpenAI stand-in, base URL {base_url}; faults: POST {url}/_local/faults",
+    "local_func_empty": "Func stand-in on {url}, empty. Try:",
+    "local_func": "Func stand-in on {url}, {script} deployed; its OpenAI key is $OPENAI_API_KEY. Try:",
+    # ---- run ----
+    "run_setting_step": "set it right, or unset it",
+    "run_no_program_step": "run --help shows an example",
+}

@@ -1,0 +1,42 @@
+"""ask、assets、build、completion、local、run。"""
+
+from typing import Dict
+
+from .. import Text
+
+TEXTS: Dict[str, Text] = {
+    # ---- ask ----
+    "asking": "正在等待 ChatGPT 的回答",
+    "tokens": "{n} 个 token",
+    "tokens_unknown": "token 数未知",
+    "ask_refused": ("{status}：{error}", "用 guance-chatgpt-monitor check 查看是哪一环出了问题"),
+    "no_text": ("回答中没有文字", "用 --json 查看完整内容"),
+    # ---- assets ----
+    "assets_step": "检查 --endpoint 和 API Key（--api-key 或 DF_API_KEY）：观测云「管理 / API Key」",
+    # ---- build ----
+    "market": "脚本市场：用 HTTP 提供该目录，或推送到 git 仓库",
+    "zip": "Func：「管理 / 脚本集导入」",
+    "built": "{n} 个脚本，originMD5 {md5}",
+    "not_built": ("发现 {n} 个问题，未生成任何文件", "修正上面列出的问题后重新构建"),
+    "out_not_writable": ("无法写入 {folder}：{reason}", "用 --out 另选一个目录"),
+    # ---- completion ----
+    "no_shtab": (
+        "补全脚本由 Python 包 shtab 生成，但尚未安装",
+        "pip install 'guance-chatgpt-monitor[completion]'（需要 Python 3.9 或更高版本）",
+    ),
+    "old_shtab": ("已安装的 shtab 不支持 {shell}", "pip install --upgrade shtab"),
+    # ---- local ----
+    "ctrl_c_stops": "按 Ctrl-C 停止",
+    "port_taken": ("端口 {port} 已被占用", "用 --port 换一个端口，或不指定以使用空闲端口"),
+    "port_not_allowed": (
+        "没有权限监听端口 {port}",
+        "用 --port 换一个大于 1023 的端口，或不指定以使用空闲端口",
+    ),
+    "local_datakit": "DataKit 模拟服务：{url}；查看收到的数据：GET {url}/_local/points",
+    "local_openai": "OpenAI 模拟服务，base URL {base_url}；设置故障：POST {url}/_local/faults",
+    "local_func_empty": "Func 模拟服务（未安装脚本集）：{url}。试一试：",
+    "local_func": "Func 模拟服务：{url}，已部署 {script}，其 OpenAI 密钥取自 $OPENAI_API_KEY。试一试：",
+    # ---- run ----
+    "run_setting_step": "请改正，或取消该设置",
+    "run_no_program_step": "用 run --help 查看示例",
+}

@@ -1,0 +1,215 @@
+"""What goes to a terminal: colour, width, a moving line while it waits; no control characters of others."""
+
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+import unicodedata
+from typing import Any, Callable, List, Optional, TextIO
+
+WAIT_SHOWN_AFTER_S = 2.0
+_FRAME_S = 0.2
+_FRAMES = "|/-\\"
+_ERASE_LINE = "\r\x1b[K"
+_COLORS = {"ok": "32", "warn": "33", "fail": "31", "dim": "2", "bold": "1"}
+# Of C0 all but tab and line feed, DEL, C1, and what turns the direction of writing.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+# Where a line may be broken: at spaces, and after a Chinese character, but not before its punctuation.
+_CHINESE = "\u2e80-\u9fff\uff00-\uffef"
+_PARTS = re.compile(rf"\s+|[^\s{_CHINESE}]+|[{_CHINESE}][，。；：、）」]?")
+
+_lock = threading.RLock()
+_waiting: Optional["Waiting"] = None
+_color_wanted = True
+
+
+def use_color(wanted: bool) -> None:
+    """Whether a terminal gets colour at all."""
+    global _color_wanted
+    _color_wanted = wanted
+
+
+def printable(value: object) -> str:
+    """`value` as text in which control characters are written out, as in `\\x1b`; tabs and lines stay."""
+    return _CONTROL.sub(_written_out, str(value))
+
+
+def one_line(value: object) -> str:
+    """`value` as one printable line."""
+    return printable(str(value).replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
+
+
+def _written_out(found: "re.Match[str]") -> str:
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def prepare_output() -> None:
+    """Let no character that the terminal's encoding lacks end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(line: str, file: Optional[TextIO] = None) -> None:
+    """Print a line at once. A reader who is gone, as in `| head -1`, does not end the command."""
+    with _lock:
+        if _waiting is not None:
+            _waiting.erase()
+        try:
+            print(line, file=file, flush=True)
+        except BrokenPipeError:
+            discard_output()
+
+
+def progress(as_json: bool) -> Callable[[str], None]:
+    """What says how a command comes on, a line at a time: beside JSON, on standard error."""
+    return lambda line: say(printable(line), sys.stderr if as_json else sys.stdout)
+
+
+def discard_output() -> None:
+    """What is printed from here on, and at the end of Python, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+# ---- colour and width ----
+
+
+def paint(line: str, color: str, file: Optional[TextIO] = None) -> str:
+    """`line` in a colour (ok, warn, fail, dim, bold), where `file` is a terminal that shall have any."""
+    if not has_color(file or sys.stdout):
+        return line
+    return f"\x1b[{_COLORS[color]}m{line}\x1b[0m"
+
+
+def has_color(file: TextIO) -> bool:
+    """https://no-color.org, and a terminal that says that it knows no escapes."""
+    wanted = _color_wanted and not os.environ.get("NO_COLOR")
+    return wanted and is_terminal(file) and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(file: TextIO) -> bool:
+    try:
+        return file.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
+def line_width(file: Optional[TextIO] = None) -> Optional[int]:
+    """The columns of the terminal; None where there is none: there, a line stays one."""
+    return shutil.get_terminal_size().columns if is_terminal(file or sys.stdout) else None
+
+
+def display_width(line: str) -> int:
+    """The columns that `line` takes: a Chinese character takes two."""
+    return sum(_columns(character) for character in line)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pad(line: str, columns: int) -> str:
+    """`line`, filled up with spaces."""
+    return line + " " * (columns - display_width(line))
+
+
+def shorten(line: str, columns: int) -> str:
+    """`line` in at most so many columns."""
+    if display_width(line) <= columns:
+        return line
+    kept, used = "", 0
+    for character in line:
+        used += _columns(character)
+        if used > columns - 1:
+            break
+        kept += character
+    return kept + "~"
+
+
+def wrap(line: str, columns: int) -> List[str]:
+    """`line` in lines of at most so many columns, broken at spaces and between Chinese characters."""
+    lines, current = [], ""
+    for part in re.findall(
+        r"\s+|[^\s\u2e80-\u9fff\uff00-\uffef]+|[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?", line
+    ):
+        if current and display_width(current + part.rstrip()) > columns:
+            lines.append(current.rstrip())
+            current = ""
+        if current or not part.isspace():
+            current += part
+    return [*lines, current.rstrip()] if current.strip() or not lines else lines
+
+
+# ---- waiting ----
+
+
+class Waiting:
+    """While the block runs for longer than two seconds, says for what: a moving line on a terminal.
+
+    Where there is none, one line. On standard error, so that what is printed can be piped on.
+    """
+
+    def __init__(self, what: str, after_s: float = WAIT_SHOWN_AFTER_S, file: Optional[TextIO] = None) -> None:
+        self._what = one_line(what)
+        self._after_s = after_s
+        self._file: TextIO = file or sys.stderr
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
+        self._shown = False
+        self._outer: Optional[Waiting] = None
+
+    def __enter__(self) -> "Waiting":
+        global _waiting
+        self._outer, _waiting = _waiting, self
+        self._started_s = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        global _waiting
+        self._ended.set()
+        self._thread.join()
+        with _lock:
+            self.erase()
+            _waiting = self._outer
+
+    def erase(self) -> None:
+        """Take the line away, if it stands there. Under the lock."""
+        if self._shown:
+            self._write(_ERASE_LINE)
+            self._shown = False
+
+    def _show(self) -> None:
+        if self._ended.wait(self._after_s):
+            return
+        if not is_terminal(self._file) or os.environ.get("TERM") == "dumb":
+            say(f"{self._what} …", self._file)
+            return
+        n_frame = 0
+        while not self._ended.is_set():
+            with _lock:
+                if _waiting is self:
+                    self._draw(_FRAMES[n_frame % len(_FRAMES)])
+            n_frame += 1
+            self._ended.wait(_FRAME_S)
+
+    def _draw(self, frame: str) -> None:
+        seconds = f" {time.monotonic() - self._started_s:.0f} s"
+        columns = shutil.get_terminal_size().columns - 1 - len(seconds) - 2
+        self._write(f"{_ERASE_LINE}{frame} {shorten(self._what, columns)}{seconds}")
+        self._shown = True
+
+    def _write(self, characters: str) -> None:
+        try:
+            self._file.write(characters)
+            self._file.flush()
+        except (OSError, ValueError):
+            self._ended.set()
