@@ -10,7 +10,8 @@ import uuid
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from .state import FuncState, Snapshot
+from .dff import SCRIPT_MD5_KEY
+from .state import FuncState, Snapshot, md5
 
 LONGEST_WAIT_S = 180.0  # Func's server gives up on a synchronous call about then
 
@@ -76,6 +77,8 @@ class WorkerPool:
         self.stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the workers
         self._n_workers = n_workers
         self._workers: List[_Worker] = []
+        self._published: Optional[Dict[str, str]] = None
+        self._publish_lock = threading.Lock()
 
     def start(self, settings: Dict[str, str]) -> None:
         """`settings` are what a worker is told when it begins."""
@@ -97,6 +100,27 @@ class WorkerPool:
         self.tasks.put(task)
         task.done.wait(LONGEST_WAIT_S)
         return task.result or TaskResult("lost")
+
+    def publish(self, codes: Dict[str, str]) -> None:
+        """Write the MD5 of each script to the Redis, where a worker looks whether its code has changed."""
+        with self._publish_lock:
+            if not self.settings.get("redis_url") or codes == self._published:
+                return
+            import redis
+
+            self._published = codes
+            try:
+                with redis.Redis.from_url(self.settings["redis_url"]) as client:
+                    client.delete(SCRIPT_MD5_KEY)
+                    if codes:
+                        client.hset(SCRIPT_MD5_KEY, mapping={name: md5(code) for name, code in codes.items()})
+            except redis.RedisError:
+                self._published = None  # it is away; the scripts of the set are to meet that
+
+    def forget_published(self) -> None:
+        """The Redis was emptied."""
+        with self._publish_lock:
+            self._published = None
 
     def pids(self) -> List[int]:
         """The process ids of the workers."""
@@ -150,6 +174,7 @@ class _Worker:
     def _run(self, task: Task) -> TaskResult:
         snapshot = task.snapshot or self._pool.state.visible()
         changed = self._codes != snapshot.codes
+        self._pool.publish(snapshot.codes)
         self._codes = snapshot.codes
         self._send(self._process, task.message(snapshot.env, snapshot.codes if changed else None))
         assert self._process.stdout is not None

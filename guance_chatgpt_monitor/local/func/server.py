@@ -192,6 +192,7 @@ class LocalFunc(LocalServer):
             import redis
 
             redis.Redis.from_url(self._redis_url).flushdb()
+            self._pool.forget_published()
 
     def worker_pids(self) -> List[int]:
         """The process ids of the workers."""

@@ -5,9 +5,8 @@ package: tasks come as lines of JSON on standard input, results go as lines of J
 """
 
 import builtins
-import concurrent.futures
 import functools
-import http.client
+import hashlib
 import importlib
 import inspect
 import json
@@ -16,7 +15,12 @@ import signal
 import sys
 import traceback
 import types
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple
+
+if __name__ == "__main__":
+    from dff import Backend, Cache, Context, FuncResponse, Store, Threads  # type: ignore[import-not-found]
+else:
+    from .dff import Backend, Cache, Context, FuncResponse, Store, Threads
 
 API_OPTIONS = frozenset(
     "timeout api_timeout expires cache_result queue category tags integration integration_config "  # noqa: SIM905
@@ -28,216 +32,44 @@ class TaskTimeout(BaseException):
     """The task ran past its timeout. Not an Exception: `except Exception` lets it pass."""
 
 
-class FuncResponse:
-    """DFF.RESP: an answer that is passed on as it is."""
-
-    def __init__(
-        self,
-        data: Any,
-        status_code: Optional[int] = None,
-        content_type: Optional[str] = None,
-        headers: Optional[Dict[str, str]] = None,
-        allow_304: bool = False,
-        download: bool = False,
-    ) -> None:
-        json.dumps(data)
-        self.data = data
-        self.control = {
-            "status_code": status_code,
-            "content_type": content_type,
-            "headers": headers or {},
-            "download": download or allow_304,
-        }
+class _Compiled(NamedTuple):
+    source: str
+    md5: str
+    code: Any
 
 
-class Backend:
-    """Where DFF.CACHE and DFF.STORE are: a real Redis, or the server that started this process."""
+class Scripts:
+    """The scripts as they were handed to this worker, and their code, which is compiled once."""
 
-    def __init__(self, server: str, redis_url: str) -> None:
-        self._server = server
-        self._connection: Optional[http.client.HTTPConnection] = None
-        self._redis: Any = None
-        if redis_url:
-            redis = importlib.import_module("redis")
-            self._redis = redis.Redis.from_url(redis_url, decode_responses=True)
-
-    def cache(self, command: str, key: str, *args: Any) -> Any:
-        # Redis takes text, bytes and numbers, and gives text.
-        if self._redis is None:
-            return self.ask("/_local/cache", [command, key, *map(str, args)])
-        return self._redis.execute_command(command.upper(), key, *args)
-
-    def ask(self, path: str, content: Any) -> Any:
-        """Ask the server. The connection is given up whenever anything, a timeout too, interrupts it."""
-        done = False
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._server)
-            self._connection.request("POST", path, json.dumps(content))
-            response = self._connection.getresponse()
-            answer = json.loads(response.read())
-            done = True
-        finally:
-            if not done and self._connection is not None:
-                self._connection.close()
-                self._connection = None
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer["result"]
-
-
-class Cache:
-    """DFF.CACHE, scoped per script unless told otherwise."""
-
-    def __init__(self, backend: Backend, scope: str) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._scope = scope
+        self._sources: Dict[str, str] = {}
+        self._compiled: Dict[str, _Compiled] = {}
 
-    def run(self, cmd: str, key: str, *args: Any, scope: Optional[str] = None) -> Any:
-        return self._backend.cache(cmd, self._key(key, scope), *args)
+    def replace(self, sources: Dict[str, str]) -> None:
+        self._sources = sources
+        kept = self._compiled.items()
+        self._compiled = {name: each for name, each in kept if sources.get(name) == each.source}
 
-    def _key(self, key: str, scope: Optional[str]) -> str:
-        return f"func_cache@{self._scope if scope is None else scope}:{key}"
+    def __contains__(self, script_id: str) -> bool:
+        return script_id in self._sources
 
-    def get(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("get", key, scope=scope)
-
-    def set(
-        self,
-        key: str,
-        value: Any,
-        scope: Optional[str] = None,
-        expires: Optional[int] = None,
-        not_exists: bool = False,
-    ) -> Any:
-        options = [*(["EX", expires] if expires else []), *(["NX"] if not_exists else [])]
-        return self.run("set", key, value, *options, scope=scope) is not None or None
-
-    def delete(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("del", key, scope=scope)
-
-    def exists(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("exists", key, scope=scope)
-
-    def expire(self, key: str, expires: int, scope: Optional[str] = None) -> Any:
-        return self.run("expire", key, expires, scope=scope)
-
-    def ttl(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("ttl", key, scope=scope)
-
-    def incr(self, key: str, step: int = 1, scope: Optional[str] = None) -> Any:
-        return self.run("incrby", key, step, scope=scope)
-
-    def hset(self, key: str, field: str, value: Any, scope: Optional[str] = None) -> Any:
-        return self.run("hset", key, field, value, scope=scope)
-
-    def hget(self, key: str, field: str, scope: Optional[str] = None) -> Any:
-        return self.run("hget", key, field, scope=scope)
-
-    def hgetall(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("hgetall", key, scope=scope)
-
-    def hdel(self, key: str, field: str, scope: Optional[str] = None) -> Any:
-        return self.run("hdel", key, field, scope=scope)
-
-    def hincrby(self, key: str, field: str, amount: int, scope: Optional[str] = None) -> Any:
-        return self.run("hincrby", key, field, amount, scope=scope)
-
-    def lpush(self, key: str, value: Any, scope: Optional[str] = None) -> Any:
-        return self.run("lpush", key, value, scope=scope)
-
-    def rpush(self, key: str, value: Any, scope: Optional[str] = None) -> Any:
-        return self.run("rpush", key, value, scope=scope)
-
-    def lpop(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("lpop", key, scope=scope)
-
-    def rpop(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("rpop", key, scope=scope)
-
-    def rpoplpush(
-        self,
-        key: str,
-        dest_key: Optional[str] = None,
-        scope: Optional[str] = None,
-        dest_scope: Optional[str] = None,
-    ) -> Any:
-        target = self._key(dest_key or key, dest_scope or scope)
-        return self.run("rpoplpush", key, target, scope=scope)
-
-    def llen(self, key: str, scope: Optional[str] = None) -> Any:
-        return self.run("llen", key, scope=scope)
-
-    def lrange(self, key: str, start: int = 0, stop: int = -1, scope: Optional[str] = None) -> Any:
-        return self.run("lrange", key, start, stop, scope=scope)
-
-    def ltrim(self, key: str, start: int, stop: int, scope: Optional[str] = None) -> Any:
-        return self.run("ltrim", key, start, stop, scope=scope)
-
-
-class Store:
-    """DFF.STORE: any JSON, scoped likewise."""
-
-    def __init__(self, backend: Backend, scope: str) -> None:
-        self._backend = backend
-        self._scope = scope
-
-    def _ask(self, verb: str, key: str, scope: Optional[str], *args: Any) -> Any:
-        return self._backend.ask("/_local/store", [verb, self._scope if scope is None else scope, key, *args])
-
-    def get(self, key: str, scope: Optional[str] = None) -> Any:
-        return self._ask("get", key, scope)
-
-    def set(self, key: str, value: Any, scope: Optional[str] = None) -> None:
-        self._ask("set", key, scope, value)
-
-    def delete(self, key: str, scope: Optional[str] = None) -> None:
-        self._ask("delete", key, scope)
-
-
-class Context:
-    """DFF.CTX: values of one task."""
-
-    def __init__(self) -> None:
-        self._values: Dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self._values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self._values[key] = value
-
-
-class Threads:
-    """DFF.THREAD: awaited before the answer is sent."""
-
-    def __init__(self) -> None:
-        self._pool: Optional[concurrent.futures.ThreadPoolExecutor] = None
-        self._futures: Dict[str, concurrent.futures.Future[Any]] = {}
-
-    def submit(self, function: Any, *args: Any, **kwargs: Any) -> str:
-        self._pool = self._pool or concurrent.futures.ThreadPoolExecutor(5)
-        key = f"thread-result-{len(self._futures)}"
-        self._futures[key] = self._pool.submit(function, *args, **kwargs)
-        return key
-
-    def get_result(self, key: str) -> Any:
-        error = self._futures[key].exception()
-        value = None if error else self._futures[key].result()
-        return types.SimpleNamespace(key=key, value=value, error=error)
-
-    def get_all_results(self) -> List[Any]:
-        return [self.get_result(key) for key in self._futures]
-
-    def finish(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+    def load(self, script_id: str) -> Any:
+        """The code of a script, after the question whether that has changed: each task asks for each anew."""
+        stored_md5 = self._backend.script_md5(script_id)
+        compiled = self._compiled.get(script_id)
+        if compiled is None or stored_md5 not in (None, compiled.md5):
+            source = self._sources[script_id]
+            md5 = hashlib.md5(source.encode("utf-8")).hexdigest()  # noqa: S324 - Func's own marker, no secret
+            compiled = _Compiled(source, md5, compile(source, script_id, "exec"))
+            self._compiled[script_id] = compiled
+        return compiled.code
 
 
 class Task:
     """One run of one function, or of a script's top level alone."""
 
-    def __init__(self, request: Dict[str, Any], scripts: Dict[str, str], backend: Backend) -> None:
+    def __init__(self, request: Dict[str, Any], scripts: Scripts, backend: Backend) -> None:
         self._request = request
         self._scripts = scripts
         self._backend = backend
@@ -247,6 +79,7 @@ class Task:
         self._masked: List[str] = []
         self._log: List[str] = []
         self._funcs: List[Dict[str, Any]] = []
+        self._has_ended = False
 
     def run(self) -> Dict[str, Any]:
         result: Dict[str, Any] = {"status": "success"}
@@ -263,6 +96,7 @@ class Task:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._threads.finish()
+            self._has_ended = True
         result.update(log=[self._mask(line) for line in self._log], funcs=self._funcs)
         return result
 
@@ -274,7 +108,7 @@ class Task:
         if script_id not in self._scripts:
             raise RuntimeError(f"Script not found: `{script_id}`")
         scope = self._scope(script_id, entry=True)
-        exec(compile(self._scripts[script_id], script_id, "exec"), scope)  # noqa: S102 - what Func does
+        exec(self._scripts.load(script_id), scope)  # noqa: S102 - what Func does
         if not name:
             return FuncResponse(None)
         if name not in scope:
@@ -317,10 +151,12 @@ class Task:
         if name not in self._scripts:
             return importlib.__import__(name, globals, locals, fromlist, level)
         if name not in self._modules:
+            if self._has_ended:
+                raise RuntimeError(f"the task that loaded this code has ended: it cannot import `{name}`")
             module = types.ModuleType(name)
             module.__dict__.clear()
             module.__dict__.update(self._scope(name, entry=False))
-            exec(compile(self._scripts[name], name, "exec"), module.__dict__)  # noqa: S102
+            exec(self._scripts.load(name), module.__dict__)  # noqa: S102
             # Known only from here on: two scripts that import each other never get here.
             self._modules[name] = module
         module = self._modules[name]
@@ -332,6 +168,7 @@ class Task:
         return module
 
     def _print(self, *values: Any, **options: Any) -> None:
+        # After its end, the task's log has been sent: what an object that outlives it prints is lost.
         self._log.append((options.get("sep") or " ").join(map(str, values)))
 
     def _mask(self, line: str) -> str:
@@ -380,16 +217,16 @@ class Task:
 
 def main() -> None:
     """Serve tasks until standard input ends."""
-    sys.path.pop(0)  # this folder, whose openai.py is not the SDK
+    sys.path.pop(0)  # this folder: its modules are not what scripts import
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what anything writes to standard output is not a result
     settings = json.loads(sys.stdin.readline())
     backend = Backend(settings["server"], settings["redis_url"])
-    scripts: Dict[str, str] = {}
+    scripts = Scripts(backend)
     for line in sys.stdin:
         request = json.loads(line)
         if request["scripts"] is not None:
-            scripts = request["scripts"]
+            scripts.replace(request["scripts"])
         result = Task(request, scripts, backend).run()
         results.write(json.dumps(result) + "\n")
         results.flush()
