@@ -1,6 +1,7 @@
 """Func with the built set deployed, OpenAI and DataKit: what most tests call and look at."""
 
 import sys
+import uuid
 from typing import Any
 
 import requests
@@ -60,6 +61,14 @@ class Stack:
         """Edit the startup script: these settings, and otherwise what was deployed."""
         lines = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
         self.func.edit(STARTUP, self._template.replace("    DFF,\n", "    DFF,\n" + lines))
+
+    def patch(self, code: str) -> None:
+        """Add `code` to the end of the startup script. What it changes is kept apart from the rest."""
+        own = (
+            "import guance_chatgpt_monitor__main\n"
+            f"guance_chatgpt_monitor__main._PROCESS_MODULE = 'patched_{uuid.uuid4().hex}'\n"
+        )
+        self.func.edit(STARTUP, f"{own}{self.func.script(STARTUP)}\n{code}\n")
 
     def reset(self) -> None:
         self.configure(**self._settings)

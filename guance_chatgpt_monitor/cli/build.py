@@ -61,7 +61,9 @@ def build(out_dir: Path, manifest_path: Path, package_dir: Path = _PACKAGE_DIR) 
     problems = check_set(package_dir.name, sources)
     if problems:
         raise BuildError(problems)
-    scripts = {f"{set_id}__{source.name}": _func_source(set_id, source) for source in sources}
+    scripts = _with_version(
+        {f"{set_id}__{source.name}": _func_source(set_id, source) for source in sources}, f"{set_id}__main"
+    )
     meta = _meta(manifest, sources, scripts)
     files = {META_FILE: yaml.safe_dump(meta, allow_unicode=True, sort_keys=False)}
     for source in sources:
@@ -123,6 +125,18 @@ def _func_source(set_id: str, script: Script) -> str:
         line = lines[node.lineno - 1]
         lines[node.lineno - 1] = re.sub(r"\bfrom\s+\.+(?:\w+\.)*(\w+)", rf"from {set_id}__\1", line, count=1)
     return "".join(lines)
+
+
+def _with_version(scripts: Dict[str, str], main_id: str) -> Dict[str, str]:
+    """`scripts`, with what tells this set from every other in `main`: by that, workers keep them."""
+    if main_id not in scripts:
+        return scripts
+    version = _md5(json.dumps(scripts, sort_keys=True))
+    main = scripts[main_id].replace(_NO_VERSION, f'SET_VERSION = "{version}"', 1)
+    return {**scripts, main_id: main}
+
+
+_NO_VERSION = 'SET_VERSION = "not built"'
 
 
 def _meta(manifest: Dict[str, Any], sources: List[Script], scripts: Dict[str, str]) -> Dict[str, Any]:

@@ -27,7 +27,8 @@ from .validators import (
     whole_number,
 )
 
-FUNC, APP = "func", "app"
+FUNC = "func"
+APP = "app"
 DEFAULT_MODEL = "gpt-4o-mini"
 DEFAULT_DEADLINE_S = 170.0
 MAX_DEADLINE_S = 180.0  # Func waits no longer for a synchronous answer

@@ -11,7 +11,7 @@ import threading
 import time
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ..core.call import (
     Call,
@@ -23,180 +23,53 @@ from ..core.call import (
     without_credentials,
 )
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
+from ..core.settings import DEFAULT_DEADLINE_S, DEFAULT_MODEL
+from ..core.validators import DEFAULT_BASE_URL
+from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
+from .request import Answer, Request, error_body
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
-DEFAULT_MODEL = "gpt-4o-mini"
-DEFAULT_DEADLINE_S = 170.0  # Func waits at most about 180 s for a synchronous answer
+__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "ChatGPT", "Sdk"]
+
 CONNECT_TIMEOUT_S = 10.0
 MAX_RETRIES = 2
 # The SDK's own pauses: 0.5 s doubled up to 8 s, less up to a quarter; Retry-After up to a minute.
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
-KEEPALIVE_S = 300.0  # httpx drops an idle connection after 5 s: less than the pause between two calls
-
-MAX_OWN_TAGS = 16
-MAX_TAG_NAME = 64
-MAX_TAG_TEXT = 128
 
 # "Incorrect API key provided: sk-abc…": the API repeats part of a refused key.
 _KEY_PATTERN = re.compile(r"\bsk-[\w*.…-]+")
-_TAG_NAME = re.compile(r"\w[\w.-]*")
 
 
-class Answer(NamedTuple):
-    """What the caller gets: an HTTP status and a body that is JSON text."""
+class Sdk(NamedTuple):
+    """The module `openai` and a client of it."""
 
-    status_code: int
-    body: str
-
-
-class BadRequestError(ValueError):
-    """The caller's request cannot be sent; the message says what to send instead."""
-
-    def __init__(self, message: str, param: Optional[str] = None) -> None:
-        super().__init__(message)
-        self.param = param
-
-
-class Request(NamedTuple):
-    """A request as the API takes it; `operation_name` tells the endpoint."""
-
-    operation_name: str
-    model: str
-    body: Dict[str, Any]
-    tags: Dict[str, str]
-
-
-def error_body(message: str, error_type: str, param: Optional[str] = None, code: Optional[str] = None) -> str:
-    """An error in OpenAI's form, as JSON text."""
-    error = {"message": message, "type": error_type, "param": param, "code": code}
-    return json.dumps({"error": error}, ensure_ascii=False)
-
-
-# ---- what the caller sent ----
-
-
-def read_request(given: Dict[str, Any], default_model: str, reserved: Any = ()) -> Request:
-    """The request that `given`, the JSON object a caller posted, asks for.
-
-    Either `question` (with optional `system`), or a Chat Completions body, or a Responses body; a tag
-    whose name is in `reserved` is refused. Raises BadRequestError.
-    """
-    # null means "not given" for what is ours; the API's own parameters go out as they came.
-    ours = ("question", "system", "messages", "input", "model", "stream", "tags")
-    body = {key: value for key, value in given.items() if value is not None or key not in ours}
-    tags = _read_tags(body.pop("tags", {}), reserved)
-    kinds = [key for key in ("question", "messages", "input") if key in body]
-    if len(kinds) != 1:
-        raise BadRequestError(
-            'send exactly one of "question" (text), "messages" (a Chat Completions body) or "input" '
-            '(a Responses body); for example {"question": "What is Guance?"}'
-        )
-    if body.pop("stream", False) is not False:
-        raise BadRequestError(
-            "an authorization link cannot stream: leave stream out, or send false", "stream"
-        )
-    model = body.setdefault("model", default_model)
-    if not isinstance(model, str) or not model.strip():
-        raise BadRequestError("model must be the name of a model, such as " + DEFAULT_MODEL, "model")
-    kind = kinds[0]
-    if kind == "question":
-        body["messages"] = _question_messages(body.pop("question"), body.pop("system", None))
-    elif "system" in body:
-        instead = "a system message" if kind == "messages" else "instructions"
-        raise BadRequestError(f"system goes with question only; with {kind}, send {instead}", "system")
-    elif kind == "messages":
-        _check_messages(body["messages"])
-    elif not body["input"] or not isinstance(body["input"], (str, list)):
-        raise BadRequestError("input must be a text or a list of input items, not empty", "input")
-    return Request("responses" if kind == "input" else "chat", model, body, tags)
-
-
-def _question_messages(question: Any, system: Any) -> List[Dict[str, str]]:
-    if not isinstance(question, str) or not question.strip():
-        raise BadRequestError("question must be a text, not empty", "question")
-    messages = [{"role": "user", "content": question}]
-    if system is not None:
-        if not isinstance(system, str):
-            raise BadRequestError("system must be a text", "system")
-        messages.insert(0, {"role": "system", "content": system})
-    return messages
-
-
-def _check_messages(messages: Any) -> None:
-    if not isinstance(messages, list) or not messages:
-        raise BadRequestError(
-            'messages must be a list such as [{"role": "user", "content": "Hello"}], not empty',
-            "messages",
-        )
-    if not all(isinstance(message, dict) for message in messages):
-        raise BadRequestError("each of messages must be an object with role and content", "messages")
-
-
-def _read_tags(tags: Any, reserved: Any) -> Dict[str, str]:
-    if not isinstance(tags, dict):
-        raise BadRequestError('tags must be an object of short texts, such as {"team": "web"}', "tags")
-    if len(tags) > MAX_OWN_TAGS:
-        raise BadRequestError(f"at most {MAX_OWN_TAGS} tags can be given", "tags")
-    for name, value in tags.items():
-        if len(name) > MAX_TAG_NAME or not _TAG_NAME.fullmatch(name):
-            raise BadRequestError(
-                f"a tag's name has letters, digits and _ . - only, at most {MAX_TAG_NAME}", "tags"
-            )
-        if name in reserved:
-            raise BadRequestError(f"the tag name {name} is taken by the monitor: use another", "tags")
-        if not isinstance(value, str) or len(value) > MAX_TAG_TEXT or not value.isprintable():
-            raise BadRequestError(
-                f"tag {name} must be a text of at most {MAX_TAG_TEXT} characters on one line", "tags"
-            )
-    return dict(tags)
-
-
-# ---- the call ----
-
-
-def make_client(api_key: str, base_url: str) -> Any:
-    """An OpenAI client that keeps its connections for KEEPALIVE_S and leaves retries to us."""
-    # Imported late: a Func where the package is still missing must be able to deploy.
-    import openai
-
-    options: Dict[str, Any] = {}
-    limits = getattr(openai, "DEFAULT_CONNECTION_LIMITS", None)
-    if limits is not None and hasattr(openai, "DefaultHttpxClient"):
-        kept = type(limits)(
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=KEEPALIVE_S,
-        )
-        options["http_client"] = openai.DefaultHttpxClient(limits=kept)
-    return openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0, **options)
+    openai: Any
+    client: Any
 
 
 class ChatGPT:
-    """Sends requests with the client that `connect()` returns, which may raise ImportError."""
+    """Sends requests, and ends each call in time."""
 
     def __init__(
         self,
-        connect: Callable[[], Any],
         api_key: str,
         base_url: str = DEFAULT_BASE_URL,
         deadline_s: float = DEFAULT_DEADLINE_S,
         max_retries: int = MAX_RETRIES,
     ) -> None:
-        self._connect = connect
         self._api_key = api_key
         self._provider_name = provider_name(base_url)
         self._shown_url = without_credentials(base_url)
         self._deadline_s = deadline_s
         self._max_retries = max_retries
 
-    def ask(self, request: Request, call: Call) -> Answer:
+    def ask(self, request: Request, call: Call, connect: Callable[[], Sdk]) -> Answer:
         """Send `request`, and again where that may help; fill `call` and end it.
 
-        Returns within the deadline, counted from the start of `call`, whatever the other side does: the
-        requests are sent on a thread of their own, since no HTTP timeout bounds an answer that comes
-        byte by byte.
+        `connect()` may raise ImportError. Returns within the deadline, counted from the start of `call`,
+        whatever the other side does: the requests are sent on a thread of their own, since no HTTP timeout
+        bounds an answer that comes byte by byte.
         """
         call.provider_name = self._provider_name
         if not self._api_key.strip():
@@ -209,10 +82,10 @@ class ChatGPT:
         deadline_s = begun_s + self._deadline_s
         exchange: Optional[_Exchange] = None
         try:
-            client = self._connect()
+            sdk = connect()
             # A worker's first call imports the SDK for half a second, which is not ChatGPT's.
             call.started_s = time.perf_counter()
-            exchange = _Exchange(client, request, deadline_s, self._max_retries)
+            exchange = _Exchange(sdk, request, deadline_s, self._max_retries)
             outcome = exchange.run()
         except Exception as error:
             outcome = _failure(error)
@@ -233,6 +106,15 @@ class ChatGPT:
             call.end("connection")
             message = f"no connection to {self._shown_url}: check the OpenAI base URL, network and proxy"
             return Answer(502, error_body(message, "connection_error", None, "connection_failed"))
+        if outcome.failure == "too_large":
+            call.end("other")
+            message = (
+                f"{self._shown_url} answered with more than {MAX_ANSWER_BYTES // 2**20} MiB: not read on"
+            )
+            return Answer(502, error_body(message, "invalid_response_error", None, "answer_too_large"))
+        if outcome.failure == "too_deep":
+            call.end("validation")
+            return Answer(400, error_body("the body is nested too deeply", "invalid_request_error"))
         if outcome.failure:
             call.end("other")
             return Answer(500, error_body(outcome.failure, "monitor_error"))
@@ -259,6 +141,12 @@ class ChatGPT:
         return Answer(status_code, text)
 
     def _error_answer(self, status_code: int, text: str, error: Any) -> Answer:
+        if 300 <= status_code < 400:
+            message = (
+                f"{self._shown_url} redirects to another host ({status_code}), which prompts do not follow: "
+                "check the OpenAI base URL"
+            )
+            return Answer(502, error_body(message, "api_error", None, "redirected"))
         if status_code >= 300 and not 400 <= status_code < 599:  # 599 is Func's own
             status_code = 502
         if not isinstance(error, dict):
@@ -296,8 +184,8 @@ class _Refusal(NamedTuple):
 class _Exchange:
     """The requests of one call. `requests_sent` is right at any time, from any thread."""
 
-    def __init__(self, client: Any, request: Request, deadline_s: float, max_retries: int) -> None:
-        self._client = client
+    def __init__(self, sdk: Sdk, request: Request, deadline_s: float, max_retries: int) -> None:
+        self._openai, self._client = sdk
         self._request = request
         self._deadline_s = deadline_s  # on the clock of time.perf_counter()
         self._max_retries = max_retries
@@ -320,6 +208,7 @@ class _Exchange:
         return self._deadline_s - time.perf_counter()
 
     def _work(self) -> None:
+        before_sending(self._before_sending)
         try:
             outcome = self._send_until_done()
         except Exception as error:
@@ -344,35 +233,54 @@ class _Exchange:
         doubled = FIRST_RETRY_S * 2.0 ** (self._max_retries - retries_left)
         return min(doubled, LONGEST_RETRY_S) * (1 - 0.25 * random.random())
 
+    def _before_sending(self, http_request: Any) -> None:
+        remaining_s = self._remaining_s()
+        if remaining_s <= 0 or self._abandoned.is_set():
+            raise _TooLateError
+        timeouts = dict.fromkeys(("read", "write", "pool"), remaining_s)
+        timeouts["connect"] = min(CONNECT_TIMEOUT_S, remaining_s)
+        http_request.extensions = {**http_request.extensions, "timeout": timeouts}
+        self.requests_sent += 1
+
     def _send_once(self) -> Union[_Outcome, _Refusal]:
         """An outcome that stands, or a refusal."""
-        import openai
-
         remaining_s = max(0.001, self._remaining_s())
-        timeout = openai.Timeout(remaining_s, connect=min(CONNECT_TIMEOUT_S, remaining_s))
-        self.requests_sent += 1
+        timeout = self._openai.Timeout(remaining_s, connect=min(CONNECT_TIMEOUT_S, remaining_s))
+        if not hasattr(self._openai, "DefaultHttpxClient"):  # before 1.17, nobody asks _before_sending()
+            self.requests_sent += 1
         try:
             answer = _send(self._client, self._request, timeout)
             return _outcome_of(answer.http_response)
-        except openai.APIStatusError as error:
+        except self._openai.APIStatusError as error:
             outcome = _outcome_of(error.response)
             pause_s = _retry_after_s(error.response.headers)
             too_long = pause_s is not None and pause_s > LONGEST_RETRY_AFTER_S
             if too_long or not _worth_retrying(error):
                 return outcome
             return _Refusal(outcome, pause_s)
-        except openai.APIConnectionError as error:
-            connecting = type(error.__cause__).__name__ == "ConnectTimeout"
-            if isinstance(error, openai.APITimeoutError) and not connecting:
+        except self._openai.APIConnectionError as error:
+            cause = error.__cause__
+            if isinstance(cause, AnswerTooLargeError):
+                return _Outcome(failure="too_large")
+            connecting = type(cause).__name__ == "ConnectTimeout"
+            timed_out = isinstance(error, self._openai.APITimeoutError) and not connecting
+            if timed_out or isinstance(cause, _TooLateError):
                 return _Outcome(failure="timeout")
             return _Refusal(_Outcome(failure="connection"))
 
 
+class _TooLateError(Exception):
+    """The deadline has passed before the request was sent."""
+
+
 def _outcome_of(response: Any) -> _Outcome:
-    return _Outcome(int(response.status_code), str(response.text), headers=pick_headers(response.headers))
+    text = str(response.text).lstrip("\ufeff")  # no reader of JSON takes that
+    return _Outcome(int(response.status_code), text, headers=pick_headers(response.headers))
 
 
 def _failure(error: Exception) -> _Outcome:
+    if isinstance(error, RecursionError):
+        return _Outcome(failure="too_deep")
     if isinstance(error, ImportError):
         return _Outcome(failure=f"the Python package {error.name or 'openai'} is not installed in this Func")
     # The text of an unforeseen error may hold the request: its class has to do.
@@ -381,17 +289,14 @@ def _failure(error: Exception) -> _Outcome:
 
 def _send(client: Any, request: Request, timeout: Any) -> Any:
     # What the caller posted goes out as it is, in extra_body: as keyword arguments, a body could set the
-    # SDK's own options (extra_headers, timeout), and a parameter newer than the SDK would be refused.
-    body = dict(request.body)
-    model = body.pop("model")
+    # SDK's own options (extra_headers, timeout), and a parameter newer than the SDK would be refused. The
+    # messages, too: the SDK would take 0.3 ms to look through each.
     if request.operation_name == "responses":
-        text = body.pop("input")
         return client.responses.with_raw_response.create(
-            model=model, input=text, extra_body=body, timeout=timeout
+            model=request.model, input="", extra_body=request.body, timeout=timeout
         )
-    messages = body.pop("messages")
     return client.chat.completions.with_raw_response.create(
-        model=model, messages=messages, extra_body=body, timeout=timeout
+        model=request.model, messages=[], extra_body=request.body, timeout=timeout
     )
 
 
@@ -424,5 +329,5 @@ def _retry_after_s(headers: Any) -> Optional[float]:
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

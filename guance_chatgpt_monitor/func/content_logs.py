@@ -29,7 +29,10 @@ class Collected(NamedTuple):
 
 
 class Logs:
-    """`content_log` makes the lines, None for none; `memory` is Delivery's. Nothing raises."""
+    """`content_log` makes the lines of what `read_conversation` reads, None for none. Nothing raises.
+
+    `memory` is Delivery's.
+    """
 
     def __init__(
         self,
@@ -40,17 +43,20 @@ class Logs:
         service_name: str,
         memory: Dict[str, Any],
         content_log: Any = None,
+        read_conversation: Any = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         backlog = CacheBacklog(cache, max_lines, max_bytes, SCOPE)
-        self._delivery = Delivery(datakit, backlog, print, memory, category=LOGGING)
-        self._content = ContentDelivery(content_log, self._delivery, print)
+        self._delivery = Delivery(datakit, backlog, say, memory, category=LOGGING)
+        self._content = ContentDelivery(content_log, self._delivery, say)
         self._health = Health(backlog, service_name, category=LOGGING.name)
+        self._read_conversation = read_conversation
         self._asked_for = content_log is not None
 
     def record(self, call: Call, point: Point, request: Any, answer: str, is_up: bool) -> None:
         """Log one call, whose point is `point`. `is_up`: DataKit has just taken that."""
         if self._content.wants(call):
-            line = self._content.line(point, call, lambda: _read(request, answer))
+            line = self._content.line(point, call, lambda: self._read_conversation(request, answer))
             if line:
                 self._content.send([line], is_up)
 
@@ -80,10 +86,3 @@ class Logs:
         if replay.replayed:
             words.insert(0, f"delivered {replay.replayed} {LOGGING.noun} that had waited in the backlog")
         return Collected(words, replay.problem, counts)
-
-
-def _read(request: Any, answer: str) -> Any:
-    # Late: who does not ask for logs pays nothing for them.
-    from ..core.content.transcript import read_conversation
-
-    return read_conversation(request, answer)

@@ -6,10 +6,8 @@ What is beyond them is refused, in OpenAI's error form, before anything is sent.
 import time
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
-from .chatgpt import Answer, Request, error_body
+from .request import Answer, Request, error_body
 
-# The least that the Responses API takes as max_output_tokens, from OpenAI's API reference.
-MIN_COMPLETION_TOKENS = 16
 # A day's count outlives its day, also where the clock is put back.
 COUNT_KEPT_S = 48 * 3600
 
@@ -26,56 +24,51 @@ class Admission(NamedTuple):
 
 
 class GuardRails:
-    """The limits of one link; None is no limit. Raises ValueError for a limit that cannot be meant.
+    """The limits of one link; None is no limit. Raises ValueError where the default model is not allowed.
 
-    `cache` is DFF.CACHE, where all workers count the day's tokens together. While it is away, calls pass:
-    a link that answers without its daily limit is better than one that does not answer. `say` takes one
-    line for the operator.
+    `cache` is DFF.CACHE, where all workers count the day's tokens together. While it is unreachable, calls
+    pass: a link that answers without its daily limit is better than one that does not answer. `say` takes
+    one line for the operator.
     """
 
     def __init__(
         self,
-        cache: Any,
         default_model: str,
         allowed_models: Optional[List[str]] = None,
         max_completion_tokens: Optional[int] = None,
         daily_token_limit: Optional[int] = None,
-        say: Callable[[str], None] = print,
         clock: Callable[[], float] = time.time,
         scope: str = "guance_chatgpt_monitor",
     ) -> None:
-        _check_models(allowed_models, default_model)
-        _check_limit("max_completion_tokens", max_completion_tokens, MIN_COMPLETION_TOKENS)
-        _check_limit("daily_token_limit", daily_token_limit, 1)
-        self._cache = cache
+        if allowed_models is not None and default_model not in allowed_models:
+            raise ValueError(f"the default model {default_model} must be one of allowed_models")
         self._allowed_models = allowed_models
         self._max_completion_tokens = max_completion_tokens
         self._daily_token_limit = daily_token_limit
-        self._say = say
         self._clock = clock
         self._scope = scope
 
-    def admit(self, request: Request) -> Admission:
+    def admit(self, request: Request, cache: Any, say: Callable[[str], None]) -> Admission:
         """`request` with its completion tokens bounded, or its refusal."""
         try:
             self._check_model(request.model)
             bounded = self._bound(request)
-            self._check_day(request)
+            self._check_day(request, cache, say)
             return Admission(bounded)
         except _RefusedError as error:
             body = error_body(str(error), "budget_error", error.param, error.code)
             return Admission(request, Answer(error.status_code, body))
 
-    def count(self, total_tokens: Optional[float]) -> None:
+    def count(self, total_tokens: Optional[float], cache: Any, say: Callable[[str], None]) -> None:
         """Add what an answer reported to the day's count. Never raises."""
         if self._daily_token_limit is None or not total_tokens:
             return
         key = self._day_key()
         try:
-            self._cache.hincrby(key, "total", int(total_tokens), scope=self._scope)
-            self._cache.expire(key, COUNT_KEPT_S, scope=self._scope)
+            cache.hincrby(key, "total", int(total_tokens), scope=self._scope)
+            cache.expire(key, COUNT_KEPT_S, scope=self._scope)
         except Exception as error:
-            self._say(f"{int(total_tokens)} token(s) are missing in the day's count ({type(error).__name__})")
+            say(f"{int(total_tokens)} token(s) are missing in the day's count ({type(error).__name__})")
 
     def _check_model(self, model: str) -> None:
         if self._allowed_models is not None and model not in self._allowed_models:
@@ -99,7 +92,7 @@ class GuardRails:
                 raise _too_many(f"{name} must be a whole number up to {limit}{each} on this link", name)
         return request if given else request._replace(body={**body, names[0]: allowed})
 
-    def _check_day(self, request: Request) -> None:
+    def _check_day(self, request: Request, cache: Any, say: Callable[[str], None]) -> None:
         limit = self._daily_token_limit
         if limit is None:
             return
@@ -107,9 +100,9 @@ class GuardRails:
             message = "a background answer reports no tokens, which this link counts: leave background out"
             raise _RefusedError(403, message, "background_not_allowed", "background")
         try:
-            used = int(self._cache.hget(self._day_key(), "total", scope=self._scope) or 0)
+            used = int(cache.hget(self._day_key(), "total", scope=self._scope) or 0)
         except Exception as error:
-            self._say(f"the daily token limit cannot be checked ({type(error).__name__}): the call passes")
+            say(f"the daily token limit cannot be checked ({type(error).__name__}): the call passes")
             return
         if used >= limit:
             message = f"this link's {limit} tokens a day are used up; it is open again at {self._reset_at()}"
@@ -148,22 +141,3 @@ def _choices(n: Any, limit: int) -> int:
 def _is_whole(value: Any) -> bool:
     # A gateway may take what OpenAI refuses: "100000", or -1 for "no limit".
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_models(allowed_models: Any, default_model: str) -> None:
-    if allowed_models is None:
-        return
-    kinds: Tuple[Any, ...] = (list, tuple)
-    if not isinstance(allowed_models, kinds) or not all(_is_name(model) for model in allowed_models):
-        raise ValueError('allowed_models must be a list of names, such as ["gpt-4o-mini"]')
-    if default_model not in allowed_models:
-        raise ValueError(f"the default model {default_model} must be one of allowed_models")
-
-
-def _is_name(model: Any) -> bool:
-    return isinstance(model, str) and bool(model.strip())
-
-
-def _check_limit(name: str, limit: Any, least: int) -> None:
-    if limit is not None and (not _is_whole(limit) or limit < least):
-        raise ValueError(f"{name} must be a whole number of tokens, at least {least}")

@@ -9,9 +9,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar
 from ..core.call import classify_error, classify_exception, provider_name, read_field, without_credentials
 from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_MEASUREMENT
-
-DEFAULT_PROBE_TIMEOUT_S = 5.0
-MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
+from ..core.settings import DEFAULT_PROBE_TIMEOUT_S
 
 _Result = TypeVar("_Result")
 
@@ -30,38 +28,31 @@ class _Finding(NamedTuple):
 
 
 class Probe:
-    """Asks with the client that `connect()` returns, which may raise ImportError: one request, no retry.
-
-    `up` means that this key gets its list of models. Raises ValueError for a timeout, in seconds, that is
-    not above 0 or is above MAX_PROBE_TIMEOUT_S.
-    """
+    """One request, no retry. `up` means that this key gets its list of models."""
 
     def __init__(
         self,
-        connect: Callable[[], Any],
         api_key: str,
         base_url: str,
         service_name: str,
         timeout_s: float = DEFAULT_PROBE_TIMEOUT_S,
     ) -> None:
-        if not 0 < timeout_s <= MAX_PROBE_TIMEOUT_S:
-            raise ValueError(
-                f"probe_timeout_s must be a number of seconds above 0, at most {MAX_PROBE_TIMEOUT_S:g}"
-            )
-        self._connect = connect
         self._api_key = api_key
         self._shown_url = without_credentials(base_url)
         self._timeout_s = timeout_s
         self._tags = {"service_name": service_name, "provider_name": provider_name(base_url)}
 
-    def run(self) -> Probed:
-        """Probe once, within the timeout whatever the other side does."""
+    def run(self, connect: Callable[[], Any]) -> Probed:
+        """Probe once, within the timeout whatever the other side does, with the client of `connect()`.
+
+        `connect()` may raise ImportError.
+        """
         if not self._api_key:
             return _not_probed("no OpenAI key is set")
         if not self._api_key.isascii() or not self._api_key.isprintable():
             return _not_probed("the OpenAI key holds characters that no key has")
         try:
-            client = self._connect()
+            client = connect()
         except ImportError as error:
             name = error.name or "openai"
             return _not_probed(f"the Python package {name} is not installed in this Func")

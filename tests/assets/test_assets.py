@@ -30,7 +30,8 @@ from guance_chatgpt_monitor.core.metrics import (
     USAGE_TAGS,
 )
 from guance_chatgpt_monitor.func.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
-from guance_chatgpt_monitor.func.main import SERVICE_NAME, ChatGPTMonitor
+from guance_chatgpt_monitor.func.main import ChatGPTMonitor
+from guance_chatgpt_monitor.func.startup_settings import SERVICE_NAME
 from guance_chatgpt_monitor.local.viewer.dql import parse, series_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent

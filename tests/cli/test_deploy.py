@@ -69,11 +69,11 @@ def test_func_masks_the_environment_variable_in_the_log(func: LocalFunc) -> None
 @pytest.mark.parametrize(
     ("label", "value", "said"),
     [
-        ("DataKit URL", "http://", "the DataKit URL must look like http://localhost:9529"),
-        ("DataKit URL", "ftp://host", "the DataKit URL must look like"),
-        ("DataKit URL", "http://host:port", "the DataKit URL must look like"),
-        ("DataKit URL", "sk-proj-0123456789", "the DataKit URL must look like"),
-        ("OpenAI base URL", "api.openai.com", "the OpenAI base URL must look like https://api.openai.com/v1"),
+        ("DataKit URL", "http://", "datakit_url must look like http://localhost:9529"),
+        ("DataKit URL", "ftp://host", "datakit_url must look like"),
+        ("DataKit URL", "http://host:port", "datakit_url must look like"),
+        ("DataKit URL", "sk-proj-0123456789", "datakit_url must look like"),
+        ("OpenAI base URL", "api.openai.com", "openai_base_url must look like https://api.openai.com/v1"),
     ],
 )
 def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, value: str, said: str) -> None:

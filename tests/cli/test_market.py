@@ -85,11 +85,26 @@ def test_imports_of_siblings_are_the_only_difference(built: Built, package_dir: 
         changed = [
             (before, after)
             for before, after in zip(source.splitlines(), code.splitlines(), strict=True)
-            if before != after
+            if before != after and before != 'SET_VERSION = "not built"'
         ]
         for before, after in changed:
             assert before.lstrip().startswith("from .")
             assert after == re.sub(r"from \.+(?:\w+\.)*", f"from {SET}__", before, count=1)
+
+
+def test_main_tells_the_set_from_one_with_any_other_code(
+    built: Built, package_dir: Path, tmp_path: Path
+) -> None:
+    def version(scripts: dict[str, str]) -> str:
+        (line,) = re.findall(r"^SET_VERSION = .*", scripts[f"{SET}__main"], re.MULTILINE)
+        return str(line)
+
+    copy = tmp_path / "package"
+    shutil.copytree(package_dir, copy / package_dir.name)
+    changed = copy / package_dir.name / "core" / "call.py"
+    changed.write_text(changed.read_text("utf-8") + "# changed\n", "utf-8")
+    other = build(tmp_path / "dist", default_manifest(), copy / package_dir.name)
+    assert version(other.scripts) != version(built.scripts) != 'SET_VERSION = "not built"'
 
 
 @pytest.fixture
@@ -167,7 +182,7 @@ def test_a_circular_import_is_refused(copy: Path) -> None:
 def test_a_name_whose_value_is_false_is_refused(copy: Path) -> None:
     path = copy / SET / "core" / "metrics.py"
     path.write_text(path.read_text("utf-8").replace('MEASUREMENT = "openai"', 'MEASUREMENT = ""'))
-    with pytest.raises(BuildError, match=r"main.py:\d+: MEASUREMENT is ''"):
+    with pytest.raises(BuildError, match=r"settings.py:\d+: MEASUREMENT is ''"):
         rebuild(copy)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import interpreters
 import pytest
 from cache_client import cache_of
-from stack import KEY, STARTUP, Stack
+from stack import KEY, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
@@ -117,8 +117,7 @@ def test_the_keys_and_the_users_patterns_are_taken_out(stack: Stack) -> None:
 
 def test_a_failure_of_ours_costs_the_log_only(stack: Stack) -> None:
     stack.configure(log_content=True)
-    broken = "monitor._logs._content._content_log.line = None\n"
-    stack.func.edit(STARTUP, stack.func.script(STARTUP) + "\n" + broken)
+    stack.patch("monitor._monitor._content_log.line = None")
     answer = stack.ask(QUESTION)
     assert answer.ok
     assert stack.point().tags["status"] == "ok"

@@ -17,10 +17,6 @@ def probed(stack: Stack) -> Point:
     return point
 
 
-def append(stack: Stack, code: str) -> None:
-    stack.func.edit(STARTUP, f"{stack.func.script(STARTUP)}\n{code}\n")
-
-
 def test_an_api_that_is_up(stack: Stack) -> None:
     result = stack.collect()
     assert (result.status, result.data["openai_up"], result.data["problem"]) == ("success", True, "")
@@ -132,7 +128,7 @@ def test_without_a_key_nothing_is_asked(stack: Stack, key: str, said: str) -> No
 
 
 def test_without_the_package_nothing_is_asked(stack: Stack) -> None:
-    append(stack, "def connect():\n    import openai.no_such\nmonitor._probe._connect = connect")
+    stack.patch("def connect():\n    import openai.no_such\nmonitor._task.import_openai = connect")
     result = stack.collect()
     assert (result.status, result.data["openai_up"]) == ("success", None)
     assert (
@@ -178,7 +174,7 @@ def test_a_refused_key_is_not_repeated(stack: Stack) -> None:
 
 
 def test_a_failure_of_ours_does_not_stop_collect(stack: Stack) -> None:
-    append(stack, "monitor._probe.run = lambda: 1 / 0")
+    stack.patch("monitor._monitor._probe.run = lambda connect: 1 / 0")
     result = stack.collect()
     assert (result.status, result.data["openai_up"], result.data["problem"]) == ("success", None, "")
     assert "the probe failed (ZeroDivisionError)" in result.log

@@ -13,6 +13,7 @@ from stack import STARTUP, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.metrics import USAGE_FIELDS, USAGE_TAGS
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.server import LocalFunc, TaskResult
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
@@ -44,11 +45,16 @@ def stack(module_stack: Stack) -> Iterator[Stack]:
 
 
 def collect(stack: Stack, now_s: float = NOON_S, code: str = "") -> TaskResult:
-    """One run of collect() at `now_s`, with more `code` at the end of the startup script."""
+    """One run of collect() at `now_s`, with `code` for what reads the books, `books`."""
     stack.openai.books.clock = lambda: now_s
     stack.configure(probe=False)
-    clock = f"monitor._reconciliation._clock = lambda: {now_s}"
-    stack.func.edit(STARTUP, f"{stack.func.script(STARTUP)}\n{clock}\n{code}\n")
+    lines = [f"books._clock = lambda: {now_s}", *code.splitlines(), "return books"]
+    stack.patch(
+        "reconciliation = monitor._monitor._reconciliation\n"
+        "def make(*arguments):\n    books = reconciliation(*arguments)\n"
+        + "".join(f"    {line}\n" for line in lines)
+        + "monitor._monitor._reconciliation = make\n"
+    )
     result = stack.collect()
     stack.configure(probe=False)
     return result
@@ -256,11 +262,11 @@ def test_cost_is_written_once_whenever_a_worker_dies(stack: Stack, dies_at: str)
     before = dies_at == "first"
     die = (
         "import os, signal\n"
-        "deliver = monitor._reconciliation._deliver\n"
+        "deliver = books._deliver\n"
         "def die(lines):\n"
         f"    {'pass' if before else 'deliver(lines)'}\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "monitor._reconciliation._deliver = die\n"
+        "books._deliver = die\n"
     )
     assert collect(stack, NOON_S, die).status == "lost"
     assert cost(stack) == pytest.approx(0.0 if before else 1.0)
@@ -325,9 +331,7 @@ def test_a_key_that_is_no_admin_key(built: Built) -> None:
 def test_books_that_do_not_come_do_not_hold_up_collect(stack: Stack) -> None:
     stack.openai.faults.append("drip:0.2")
     started_s = time.monotonic()
-    result = collect(
-        stack, code="run = monitor._reconciliation.run\nmonitor._reconciliation.run = lambda _: run(5.0)"
-    )
+    result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(5.0)")
     assert time.monotonic() - started_s < 10
     assert result.status == "success"
     assert result.data["problem"] == "OpenAI's usage was not read: it did not come in time"
@@ -335,9 +339,7 @@ def test_books_that_do_not_come_do_not_hold_up_collect(stack: Stack) -> None:
 
 
 def test_with_little_time_left_it_is_left_to_the_next_run(stack: Stack) -> None:
-    result = collect(
-        stack, code="run = monitor._reconciliation.run\nmonitor._reconciliation.run = lambda _: run(4.0)"
-    )
+    result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(4.0)")
     assert asked(stack) == []
     assert (result.data["usage_points"], result.data["problem"]) == (None, "")
     assert "OpenAI's usage is left to the next run" in result.log
@@ -361,7 +363,7 @@ def test_two_runs_at_once_read_it_once(stack: Stack) -> None:
 
 
 def test_a_failure_of_ours_does_not_stop_collect(stack: Stack) -> None:
-    result = collect(stack, code="monitor._reconciliation._write = lambda reading: 1 / 0")
+    result = collect(stack, code="books._write = lambda reading: 1 / 0")
     assert (result.status, result.data["problem"]) == ("success", "OpenAI's usage was not read")
     assert "reading OpenAI's usage failed (ZeroDivisionError)" in result.log
     assert len(stack.points("openai_monitor")) == 1
@@ -399,7 +401,7 @@ def in_bucket(*results: object) -> dict[str, object]:
 )
 def test_what_is_no_number_is_no_point(stack: Stack, bucket: object, points: int) -> None:
     with OnePage(bucket) as server:
-        result = collect(stack, code=f"monitor._reconciliation._base_url = {server.url!r}")
+        result = collect(stack, code=f"books._base_url = {server.url!r}")
     assert (result.data["usage_points"], result.data["problem"]) == (points, "")
     assert len(stack.points("openai_usage")) == points
 
@@ -416,17 +418,15 @@ def test_without_an_admin_key_nothing_is_asked(built: Built) -> None:
 
 
 def test_the_admin_key_falls_back_to_the_environment_variable(built: Built) -> None:
-    with LocalFunc(workers=1) as func, LocalOpenAI() as openai_:
+    with LocalFunc(workers=1) as func, LocalOpenAI() as openai_, LocalDataKit() as datakit:
         set_id = func.install(str(built.zip_path))
         func.set_env("OPENAI_ADMIN_KEY", ADMIN_KEY)
-        func.deploy(set_id, {"OpenAI base URL": openai_.base_url})
+        func.deploy(set_id, {"OpenAI base URL": openai_.base_url, "DataKit URL": datakit.url})
         func.edit(
             STARTUP, func.script(STARTUP) + "\nprint(OPENAI_ADMIN_KEY or DFF.ENV('OPENAI_ADMIN_KEY'))\n"
         )
         assert func.run(STARTUP).log == ("*****",)
-        code = "\nprint(monitor._reconciliation.run(20.0).points)\n"
-        func.edit(STARTUP, func.script(STARTUP) + code)
-        assert func.run(STARTUP).log[-1] == "0"
+        assert func.fire_cron()[0].data["usage_points"] == 0
         assert openai_.requests[0].headers["authorization"] == f"Bearer {ADMIN_KEY}"
 
 

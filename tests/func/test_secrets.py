@@ -55,9 +55,7 @@ def test_a_key_that_the_api_repeats_is_taken_out(stack: Stack) -> None:
 
 
 def test_a_failure_of_ours_is_no_traceback(stack: Stack) -> None:
-    code = stack.func.script(STARTUP)
-    broken = "monitor._chatgpt.ask = lambda request, call: 1 / len(request.body['secret'])\n"
-    stack.func.edit(STARTUP, code + "\n" + broken)
+    stack.patch("monitor._monitor._chatgpt.ask = lambda request, *_: 1 / len(request.body['secret'])")
     answer = stack.ask(PROMPT)
     assert answer.status_code == 500
     assert answer.json()["error"]["message"] == "the monitor failed (KeyError): please report it"

@@ -1,0 +1,163 @@
+"""One run of the auto-trigger: deliver what waits, probe OpenAI, report on ourselves, read OpenAI's books."""
+
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
+
+from ..core.datakit import DataKit, DataKitError
+from ..core.delivery import Delivery
+from ..core.health import Health, Report
+from ..core.replay import Replay
+from .content_logs import Collected, Logs
+from .probe import Probed
+
+# Func gives collect() a minute, the pause between two runs: replaying comes first, then the probe and the
+# report, and OpenAI's books are read in what is left until here; the rest is for writing what they say.
+REPLAY_BUDGET_S = 45.0
+COLLECT_BUDGET_S = 50.0
+
+_Result = TypeVar("_Result")
+
+
+class Waiting(NamedTuple):
+    """What became of the points that waited for DataKit."""
+
+    replay: Replay
+    datakit_up: bool
+    problem: str
+
+
+class Collection:
+    """`probe()` and `reconciliation` are None where not asked for. `say` takes lines for the operator."""
+
+    def __init__(
+        self,
+        datakit: DataKit,
+        delivery: Delivery,
+        health: Health,
+        logs: Logs,
+        probe: Optional[Callable[[], Probed]],
+        reconciliation: Any,
+        say: Callable[[str], None],
+    ) -> None:
+        self._datakit = datakit
+        self._delivery = delivery
+        self._health = health
+        self._logs = logs
+        self._probe = probe
+        self._reconciliation = reconciliation
+        self._given_say = say
+
+    def run(self) -> Dict[str, Any]:
+        """What was found; None stands for what was not asked, or could not be counted."""
+        started_s = time.monotonic()
+        replay, datakit_up, problem = self._deliver_waiting()
+        replay_left_s = max(0.0, started_s + REPLAY_BUDGET_S - time.monotonic())
+        logs = contained(
+            "the logs",
+            lambda: self._logs.collect(datakit_up, replay_left_s, self._deliver_uncounted),
+            Collected(),
+            self._say,
+        )
+        problem = problem or logs.problem
+        probed = contained("the probe", self._probe_openai, Probed(), self._say)
+        report = self._report(datakit_up)
+        if report is None:
+            problem = problem or "the backlog cannot be reached: check Func's Redis"
+        usage_points, usage_words, usage_problem = self._read_books(datakit_up, started_s + COLLECT_BUDGET_S)
+        words = [*logs.words, *_in_words(replay, report, problem)]
+        for line in [*words, probed.words, usage_words, usage_problem]:
+            if line:
+                self._say(line)
+        return {
+            "datakit_up": datakit_up,
+            "openai_up": probed.up,
+            "delivered": report.delivered if report else None,
+            "replayed": replay.replayed,
+            "dropped": report.dropped if report else None,
+            "backlog_lines": report.size.lines if report else None,
+            "logs": logs.counts,
+            "usage_points": usage_points,
+            "problem": problem or usage_problem,
+        }
+
+    def _say(self, line: str) -> None:
+        self._given_say(printable(line))
+
+    def _deliver_waiting(self) -> Waiting:
+        replay, problem = Replay(), ""
+        try:
+            info = self._datakit.ping()
+            self._say(f"DataKit {info.version} at {self._datakit.url} is up")
+            reachable = True
+        except DataKitError as error:
+            problem = str(error)
+            reachable = error.status_code is not None  # it may close ping to us, and take our points
+        if reachable:
+            replay = self._delivery.replay(REPLAY_BUDGET_S)
+            problem = replay.problem or problem
+        else:
+            self._delivery.drop_too_old(REPLAY_BUDGET_S)
+        return Waiting(replay, reachable and not replay.datakit_failed, problem)
+
+    def _probe_openai(self) -> Probed:
+        if self._probe is None:
+            return Probed()
+        probed = self._probe()
+        if probed.line:
+            self._deliver_uncounted([probed.line])
+        return probed
+
+    def _read_books(self, datakit_up: bool, ends_s: float) -> Any:
+        """(points, words, problem)"""
+        # While DataKit is unreachable they wait: when it is back, it keeps their times.
+        if self._reconciliation is None or not datakit_up:
+            return None, "", ""
+        failed = "OpenAI's usage was not read"
+        return contained(
+            "reading OpenAI's usage",
+            lambda: tuple(self._reconciliation.run(ends_s - time.monotonic())),
+            (None, "", failed),
+            self._say,
+        )
+
+    def _deliver_uncounted(self, lines: List[str]) -> None:
+        self._delivery.deliver(lines, counted=False)
+
+    def _report(self, datakit_up: bool) -> Optional[Report]:
+        """Send the monitor's own points the way of every point; None if the backlog is unreachable."""
+        try:
+            report = self._health.make(datakit_up)
+            self._deliver_uncounted(report.lines)
+            self._health.sent()
+            return report
+        except Exception:
+            return None
+
+
+def contained(
+    what: str, work: Callable[[], _Result], otherwise: _Result, say: Callable[[str], None]
+) -> _Result:
+    """What `work` returns; `otherwise`, and a line for the operator, where it fails unforeseen."""
+    try:
+        return work()
+    except Exception as error:
+        # Its text may hold anything: its class has to do.
+        say(f"{what} failed ({type(error).__name__})")
+        return otherwise
+
+
+def printable(line: str) -> str:
+    """One line without control characters: a caller's model or tag must not forge lines of the log."""
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def _in_words(replay: Replay, report: Optional[Report], problem: str) -> List[str]:
+    words = []
+    if replay.replayed:
+        words.append(f"delivered {replay.replayed} point(s) that had waited in the backlog")
+    if report is not None:
+        words += report.in_words("point(s)")
+        unpriced = sorted(report.unpriced.items())
+        words += [f"{count} call(s) of {model}: the price is not known" for model, count in unpriced]
+    words.append(problem or "everything is delivered")
+    return words

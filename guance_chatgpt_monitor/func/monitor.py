@@ -1,0 +1,192 @@
+"""What is kept between tasks for one set of settings, and how it answers a request of the link.
+
+Outlives the tasks of its process. What belongs to a task is in `task`, which comes with each call: its
+`cache`, `store` and `respond` (of DFF), `say` (its print) and `import_openai`. Nothing of that is kept, and
+nothing here prints or imports by itself: a kept script's own print, DFF and import are those of a task that
+has ended.
+"""
+
+from typing import Any, Callable, Dict, Optional, TypeVar
+
+from ..core.call import Call, provider_name
+from ..core.datakit import DataKit
+from ..core.delivery import Delivery
+from ..core.health import Health
+from ..core.line_protocol import encode
+from ..core.metrics import RESERVED_NAMES, PointMaker
+from .cache_backlog import CacheBacklog
+from .chatgpt import ChatGPT, Sdk
+from .collection import Collection, contained
+from .content_logs import Logs
+from .guard_rails import Admission, GuardRails
+from .openai_client import make_client
+from .probe import Probe
+from .request import Answer, BadRequestError, error_body, read_request
+
+_Result = TypeVar("_Result")
+
+
+class Monitor:
+    """`settings` as read; `memory` is what all monitors of the process share, in plain containers.
+
+    `content_log` makes the logs of what is said, which `read_conversation` reads, and `reconciliation` is the
+    class that reads OpenAI's books: None where that is not asked for.
+    """
+
+    def __init__(
+        self,
+        settings: Dict[str, Any],
+        memory: Dict[str, Any],
+        content_log: Any = None,
+        read_conversation: Any = None,
+        reconciliation: Any = None,
+    ) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._content_log = content_log
+        self._read_conversation = read_conversation
+        self._reconciliation = reconciliation
+        self._api_key = settings["openai_key"]
+        self._base_url = settings["openai_base_url"]
+        self._service_name = settings["service_name"]
+        self._provider_name = provider_name(self._base_url)
+        self._sdk: Optional[Sdk] = None
+        self._datakit = DataKit(settings["datakit_url"])
+        self._chatgpt = ChatGPT(self._api_key, self._base_url, settings["deadline_s"])
+        self._points = PointMaker(
+            settings["measurement"],
+            self._service_name,
+            settings["tags"],
+            self._memory_of("points"),
+            settings["price_provider"],
+        )
+        self._guard_rails = GuardRails(
+            settings["default_model"],
+            settings["allowed_models"],
+            settings["max_completion_tokens"],
+            settings["daily_token_limit"],
+        )
+        self._probe = Probe(self._api_key, self._base_url, self._service_name, settings["probe_timeout_s"])
+
+    def chat(self, task: Any, body: Dict[str, Any]) -> Any:
+        """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; one point for each.
+
+        The point is written before the answer is returned: a plain thread would outlive the task, and a
+        worker that is killed then would take the point with it.
+        """
+        call = Call("chat", self._settings["default_model"], self._provider_name)
+        delivery = self._delivery(task)
+        line, recorded = "", False
+        try:
+            answer = self._answer(task, body, call)
+            point = self._points.from_call(call)
+            line = encode(point)
+            delivered = delivery.deliver([line])
+            recorded = True
+        finally:
+            # Func's time limit cannot be caught, but it waits for this. The same line again is no harm.
+            if not recorded:
+                call.end("timeout")
+                delivery.deliver([line or encode(self._points.from_call(call))])
+        if self._points.unpriced:
+            Health(self._backlog(task), self._service_name).count_unpriced(self._points.unpriced)
+        if self._content_log is not None:
+            self._logs(task).record(call, point, body, answer.body, delivered)
+        return task.respond(answer.body, status_code=answer.status_code, content_type="application/json")
+
+    def collect(self, task: Any) -> Dict[str, Any]:
+        """Deliver what waits, probe OpenAI, report on the monitor itself and read OpenAI's books.
+
+        Returns, and says, what it found. None stands for what was not asked, or could not be counted.
+        """
+        delivery, backlog = self._delivery(task), self._backlog(task)
+        reconciliation = None
+        if self._reconciliation is not None:
+            reconciliation = self._reconciliation(
+                self._settings["openai_admin_key"],
+                self._base_url,
+                task.store,
+                backlog,
+                lambda lines: delivery.deliver(lines, counted=False),
+            )
+        return Collection(
+            self._datakit,
+            delivery,
+            Health(backlog, self._service_name),
+            self._logs(task),
+            self._run_probe(task) if self._settings["probe"] else None,
+            reconciliation,
+            task.say,
+        ).run()
+
+    def _run_probe(self, task: Any) -> Callable[[], Any]:
+        return lambda: self._probe.run(lambda: self._connect(task).client)
+
+    # ---- what a task gets ----
+
+    def _backlog(self, task: Any) -> CacheBacklog:
+        return CacheBacklog(
+            task.cache, self._settings["backlog_max_lines"], self._settings["backlog_max_bytes"]
+        )
+
+    def _delivery(self, task: Any) -> Delivery:
+        return Delivery(self._datakit, self._backlog(task), task.say, self._memory_of("delivery"))
+
+    def _logs(self, task: Any) -> Logs:
+        return Logs(
+            self._datakit,
+            task.cache,
+            self._settings["backlog_max_lines"],
+            self._settings["backlog_max_bytes"],
+            self._service_name,
+            self._memory_of("logs"),
+            self._content_log,
+            self._read_conversation,
+            task.say,
+        )
+
+    def _connect(self, task: Any) -> Sdk:
+        """The client, made by the first task that needs it. Raises ImportError."""
+        if self._sdk is None:
+            openai = task.import_openai()
+            self._sdk = Sdk(openai, make_client(openai, self._api_key, self._base_url))
+        return self._sdk
+
+    def _memory_of(self, part: str) -> Dict[str, Any]:
+        memory: Dict[str, Any] = self._memory.setdefault(part, {})
+        return memory
+
+    # ---- one request ----
+
+    def _answer(self, task: Any, body: Dict[str, Any], call: Call) -> Answer:
+        try:
+            return self._ask(task, body, call)
+        except Exception as error:
+            # Never 599 and a traceback, which would repeat the request to the caller and the task record.
+            call.end("other")
+            message = f"the monitor failed ({type(error).__name__}): please report it"
+            return Answer(500, error_body(message, "monitor_error"))
+
+    def _ask(self, task: Any, body: Dict[str, Any], call: Call) -> Answer:
+        try:
+            request = read_request(body, self._settings["default_model"], RESERVED_NAMES)
+        except BadRequestError as error:
+            model = body.get("model")
+            call.request_model = model if isinstance(model, str) else ""
+            call.end("validation")
+            return Answer(400, error_body(str(error), "invalid_request_error", error.param))
+        call.operation_name = request.operation_name
+        call.request_model = request.model
+        call.tags = request.tags
+        admission = contained(
+            "the guard rails",
+            lambda: self._guard_rails.admit(request, task.cache, task.say),
+            Admission(request),
+            task.say,
+        )
+        if admission.refusal is not None:
+            call.end("budget")
+            return admission.refusal
+        answer = self._chatgpt.ask(admission.request, call, lambda: self._connect(task))
+        self._guard_rails.count(call.usage.total_tokens, task.cache, task.say)
+        return answer

@@ -1,0 +1,108 @@
+"""The SDK's client for Func: it sends nothing too late or to another host, and reads no endless answer.
+
+What is checked here is checked on each HTTP request, at the moment it is sent: between the SDK's call and
+that, a long request can take seconds to be written.
+"""
+
+import threading
+from typing import Any, Callable, Dict, List
+
+KEEPALIVE_S = 300.0  # httpx drops an idle connection after 5 s: less than the pause between two calls
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # unpacked; 1,000 times what compresses best
+MAX_REDIRECTS = 5
+
+_NOT_OF_THE_CONTENT = (b"content-encoding", b"content-length", b"transfer-encoding")
+# Parts of the client that openai 2 imports when they are first used: 266 modules, 0.4 to 2 s on Python 3.8.
+_LATE_PARTS = (
+    ("chat", "completions", "with_raw_response"),
+    ("responses", "with_raw_response"),
+    ("models", "with_raw_response"),
+)
+
+# What each thread asks before it sends: a function of the request, which raises to keep it back.
+_thread = threading.local()
+
+
+class AnswerTooLargeError(Exception):
+    """An answer grew beyond MAX_ANSWER_BYTES when it was unpacked."""
+
+
+def make_client(openai: Any, api_key: str, base_url: str) -> Any:
+    """A client of the module `openai` that keeps its connections for KEEPALIVE_S and leaves retries to us.
+
+    Before openai 1.17 it takes no HTTP client of ours: there, `before_sending()` has no effect.
+    """
+    options: Dict[str, Any] = {}
+    limits = getattr(openai, "DEFAULT_CONNECTION_LIMITS", None)
+    if limits is not None and hasattr(openai, "DefaultHttpxClient"):
+        kept = type(limits)(
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=KEEPALIVE_S,
+        )
+        options["http_client"] = _careful(openai.DefaultHttpxClient)(limits=kept)
+    client = openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0, **options)
+    for names in _LATE_PARTS:
+        part = client
+        for name in names:
+            part = getattr(part, name, None)
+    return client
+
+
+def before_sending(check: Callable[[Any], None]) -> None:
+    """Call `check` with each HTTP request of this thread, right before it is sent; it may raise."""
+    _thread.check = check
+
+
+def _check(request: Any) -> None:
+    check = getattr(_thread, "check", None)
+    if check is not None:
+        check(request)
+
+
+def _careful(base: Any) -> Any:
+    class CarefulClient(base):  # type: ignore[misc] # a class of httpx, or of httpx2
+        def send(self, request: Any, **options: Any) -> Any:
+            wants_stream = options.get("stream", False)
+            options.update(stream=True, follow_redirects=False)
+            for _ in range(MAX_REDIRECTS + 1):
+                _check(request)
+                response = super().send(request, **options)
+                following = response.next_request
+                if following is None or not _stays(request.url, following.url):
+                    break
+                response.close()
+                request = following
+            return response if wants_stream else _read(response)
+
+    return CarefulClient
+
+
+def _stays(here: Any, there: Any) -> bool:
+    """Whether a redirect leads to the same host, and not from https to http."""
+    same = here.host == there.host
+    return bool(same and (here.scheme, here.port) == (there.scheme, there.port)) or bool(
+        same and here.scheme == "http" and there.scheme == "https"
+    )
+
+
+def _read(response: Any) -> Any:
+    """The same response with its content read, unpacked and bounded."""
+    parts: List[bytes] = []
+    n_bytes = 0
+    try:
+        for part in response.iter_bytes():
+            n_bytes += len(part)
+            if n_bytes > MAX_ANSWER_BYTES:
+                raise AnswerTooLargeError
+            parts.append(part)
+    finally:
+        response.close()
+    headers = [item for item in response.headers.raw if item[0].lower() not in _NOT_OF_THE_CONTENT]
+    return type(response)(
+        response.status_code,
+        headers=headers,
+        content=b"".join(parts),
+        request=response.request,
+        extensions=response.extensions,
+    )
