@@ -20,11 +20,12 @@ from typing import Any
 
 import requests
 
-from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.datakit import DataKit, make_session
 from guance_chatgpt_monitor.core.delivery import Delivery
 from guance_chatgpt_monitor.core.line_protocol import encode
 from guance_chatgpt_monitor.core.metrics import PointMaker
+from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis

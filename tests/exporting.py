@@ -10,9 +10,10 @@ from guance_chatgpt_monitor.app.channel import backlog_path
 from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.app.exporter import Exporter
 from guance_chatgpt_monitor.app.file_backlog import FileBacklog
-from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.content.transcript import Conversation
 from guance_chatgpt_monitor.core.delivery import LOGGING
+from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.http_server import Request, Response
 

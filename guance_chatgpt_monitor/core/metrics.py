@@ -71,6 +71,7 @@ TAGS = (
     "status_code",
     "error_type",
     "stream",
+    "finish_reason",
     "service_name",
 )
 
@@ -118,7 +119,7 @@ class PointMaker:
 
     def from_call(self, call: Call) -> Point:
         """The point of a call that has ended."""
-        fields = _fields_of(call)
+        fields = _point_fields(call)
         cost_usd = self._prices.cost_usd(call)
         if cost_usd is not None:
             fields["cost"] = cost_usd
@@ -170,6 +171,7 @@ class PointMaker:
             call.error_type,
             call.status_code,
             call.stream,
+            call.finish_reason,
             *call.tags.items(),
         )
         tags = self._remembered.get(key)
@@ -190,6 +192,7 @@ class PointMaker:
             "status_code": "" if call.status_code is None else str(call.status_code),
             "error_type": call.error_type or "",
             "stream": "true" if call.stream else "false",
+            "finish_reason": call.finish_reason,
             "service_name": self._service_name,
         }
         own = {**self._tags, **call.tags}
@@ -198,7 +201,7 @@ class PointMaker:
         return {name: value for name, value in tags.items() if value}
 
 
-def _fields_of(call: Call) -> Dict[str, float]:
+def _point_fields(call: Call) -> Dict[str, float]:
     # A count stays the integer that it is: it is written as a float, too, and in half the time.
     fields: Dict[str, float] = {
         "question": 1,
@@ -207,7 +210,7 @@ def _fields_of(call: Call) -> Dict[str, float]:
         "res_status": 1 if call.error_type else 0,
     }
     # One by one: in a loop over names and values they take three times as long.
-    total, prompt, completion, cached, reasoning, _ = call.usage
+    total, prompt, completion, cached, reasoning, *_ = call.usage
     if total is not None:
         fields["total_tokens"] = total
     elif call.error_type:

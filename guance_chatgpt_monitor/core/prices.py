@@ -1,19 +1,20 @@
-"""What a call cost: its tokens at the rates of a price table, that of the Python package genai-prices.
+"""What a call cost: its tokens at the prices of a table, that of the Python package genai-prices.
 
 The package is optional, has its prices inside, and is never told to update itself: nothing here touches the
 network. Its import takes 0.03 to 0.2 s and 4 to 8 MB, depending on how much of it the SDK has imported. That
 is once in a process: in an application while the monitor is set up, and in Func before a worker's first
 answer, like the import of the SDK.
 
-It takes 0.1 ms to price a call. But a price is a straight line in the tokens of each kind, between the
-thresholds of its tiers: a few prices tell the rates, which are remembered for a quarter of an hour.
+It takes 0.1 ms to find a model and to price its tokens. So the prices of a model, once found, are remembered
+for a quarter of an hour.
 """
 
 import re
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from .call import Call, Usage
+from .call import Call
+from .usage import Usage
 
 # Prices change at midnight UTC, and some at a full or half hour of each day.
 _REMEMBERED_NS = 15 * 60 * 10**9
@@ -21,26 +22,31 @@ _REMEMBERED_NS = 15 * 60 * 10**9
 _MAX_REMEMBERED = 1000
 _MAX_MODEL_CHARS = 128
 _MAX_UNPRICED_MODELS = 200  # between two times that they are counted for all
-_SAMPLE_TOKENS = 10**6
 _DIGITS = 12  # behind the point: a token of the cheapest embedding costs 0.00000002 USD
 
-# What the table calls its prices for tokens that a call's usage tells apart.
-_PRICES_OF_INPUT_OR_OUTPUT = frozenset(["input_mtok", "output_mtok"])
-_PRICES_READ = _PRICES_OF_INPUT_OR_OUTPUT | {
-    "cache_read_mtok",
-    "cache_write_mtok",
-    "cache_write_5m_mtok",
-    "cache_write_1h_mtok",
-    "output_reasoning_mtok",
-}
+# What the table calls its prices: those that can be told from the tokens of a call's usage. What it has
+# others for, images among them, cannot.
+_OF_AUDIO = frozenset(["input_audio_mtok", "output_audio_mtok", "cache_audio_read_mtok"])
+_OF_INPUT_OR_OUTPUT = frozenset(["input_mtok", "output_mtok"])
+_KNOWN = (
+    _OF_INPUT_OR_OUTPUT
+    | _OF_AUDIO
+    | {
+        "cache_read_mtok",
+        "cache_write_mtok",
+        "cache_write_5m_mtok",
+        "cache_write_1h_mtok",
+        "output_reasoning_mtok",
+    }
+)
 _STANDARD_TIERS = ("", "auto", "default")
 
 _UNNAMED = "other"
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,252}")
 
-# For calls with more prompt tokens than the first figure: USD for the call, and for each token of the
-# prompt, of the completion, and on top of these for each cached, cache-written and reasoning one.
-_Rates = Tuple[float, float, float, float, float, float, float]
+# By name: a Decimal, in USD for a million tokens, or one for each tier of prompt tokens. Objects of the
+# table's, whose module stays in the process: a Func task gets new classes of ours, and these as they were.
+_Prices = Dict[str, Any]
 
 
 def check_provider(name: str) -> str:
@@ -96,32 +102,23 @@ class Prices:
         prompt, completion = usage.prompt_tokens, _completion_tokens(usage)
         if prompt is None or completion is None:
             return None
-        rates = self._rates(call)
-        if rates is None:
+        prices = self._prices(call)
+        if prices is None:
             return None
-        if not rates:
+        cost_usd = _cost_usd(prices, usage, prompt, completion) if prices else None
+        if cost_usd is None:
             self._count_unpriced(call)
-            return None
-        cached = min(usage.cached_tokens or 0.0, prompt)
-        written = min(usage.cache_write_tokens or 0.0, prompt - cached)
-        reasoning = min(usage.reasoning_tokens or 0.0, completion)
-        for rates_of_tier in rates:
-            if prompt > rates_of_tier[0]:
-                break
-        _, of_call, of_prompt, of_completion, of_cached, of_written, of_reasoning = rates_of_tier
-        cost = of_call + prompt * of_prompt + completion * of_completion
-        cost += cached * of_cached + written * of_written + reasoning * of_reasoning
-        return round(cost, _DIGITS)
+        return cost_usd
 
-    def _rates(self, call: Call) -> Optional[Tuple[_Rates, ...]]:
-        """None without a table; empty for a model whose price it does not know."""
+    def _prices(self, call: Call) -> Optional[_Prices]:
+        """None without a table; empty for a model whose prices it does not know."""
         memory = self._memory
         period = call.ended_at_ns // _REMEMBERED_NS
         if memory.get("period") != period:
             memory.update(period=period, has_table=load_table() is not None)
         if not memory["has_table"]:
             return None
-        known: Dict[Any, Tuple[int, Tuple[_Rates, ...]]] = memory.setdefault("rates", {})
+        known: Dict[Any, Tuple[int, _Prices]] = memory.setdefault("prices", {})
         key = (
             call.provider_name,
             self._provider,
@@ -131,22 +128,22 @@ class Prices:
         )
         remembered = known.get(key)
         if remembered is None and len(known) >= _MAX_REMEMBERED:
-            return ()
+            return {}
         if remembered is None or remembered[0] != period:
-            remembered = known[key] = (period, self._read_rates(call))
+            remembered = known[key] = (period, self._find(call))
         return remembered[1]
 
-    def _read_rates(self, call: Call) -> Tuple[_Rates, ...]:
+    def _find(self, call: Call) -> _Prices:
         for provider in (call.provider_name, self._provider):
             # What answered counts, unless that is a name that the provider made up.
             for model in (call.response_model, call.request_model):
                 try:
-                    rates = _rates_of(call, provider, model) if provider and model else ()
+                    prices = _prices_of(call, provider, model) if provider and model else {}
                 except Exception:
-                    rates = ()  # not in the table, as a rule; nothing in there may cost the point
-                if rates:
-                    return rates
-        return ()
+                    prices = {}  # not in the table, as a rule; nothing in there may cost the point
+                if prices:
+                    return prices
+        return {}
 
     def _count_unpriced(self, call: Call) -> None:
         name = (call.response_model or call.request_model)[:_MAX_MODEL_CHARS]
@@ -162,8 +159,8 @@ def _completion_tokens(usage: Usage) -> Optional[float]:
     return max(0.0, usage.total_tokens - usage.prompt_tokens)  # none, for an embedding
 
 
-def _rates_of(call: Call, provider: str, model: str) -> Tuple[_Rates, ...]:
-    """The rates, the highest tier first. Raises LookupError, or whatever the table does."""
+def _prices_of(call: Call, provider: str, model: str) -> _Prices:
+    """Raises LookupError, or whatever the table does."""
     table = load_table()
     options: Dict[str, Any] = {
         "genai_request_timestamp": datetime.fromtimestamp(call.ended_at_ns / 1e9, timezone.utc)
@@ -175,50 +172,45 @@ def _rates_of(call: Call, provider: str, model: str) -> Tuple[_Rates, ...]:
         options["provider_api_url"] = "https://" + provider_id
     else:
         options["provider_id"] = provider_id
-
-    def quote(**tokens: int) -> Any:
-        return table.calc_price(table.Usage(**tokens), model, **options)
-
-    found = quote(input_tokens=0)
+    found = table.calc_price(table.Usage(input_tokens=0), model, **options)
     # It takes any name that contains "openai" for OpenAI.
     if "provider_id" in options and found.provider.id != provider_id:
-        return ()
+        return {}
     prices = {name: price for name, price in vars(found.model_price).items() if price is not None}
     of_tokens = {name for name in prices if name.endswith("_mtok")}
-    # What is paid by the second, or differently for audio and images, cannot be told from these tokens; and
-    # no price at all is not the price 0.
-    if not of_tokens & _PRICES_OF_INPUT_OR_OUTPUT or of_tokens - _PRICES_READ:
-        return ()
-    thresholds = {tier.start for price in prices.values() for tier in getattr(price, "tiers", ())}
-    bounds = [-1, *sorted(thresholds)]
-    has_reasoning = hasattr(table.Usage(), "output_reasoning_tokens")
-    tiers = zip(bounds, [*bounds[1:], bounds[-1] + _SAMPLE_TOKENS])
-    return tuple(_rates_between(quote, above, up_to, has_reasoning) for above, up_to in tiers)[::-1]
+    # What is paid by the second or by the image cannot be told from these tokens; and no price at all is not
+    # the price 0.
+    return prices if of_tokens & _OF_INPUT_OR_OUTPUT and of_tokens <= _KNOWN else {}
 
 
-def _rates_between(quote: Callable[..., Any], above: int, up_to: int, has_reasoning: bool) -> _Rates:
-    """The rates for prompts of more than `above` and up to `up_to` tokens."""
+def _cost_usd(prices: _Prices, usage: Usage, prompt: float, completion: float) -> Optional[float]:
+    """None where a price of audio is missing, or it is not told how many of the tokens are audio."""
 
-    def usd(**tokens: int) -> Any:
-        return quote(**tokens).total_price  # a Decimal
+    def per_million(name: str, otherwise: float) -> float:
+        price: Any = prices.get(name)
+        if price is None:
+            return otherwise
+        for tier in reversed(getattr(price, "tiers", ())):
+            if prompt > tier.start:  # then all tokens have its price
+                return float(tier.price)
+        return float(getattr(price, "base", price))
 
-    n, least = _SAMPLE_TOKENS, above + 1
-    at_most = usd(input_tokens=up_to)
-    of_prompt = (at_most - usd(input_tokens=least)) / (up_to - least)
-    of_cached = (usd(input_tokens=up_to, cache_read_tokens=up_to) - at_most) / up_to
-    of_written = (usd(input_tokens=up_to, cache_write_tokens=up_to) - at_most) / up_to
-    with_output = usd(input_tokens=up_to, output_tokens=n)
-    of_completion = (with_output - at_most) / n
-    of_reasoning = at_most * 0
-    if has_reasoning:  # as the earlier versions have not
-        with_reasoning = usd(input_tokens=up_to, output_tokens=n, output_reasoning_tokens=n)
-        of_reasoning = (with_reasoning - with_output) / n
-    return (
-        float(above),
-        float(at_most - of_prompt * up_to),
-        float(of_prompt),
-        float(of_completion),
-        float(of_cached),
-        float(of_written),
-        float(of_reasoning),
-    )
+    # Every kind within its whole, whatever the API has told.
+    cached = min(usage.cached_tokens or 0.0, prompt)
+    written = min(usage.cache_write_tokens or 0.0, prompt - cached)
+    reasoning = min(usage.reasoning_tokens or 0.0, completion)
+    of_prompt, of_completion = per_million("input_mtok", 0.0), per_million("output_mtok", 0.0)
+    usd = prompt * of_prompt + completion * of_completion
+    usd += cached * (per_million("cache_read_mtok", of_prompt) - of_prompt)
+    usd += written * (per_million("cache_write_mtok", of_prompt) - of_prompt)
+    usd += reasoning * (per_million("output_reasoning_mtok", of_completion) - of_completion)
+    for name, audio, whole, of_text in (
+        ("input_audio_mtok", usage.prompt_audio_tokens, prompt, of_prompt),
+        ("output_audio_mtok", usage.completion_audio_tokens, completion, of_completion),
+    ):
+        if (audio is None and name in prices and whole) or (audio and name not in prices):
+            return None
+        usd += min(audio or 0.0, whole) * (per_million(name, of_text) - of_text)
+    if cached and usage.prompt_audio_tokens and "cache_audio_read_mtok" in prices:
+        return None  # how much of the audio was cached is not told
+    return round(usd / 1e6 + float(prices.get("requests_kcount", 0)) / 1e3, _DIGITS)

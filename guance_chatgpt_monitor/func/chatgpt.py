@@ -13,17 +13,12 @@ from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from ..core.call import (
-    Call,
-    classify_error,
-    provider_name,
-    read_field,
-    read_text,
-    read_usage,
-    without_credentials,
-)
+from ..core.call import Call, provider_name, without_credentials
+from ..core.errors import classify_error
+from ..core.fields import read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.settings import DEFAULT_DEADLINE_S, DEFAULT_MODEL
+from ..core.usage import read_usage
 from ..core.validators import DEFAULT_BASE_URL
 from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
 from .request import Answer, Request, error_body

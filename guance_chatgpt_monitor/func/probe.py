@@ -6,7 +6,9 @@ import time
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
-from ..core.call import classify_error, classify_exception, provider_name, read_field, without_credentials
+from ..core.call import provider_name, without_credentials
+from ..core.errors import classify_error, classify_exception
+from ..core.fields import read_field
 from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_MEASUREMENT
 from ..core.settings import DEFAULT_PROBE_TIMEOUT_S

@@ -22,7 +22,9 @@ import requests
 
 from ..core.backlog import Backlog
 from ..core.batches import BATCH_LINES
-from ..core.call import classify_error, read_field, read_text, without_credentials
+from ..core.call import without_credentials
+from ..core.errors import classify_error
+from ..core.fields import read_field, read_text
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
 from .probe import within

@@ -15,8 +15,9 @@ from guance_chatgpt_monitor.app.file_backlog import FileBacklog
 from guance_chatgpt_monitor.app.memory_backlog import MemoryBacklog
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.backlog import Backlog
-from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.health import Health
+from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 
 LONG = "word " * 2000  # of which the stand-in says that most was cached

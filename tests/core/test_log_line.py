@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from guance_chatgpt_monitor.app import environment as settings_module
 from guance_chatgpt_monitor.core.backlog import timestamp_ns
-from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.content.log_line import DEFAULT_MAX_CHARS, LONGEST_MAX_CHARS, ContentLog
 from guance_chatgpt_monitor.core.content.redaction import CUT_MARK
 from guance_chatgpt_monitor.core.content.transcript import Conversation, read_conversation
 from guance_chatgpt_monitor.core.datakit import DataKit
 from guance_chatgpt_monitor.core.line_protocol import MAX_KEY_BYTES, Point, encode
 from guance_chatgpt_monitor.core.metrics import PointMaker
+from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.local.datakit.line_parser import ParsedPoint, parse_lines
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 

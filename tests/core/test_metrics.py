@@ -4,9 +4,10 @@ import tracemalloc
 
 import pytest
 
-from guance_chatgpt_monitor.core.call import Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
 from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+from guance_chatgpt_monitor.core.usage import Usage
 
 
 def ended(**facts: object) -> Call:

@@ -1,7 +1,6 @@
 """What a call cost, by the real price table: any version of genai-prices, on any Python that has one."""
 
 import inspect
-import json
 import subprocess
 import sys
 import tracemalloc
@@ -13,9 +12,10 @@ import genai_prices
 import pytest
 from genai_prices import data_snapshot
 
-from guance_chatgpt_monitor.core.call import NO_USAGE, Call, Usage
+from guance_chatgpt_monitor.core.call import Call
 from guance_chatgpt_monitor.core.metrics import PointMaker
 from guance_chatgpt_monitor.core.prices import Prices, check_provider
+from guance_chatgpt_monitor.core.usage import NO_USAGE, Usage
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 KNOWS_TIERS = "price_context" in inspect.signature(genai_prices.calc_price).parameters
@@ -235,16 +235,23 @@ def test_the_point_has_the_cost_where_it_is_known() -> None:
     assert points.unpriced == {"no-such-model": 1}
 
 
-def test_memory_of_plain_containers_outlives_the_object() -> None:
+def test_what_is_remembered_outlives_the_object_without_being_of_our_classes() -> None:
     memory: Dict[str, Any] = {}
     Prices("", memory).cost_usd(made("no-such-model"))
     Prices("", memory).cost_usd(made())
     assert Prices("", memory).unpriced == {"no-such-model": 1}
-    json.dumps({str(key): value for key, value in memory["rates"].items()})
+    assert "guance_chatgpt_monitor" not in str([type(price) for price in _values_in(memory)])
     # Another setting in the same process does not get what this one remembers.
     call = made(provider_name="proxy.example.org")
     assert Prices("", memory).cost_usd(call) is None
     assert Prices("openai", memory).cost_usd(call) == cost()
+
+
+def _values_in(memory: Any) -> List[Any]:
+    if isinstance(memory, (dict, tuple)):
+        values = memory.values() if isinstance(memory, dict) else memory
+        return [memory, *(found for value in values for found in _values_in(value))]
+    return [memory]
 
 
 def test_memory_stays_flat_over_many_models() -> None:
@@ -268,7 +275,8 @@ def test_memory_stays_flat_over_many_models() -> None:
 
 SHOW = """
 import sys, threading
-from guance_chatgpt_monitor.core.call import Call, NO_USAGE, Usage
+from guance_chatgpt_monitor.core.call import Call
+from guance_chatgpt_monitor.core.usage import NO_USAGE, Usage
 from guance_chatgpt_monitor.core.metrics import PointMaker
 import guance_chatgpt_monitor.app.exporter
 

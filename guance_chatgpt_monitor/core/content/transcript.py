@@ -8,7 +8,7 @@ nothing. Images, sound and files are named, as `[image]`, and never read. Nothin
 import json
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 
-from ..call import read_field, read_text
+from ..fields import read_field, read_text
 
 # Characters of one text, tool calls of one call and parts of one message: what is over is not read. A text is
 # cut to the setting later; this is what an answer of many megabytes may cost at most.

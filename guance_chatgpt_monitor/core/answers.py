@@ -1,0 +1,163 @@
+"""What an answer, or a part of a stream, says: whether it is one, why it ended and what went wrong."""
+
+from typing import Any, Dict
+
+from .fields import fields_of, read_field, read_list, read_text
+
+# What came under 200, and is none of the below.
+NO_ANSWER: Dict[str, str] = {"code": "no_answer", "message": "the API sent no answer"}
+
+FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "other")
+_OTHER = FINISH_REASONS[-1]
+# What APIs call them, in lower case.
+_WORDS = {
+    "stop": "stop end_turn stop_sequence completed complete eos eos_token",
+    "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
+    "tool_calls": "tool_calls tool_call tool_use function_call",
+    "content_filter": "content_filter content_filtered sensitive safety refusal recitation blocklist "
+    "prohibited_content guardrail_intervened",
+}
+_FINISH_REASONS = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+# Reasons that are no end of an answer, but its failure: OpenRouter, Zhipu, DeepSeek, and what runs models.
+_FAILURES = {
+    "error": "other",
+    "failed": "other",
+    "abort": "other",
+    "network_error": "server_error",
+    "insufficient_system_resource": "server_error",
+}
+# MiniMax tells its errors in `base_resp`, by numbers.
+_MINIMAX = {
+    1001: "timeout",
+    1002: "rate_limit",
+    1004: "authentication",
+    1008: "insufficient_quota",
+    1026: "content_filter",
+    1027: "content_filter",
+    1039: "rate_limit",
+    1041: "rate_limit",
+    2013: "bad_request",
+    2049: "authentication",
+    2056: "insufficient_quota",
+}
+# A `code` that tells of no error.
+_FINE = ("", "0", "200", "ok", "success", "none", "null")
+_ANSWERED = ("completed", "queued", "in_progress")
+
+
+def error_in(source: Any, is_whole: bool = True) -> Any:
+    """The error that came under 200, for `classify_error()` and `read_message()`; None for an answer.
+
+    `source` is an SDK's object or a dict. Part of a stream need not answer: that is `is_whole=False`.
+    """
+    fields = fields_of(source)
+    error = fields.get("error")
+    if error and _tells(error):
+        return error
+    if fields.get("type") == "error":  # an event of a stream
+        return source
+    choices = fields.get("choices")
+    if choices and isinstance(choices, list):
+        for choice in choices:
+            error = _error_in_choice(fields_of(choice))
+            if error:
+                return error
+    base_resp = fields.get("base_resp")
+    if base_resp and read_field(base_resp, "status_code"):
+        number = read_field(base_resp, "status_code")
+        named = _MINIMAX.get(number, _OTHER) if isinstance(number, int) else _OTHER
+        return {"code": named, "message": read_text(base_resp, "status_msg")}
+    status = fields.get("status")
+    if status in ("failed", "incomplete", "cancelled"):
+        return _error_of_response(status, fields)
+    if not is_whole or is_answer(source):
+        return None
+    return source if fields else NO_ANSWER
+
+
+def _error_in_choice(choice: Dict[str, Any]) -> Any:
+    error = choice.get("error")
+    if error and _tells(error):
+        return error
+    reason = choice.get("finish_reason")
+    return (
+        {"code": reason, "type": _FAILURES[reason]}
+        if isinstance(reason, str) and reason in _FAILURES
+        else None
+    )
+
+
+def _error_of_response(status: str, fields: Dict[str, Any]) -> Any:
+    """Of a Responses answer. One that was cut at its limit of tokens is an answer, as everywhere."""
+    if status != "incomplete":
+        return {"code": "cancelled" if status == "cancelled" else "failed"}
+    reason = read_text(fields.get("incomplete_details"), "reason")
+    return None if _FINISH_REASONS.get(reason) == "length" else {"code": reason}
+
+
+def _tells(error: Any) -> bool:
+    """Whether what stands under `error` tells of one: some gateways fill it in beside each answer."""
+    if not isinstance(error, dict):
+        return not isinstance(error, (str, int)) or str(error).lower() not in (*_FINE, "false")
+    return any(value and str(value).lower() not in _FINE for value in error.values())
+
+
+def is_answer(source: Any) -> bool:
+    """Whether an answer has choices, output or data; or a chunk or an event part of one."""
+    fields = fields_of(source)
+    choices, data = fields.get("choices"), fields.get("data")
+    if (choices and isinstance(choices, (list, tuple))) or (data and isinstance(data, (list, tuple))):
+        return True
+    event = fields.get("type")
+    if isinstance(event, str) and event.startswith("response."):
+        return True
+    return bool(fields.get("output")) or (fields.get("status") in _ANSWERED and "output" in fields)
+
+
+def has_content(chunk: Any) -> bool:
+    """Whether a chunk of a stream brings part of an answer: text, a tool's arguments, reasoning, audio."""
+    fields = fields_of(chunk)
+    choices = fields.get("choices")
+    if choices:
+        return any(_choice_has_content(fields_of(choice)) for choice in choices)
+    event = fields.get("type")
+    return isinstance(event, str) and event.endswith(".delta")
+
+
+def _choice_has_content(choice: Dict[str, Any]) -> bool:
+    delta = choice.get("delta")
+    if delta is None:
+        return bool(choice.get("text"))
+    # Whatever it is called: a gateway has names of its own for reasoning.
+    return any(value and name != "role" for name, value in fields_of(delta).items())
+
+
+def read_finish_reason(source: Any) -> str:
+    """Why an answer ended, one of FINISH_REASONS; empty where an answer, a chunk or an event tells none.
+
+    Of several choices, the first that did not just stop.
+    """
+    fields = fields_of(source)
+    choices = fields.get("choices")
+    if choices and isinstance(choices, (list, tuple)):
+        reasons = [named_finish_reason(fields_of(choice).get("finish_reason")) for choice in choices]
+        return next((reason for reason in reasons if reason not in ("", "stop")), max(reasons))
+    response = fields.get("response")
+    if response is not None:
+        fields = fields_of(response)
+    status = fields.get("status")
+    if status == "incomplete":
+        return named_finish_reason(read_text(fields.get("incomplete_details"), "reason"))
+    if status != "completed":
+        return ""
+    kinds = [read_text(item, "type") for item in read_list(fields, "output")]
+    return "tool_calls" if any(kind in _TOOL_CALLS for kind in kinds) else "stop"
+
+
+# Those that the application is to make; the others were made by the API.
+_TOOL_CALLS = ("function_call", "custom_tool_call")
+
+
+def named_finish_reason(reason: Any) -> str:
+    """A reason in whatever API's words, as one of FINISH_REASONS; empty where it is none."""
+    return _FINISH_REASONS.get(reason.lower(), _OTHER) if reason and isinstance(reason, str) else ""

@@ -1,0 +1,213 @@
+"""The tokens of a call, wherever a gateway tells them and whatever it calls them.
+
+OpenAI's own form, in which all is brought: `prompt_tokens` has the cached tokens in it, and
+`completion_tokens` the reasoning ones.
+"""
+
+import json
+import math
+import re
+from functools import partial
+from typing import Any, Callable, NamedTuple, Optional, Tuple
+
+from .fields import field_getter, fields_of
+
+
+class Usage(NamedTuple):
+    """Tokens as the API reported them; None where it did not."""
+
+    total_tokens: Optional[float] = None
+    prompt_tokens: Optional[float] = None
+    completion_tokens: Optional[float] = None
+    cached_tokens: Optional[float] = None
+    reasoning_tokens: Optional[float] = None
+    cache_write_tokens: Optional[float] = None
+    prompt_audio_tokens: Optional[float] = None
+    completion_audio_tokens: Optional[float] = None
+
+
+NO_USAGE = Usage()
+# Of a named tuple, the constructor of its own takes three times as long.
+_new_usage: Callable[[Tuple[Optional[float], ...]], Usage] = partial(tuple.__new__, Usage)
+_ENDLESS = math.inf
+_EXACT = 2**53  # below, a float can be the same number
+
+# What gateways call them, in the usage itself and in its details. Where there are several, the first that is
+# not 0 counts: one-api and its kin send the old names and the new ones, and fill in one of them.
+_TOTAL = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
+_PROMPT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_token_count", "promptTokenCount")
+_COMPLETION = (
+    "completion_tokens",
+    "output_tokens",
+    "outputTokens",
+    "candidates_token_count",
+    "candidatesTokenCount",
+)
+_CACHED_DETAILS = ("cached_tokens", "cache_read_tokens", "cache_read_input_tokens", "cache_read")
+# DeepSeek; Moonshot; Anthropic and what passes it on; Bedrock; Gemini; Mistral.
+_CACHED = (
+    "prompt_cache_hit_tokens",
+    "cached_tokens",
+    "cache_read_input_tokens",
+    "cache_read_tokens",
+    "cacheReadInputTokens",
+    "cached_content_token_count",
+    "cachedContentTokenCount",
+    "num_cached_tokens",
+)
+_WRITTEN_DETAILS = (
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    "cached_creation_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+)
+_WRITTEN = ("cache_creation_input_tokens", "cache_write_tokens", "cacheWriteInputTokens")
+_REASONING_DETAILS = ("reasoning_tokens", "reasoning")
+_REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount")
+_AUDIO_DETAILS = ("audio_tokens", "audio")
+# Gemini counts what its tools gave it beside the prompt.
+_TOOL_RESULTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
+# Anthropic and Bedrock count the cache beside the prompt.
+_CACHE_BESIDE_PROMPT = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cacheReadInputTokens",
+    "cacheWriteInputTokens",
+)
+
+_Get = Callable[[str], Any]
+
+
+def find_usage(source: Any) -> Any:
+    """The usage of an answer, a chunk or an event, as it came; None where there is none.
+
+    In `usage`; in a choice, as Moonshot has it; in the response of an event; or below a key of the vendor's
+    own, such as `x_groq`. One that tells tokens goes before one of zeros.
+    """
+    fields = fields_of(source)
+    usage = fields.get("usage")
+    if usage is not None and tells_tokens(usage):
+        return usage
+    choices = fields.get("choices")
+    if type(choices) is list and choices:
+        found = fields_of(choices[-1]).get("usage")
+        if found is not None and tells_tokens(found):
+            return found
+    response = fields.get("response")
+    if response is not None and response is not source:
+        found = find_usage(response)
+        if found is not None:
+            return found
+    # Of an SDK's object, what is a dict is not of the API's own.
+    unknown = source if isinstance(source, dict) else getattr(source, "__pydantic_extra__", None)
+    for value in unknown.values() if unknown else ():
+        if isinstance(value, dict) and value is not usage:
+            found = value.get("usage")
+            if isinstance(found, dict) and tells_tokens(found):
+                return found
+    return usage
+
+
+def latest_usage(known: Any, source: Any) -> Any:
+    """Of a stream whose usage so far is `known`: that of the chunk `source`, unless it tells less."""
+    found = find_usage(source)
+    if found is None or (known is not None and not tells_tokens(found)):
+        return known
+    return found
+
+
+def tells_tokens(usage: Any) -> bool:
+    """Whether a usage has a number other than 0 in it."""
+    return any(type(value) in (int, float) and value for value in fields_of(usage).values())
+
+
+_USAGE = re.compile(r'"usage"\s*:\s*(?=\{)')
+
+
+def usage_at_end(body: Any) -> Any:
+    """The usage in the end of a body, text or bytes, that is too long to be parsed; else None."""
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    for found in reversed(list(_USAGE.finditer(text))):
+        try:
+            usage, _ = json.JSONDecoder().raw_decode(text, found.end())
+        except ValueError:
+            continue  # cut off, or in a text of the answer's
+        return usage
+    return None
+
+
+def read_usage(answer: Any) -> Usage:
+    """The usage of an answer of any API of OpenAI's, or of a gateway's."""
+    return usage_of(find_usage(answer))
+
+
+def usage_of(usage: Any) -> Usage:
+    """The tokens in a usage, an object or a dict. What is no count reads as nothing."""
+    if usage is None:
+        return NO_USAGE
+    get = field_getter(usage)
+    prompt, completion, total = _first(get, _PROMPT), _first(get, _COMPLETION), _first(get, _TOTAL)
+    cached = written = reasoning = prompt_audio = completion_audio = None
+    details = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
+    if details is not None:
+        detail = field_getter(details)
+        cached, written = _first(detail, _CACHED_DETAILS), _first(detail, _WRITTEN_DETAILS)
+        prompt_audio = _first(detail, _AUDIO_DETAILS)
+    details = get("completion_tokens_details") or get("output_tokens_details") or get("output_token_details")
+    if details is not None:
+        detail = field_getter(details)
+        reasoning, completion_audio = _first(detail, _REASONING_DETAILS), _first(detail, _AUDIO_DETAILS)
+    if getattr(usage, "__pydantic_extra__", None) != {}:  # else it has OpenAI's own fields only
+        cached = cached or _first(get, _CACHED, cached)
+        written = written or _first(get, _WRITTEN, written)
+        reasoning = reasoning or _first(get, _REASONING, reasoning)
+        if prompt is not None and completion is not None:
+            prompt += _first(get, _TOOL_RESULTS) or 0
+            if (cached or written) and _is_cache_beside(get, total, prompt, completion, reasoning):
+                prompt += (cached or 0) + (written or 0)
+    if prompt is not None and completion is not None:
+        if reasoning and _is_reasoning_beside(total, prompt, completion, reasoning):
+            completion += reasoning
+        total = total or prompt + completion
+    return _new_usage((total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio))
+
+
+def _is_cache_beside(
+    get: _Get, total: Optional[float], prompt: float, completion: float, reasoning: Optional[float]
+) -> bool:
+    """Whether the prompt is told without its tokens that were read from a cache, or written to one."""
+    cache = sum(_first(get, (name,)) or 0 for name in _CACHE_BESIDE_PROMPT)
+    if not cache or _first(get, ("prompt_tokens",)) is not None:
+        return False
+    return not total or cache > prompt or total - prompt - completion in (cache, cache + (reasoning or 0))
+
+
+def _is_reasoning_beside(total: Optional[float], prompt: float, completion: float, reasoning: float) -> bool:
+    """Whether the completion is told without its reasoning, as xAI and Gemini do."""
+    return total == prompt + completion + reasoning if total else reasoning > completion
+
+
+def _first(get: _Get, names: Tuple[str, ...], known: Optional[float] = None) -> Optional[float]:
+    """The first count that is not 0; 0 where there are no others, and `known` where there is none."""
+    for name in names:
+        value = get(name)
+        if value is None:
+            continue
+        # As nearly all are.
+        count = value if type(value) is int and 0 <= value < _EXACT else _count(value)
+        if count:
+            return count
+        if known is None:
+            known = count
+    return known
+
+
+def _count(value: Any) -> Optional[float]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        count = float(value)
+    except OverflowError:
+        return None
+    return count if 0 <= count < _ENDLESS else None

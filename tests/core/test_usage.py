@@ -1,0 +1,314 @@
+"""The tokens of an answer, wherever a gateway tells them and whatever it calls them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guance_chatgpt_monitor.core.usage import (
+    Usage,
+    find_usage,
+    latest_usage,
+    read_usage,
+    usage_at_end,
+    usage_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        ({"total_tokens": 5, "prompt_tokens": 3, "completion_tokens": 2}, Usage(5.0, 3.0, 2.0)),
+        ({"total_tokens": 5, "input_tokens": 3, "output_tokens": 2}, Usage(5.0, 3.0, 2.0)),
+        ({"prompt_tokens": 3, "total_tokens": 3}, Usage(3.0, 3.0)),
+        (
+            {
+                "total_tokens": 5,
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 1},
+                "completion_tokens_details": {"reasoning_tokens": 2},
+            },
+            Usage(5.0, 3.0, 2.0, 1.0, 2.0),
+        ),
+        (
+            {
+                "total_tokens": 5,
+                "input_tokens": 3,
+                "output_tokens": 2,
+                "input_tokens_details": {"cached_tokens": 1},
+                "output_tokens_details": {"reasoning_tokens": 2},
+            },
+            Usage(5.0, 3.0, 2.0, 1.0, 2.0),
+        ),
+        (
+            {"total_tokens": 5, "prompt_tokens": 3, "prompt_tokens_details": {"cache_write_tokens": 2}},
+            Usage(5.0, 3.0, cache_write_tokens=2.0),
+        ),
+        ({"prompt_tokens": 3, "completion_tokens": 2}, Usage(5.0, 3.0, 2.0)),
+        ({"total_tokens": "5"}, Usage()),
+        ({"total_tokens": True}, Usage()),
+        ({"total_tokens": -1}, Usage()),
+        ({"total_tokens": float("nan")}, Usage()),
+        ({"total_tokens": None, "prompt_tokens_details": "x"}, Usage()),
+        (None, Usage()),
+        ([], Usage()),
+        ("text", Usage()),
+    ],
+)
+def test_usage_of_dicts_and_of_objects(usage: Any, read: Usage) -> None:
+    assert read_usage({"usage": usage}) == read
+    assert read_usage(SimpleNamespace(usage=_as_object(usage))) == read
+
+
+def _as_object(value: Any) -> Any:
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: _as_object(item) for key, item in value.items()})
+    return value
+
+
+@pytest.mark.parametrize("answer", [None, "text", {}, [], 7, SimpleNamespace()])
+def test_no_usage_in_anything_else(answer: Any) -> None:
+    assert read_usage(answer) == Usage()
+
+
+# ---- whatever they are called ----
+
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+NINE = {"prompt_tokens": 9, "completion_tokens": 1}
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        # one-api and new-api send both names, and fill in one of them.
+        (
+            {
+                "prompt_tokens": 0,
+                "completion_tokens": 0,
+                "input_tokens": 7,
+                "output_tokens": 3,
+                "total_tokens": 0,
+            },
+            Usage(10, 7, 3),
+        ),
+        (
+            {
+                "prompt_tokens": 7,
+                "completion_tokens": 3,
+                "input_tokens": 0,
+                "output_tokens": 0,
+                "total_tokens": 10,
+            },
+            Usage(10, 7, 3),
+        ),
+        # DeepSeek; Moonshot; new-api; OpenRouter; DashScope; what passes Anthropic on.
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "prompt_cache_hit_tokens": 8,
+                "prompt_cache_miss_tokens": 1,
+            },
+            Usage(10, 9, 1, 8),
+        ),
+        ({"prompt_tokens": 9, "completion_tokens": 1, "cached_tokens": 8}, Usage(10, 9, 1, 8)),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "prompt_cache_hit_tokens": 8,
+                "prompt_tokens_details": {"cached_tokens": 0},
+            },
+            Usage(10, 9, 1, 8),
+        ),
+        (
+            {**NINE, "prompt_tokens_details": {"cache_write_tokens": 4}},
+            Usage(10, 9, 1, cache_write_tokens=4),
+        ),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {"cached_creation_tokens": 4},
+            },
+            Usage(10, 9, 1, cache_write_tokens=4),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10, "cache_read_input_tokens": 5},
+            Usage(10, 9, 1, 5),
+        ),
+        # Perplexity tells the reasoning beside the completion, which has it inside.
+        ({"prompt_tokens": 9, "completion_tokens": 8, "reasoning_tokens": 5}, Usage(17, 9, 8, None, 5)),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 8,
+                "prompt_tokens_details": {"audio_tokens": 2},
+                "completion_tokens_details": {"audio_tokens": 6},
+            },
+            Usage(17, 9, 8, prompt_audio_tokens=2, completion_audio_tokens=6),
+        ),
+    ],
+)
+def test_the_names_that_gateways_have(usage: Any, read: Usage) -> None:
+    assert usage_of(usage) == read
+    assert usage_of(_as_object(usage)) == read
+
+
+@pytest.mark.parametrize(
+    ("usage", "total", "completion"),
+    [
+        # xAI: 32 + 9 + 94 = 135.
+        ({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135}, 135, 103),
+        # More reasoning than completion cannot be a part of it.
+        ({"prompt_tokens": 32, "completion_tokens": 9}, 135, 103),
+        # OpenAI has it inside.
+        ({"prompt_tokens": 32, "completion_tokens": 103, "total_tokens": 135}, 135, 103),
+        ({"prompt_tokens": 32, "completion_tokens": 103}, 135, 103),
+        # More completion than reasoning, and beside it all the same.
+        ({"prompt_tokens": 32, "completion_tokens": 200, "total_tokens": 326}, 326, 294),
+    ],
+)
+def test_reasoning_beside_the_completion_is_a_part_of_it(usage: Any, total: int, completion: int) -> None:
+    read = usage_of({**usage, "completion_tokens_details": {"reasoning_tokens": 94}})
+    assert (read.total_tokens, read.completion_tokens, read.reasoning_tokens) == (total, completion, 94)
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        # Anthropic, Bedrock and Gemini, each in its own form.
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "cache_read_input_tokens": 100,
+                "cache_creation_input_tokens": 7,
+            },
+            Usage(122, 117, 5, 100, None, 7),
+        ),
+        (
+            {
+                "inputTokens": 10,
+                "outputTokens": 5,
+                "totalTokens": 122,
+                "cacheReadInputTokens": 100,
+                "cacheWriteInputTokens": 7,
+            },
+            Usage(122, 117, 5, 100, None, 7),
+        ),
+        (
+            {
+                "prompt_token_count": 10,
+                "candidates_token_count": 5,
+                "total_token_count": 38,
+                "thoughts_token_count": 20,
+                "tool_use_prompt_token_count": 3,
+                "cached_content_token_count": 4,
+            },
+            Usage(38, 13, 25, 4, 20),
+        ),
+        (
+            {
+                "promptTokenCount": 10,
+                "candidatesTokenCount": 5,
+                "totalTokenCount": 15,
+                "cachedContentTokenCount": 4,
+            },
+            Usage(15, 10, 5, 4),
+        ),
+    ],
+)
+def test_the_forms_of_other_apis(usage: Any, read: Usage) -> None:
+    assert usage_of(usage) == read
+    assert usage_of(_as_object(usage)) == read
+
+
+# ---- wherever they stand ----
+
+TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"usage": TOLD},
+        {"choices": [{"delta": {}, "usage": TOLD}]},
+        {"usage": None, "choices": [{"delta": {}}, {"delta": {}, "usage": TOLD}]},
+        {"usage": None, "x_groq": {"id": "r", "usage": TOLD}},
+        {"usage": ZEROS, "x_gateway": {"usage": TOLD}},
+        {"type": "response.completed", "response": {"usage": TOLD}},
+        {"id": "c", "meta": {"usage": TOLD}},
+    ],
+)
+def test_the_places_where_gateways_put_it(answer: Any) -> None:
+    assert find_usage(answer) == TOLD
+    assert read_usage(answer) == Usage(5, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        {"usage": None},
+        {"usage": None, "choices": []},
+        {"choices": [None]},
+        {"choices": [{"usage": "many"}]},
+        {"metadata": {"usage": "none of the API's"}},
+        {"response": "text"},
+    ],
+)
+def test_there_is_none_elsewhere(answer: Any) -> None:
+    assert read_usage(answer) == Usage()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "last"),
+    [
+        ([{"usage": {**TOLD, "total_tokens": 4}}, {"usage": TOLD}], TOLD),  # on every chunk
+        ([{"usage": TOLD}, {"usage": None}, {}], TOLD),
+        ([{"usage": TOLD}, {"usage": ZEROS}], TOLD),
+        ([{"usage": ZEROS}], ZEROS),
+        ([{}], None),
+    ],
+)
+def test_the_last_of_a_stream_that_tells_any(chunks: Any, last: Any) -> None:
+    found = None
+    for chunk in chunks:
+        found = latest_usage(found, chunk)
+    assert found == last
+
+
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [
+        (b'AAAA"}], "usage": {"prompt_tokens": 7, "total_tokens": 7}}', 7),
+        ('"usage": {"total_tokens": 7, "prompt_tokens_details": {"a": {}}}, "model": "m"}', 7),
+        ('a text \\"usage\\": {} ... "usage":{"total_tokens": 7}}', 7),
+        ('"usage": {"total_tokens": 7}, "text": "\\"usage\\": {"}', 7),
+        ('"usage": {"total_', None),
+        ("AAAA", None),
+    ],
+)
+def test_in_the_end_of_a_long_body(end: Any, found: Any) -> None:
+    usage = usage_at_end(end)
+    assert (usage or {}).get("total_tokens") == found
+
+
+NAMES = (*TOLD, "usage", "choices", "prompt_tokens_details", "x")
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inside, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200)
+@given(ODD)
+def test_odd_values_are_harmless(answer: Any) -> None:
+    for count in read_usage(answer):
+        assert count is None or (isinstance(count, (int, float)) and 0 <= count < float("inf"))
