@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import openai
@@ -67,6 +68,7 @@ class Api:
     def __init__(self, server):
         self.server = server
         self.collector = Collector()
+        self.clock = time.perf_counter
 
     def options(self, **options):
         return {
@@ -90,13 +92,16 @@ class Api:
     def async_client(self, stream_usage=False, **options):
         return self.watch(self.bare_async(**options), stream_usage)
 
+    def scope(self, stream_usage=False, log_content=False):
+        return Scope(self.collector, stream_usage, log_content, self.clock)
+
     def watch(self, client, stream_usage=False):
-        instrumenting.monitor_client(client, Scope(self.collector, stream_usage))
+        instrumenting.monitor_client(client, self.scope(stream_usage))
         return client
 
     def instrument(self, stream_usage=False):
         classes = openai.OpenAI, openai.AsyncOpenAI
-        instrumenting.instrument_classes(classes, Scope(self.collector, stream_usage))
+        instrumenting.instrument_classes(classes, self.scope(stream_usage))
 
 
 def restart():

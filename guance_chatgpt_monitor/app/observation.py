@@ -2,20 +2,19 @@
 
 What the application waits for is two clock readings and a few references. A reference to a whole answer
 would keep its memory: noted are its usage, its model and its error. Prompts and answers are not looked at,
-unless they are to be logged: then `content` holds them until the log line is made.
+unless they are to be logged: then `Content` holds them until the log line is made.
 """
 
 import time
 from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from ..core.call import Call, provider_name
 from ..core.errors import classify_error
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
-from ..core.usage import usage_of
+from ..core.usage import NO_USAGE, Usage, usage_of
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
-from .content import Content
 
 if TYPE_CHECKING:
     from ..core.content.transcript import Conversation
@@ -28,23 +27,23 @@ under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
 
+# Of a stream, in memory for a second or so at some 4 KB each; of a longer one, what is in between has no log.
+MAX_CHUNKS = 10_000
+
+# Events of the Responses API after which its stream tells nothing more of the answer.
+_LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
+
 
 class Observation:
-    """One call. Who ends it sees to it that it ends once: the wrapper, or the `Ending` of an open answer.
+    """One call. Who ends it sees to it that it ends once: the wrapper, or the `OpenAnswer` of an open answer.
 
-    Who begins one sets the first five attributes, and most calls few others. So there is no `__init__`: to
-    call it would take longer than to set them.
+    `submit` takes it once it has ended; `clock` is in seconds.
     """
 
-    submit: Callable[[Any], None]
-    operation_name: str
+    # Of most calls, as it is here.
+    client: Any = None
     # What the call is known by while it is under way; None for one that has ended.
-    scope: Any = None
     options: Any = None
-    # On the clock of time.perf_counter().
-    started_s: float
-    ended_s = 0.0
-
     outer: Any = None
     request_model: Any = None
     stream = False
@@ -54,32 +53,39 @@ class Observation:
     headers: Optional[Picked] = None
     error_type: Optional[str] = None
     provider_name = ""  # by default that of the URL
-    url: Any = None
+    base_url: Any = ""
     response_model: Any = None
     service_tier: Any = None
-    usage: Any = None
+    usage: Usage = NO_USAGE
     tags: Optional[Dict[str, str]] = None
     # The text of a body, which is parsed later.
     body: Any = None
     # What was said, if that is to be logged.
-    content: Optional[Content] = None
+    content: "Optional[Content]" = None
     # Of a stream.
     first_content_s: Optional[float] = None
+    ended_s = 0.0
+
+    def __init__(
+        self,
+        submit: Callable[[Any], None],
+        operation_name: str,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.submit = submit
+        self.operation_name = operation_name
+        self.clock = clock
+        self.started_s = clock()
 
     # ---- noted while the application waits ----
 
     def end(self, ended_s: Optional[float] = None) -> None:
-        """Hand the call to the exporter; it ended now, or at `ended_s` of time.perf_counter()."""
-        self.ended_s = time.perf_counter() if ended_s is None else ended_s
+        """Hand the call to the exporter; it ended now, or at `ended_s` of its clock."""
+        self.ended_s = self.clock() if ended_s is None else ended_s
         self.submit(self)
 
-    def note_call(self, _: str) -> "Observation":
+    def note_call(self, _: str) -> None:
         """Another call is made while this one is under way. Each has its own point."""
-        return self
-
-    def answered(self, answer: Any) -> None:
-        self.note_answer(answer, getattr(answer, "__dict__", None))
-        self.end()
 
     def failed(self, error: BaseException) -> None:
         self.note_error(error)
@@ -99,30 +105,29 @@ class Observation:
         if self.content is not None:
             self.content.note_error(error)
 
-    def note_answer(self, answer: Any, fields: Optional[Dict[str, Any]] = None) -> None:
-        """Usage, model and error of an answer: an SDK's object (with these `fields`), a dict, or a text."""
+    def note_answer(self, answer: Any) -> None:
+        """Usage, model and error of an answer: an SDK's object, a dict, or the text of a body."""
         if self.content is not None:
             self.content.answer = answer
+        fields = fields_of(answer)
         if fields:
             self._note_fields(fields)
-            unknown = getattr(answer, "__pydantic_extra__", None)
-            if unknown:
-                self._note_fields(unknown)
-        elif isinstance(answer, dict):
-            self._note_fields(answer)
-        elif isinstance(answer, (str, bytes)):
-            self._note_body(answer)
-        else:
+        elif not isinstance(answer, (str, bytes, bytearray)):
             self.error_type = "other"
-
-    def _note_body(self, body: Any) -> None:
-        if len(body) <= MAX_PARSED_BYTES:
-            self.body = body
+        elif len(answer) <= MAX_PARSED_BYTES:
+            self.body = answer
         else:
-            self.usage = usage_at_end(body[-END_BYTES:])
+            self.note_end_of_body(answer[-END_BYTES:])
+
+    def note_end_of_body(self, end: Any) -> None:
+        """Of a long one, which is not parsed."""
+        self.usage = usage_of(usage_at_end(end))
 
     def _note_fields(self, fields: Dict[str, Any]) -> None:
-        self.usage = fields.get("usage") or self.usage
+        # Copied out: the object is the application's, and there are libraries that add to it.
+        usage = fields.get("usage")
+        if usage:
+            self.usage = usage_of(usage)
         self.response_model = fields.get("model") or self.response_model
         self.service_tier = fields.get("service_tier") or self.service_tier
         error = fields.get("error")
@@ -131,71 +136,52 @@ class Observation:
 
     # ---- noted of a stream ----
 
-    def note_early_chunk(self, chunk: Any, read_s: float) -> bool:
-        """Whether `chunk` is the first with content. Asked of each chunk until one is."""
-        # The model, should the stream be given up; the usage of an answer without content.
-        self.note_chunk(chunk)
-        if has_content(chunk):
-            if self.first_content_s is None:
-                self.first_content_s = read_s
-            return True
-        return False
-
-    def note_chunk(self, chunk: Any) -> None:
+    def note_chunk(self, chunk: Any, read_s: float) -> bool:
+        """Note what a chunk tells, an SDK's object or a dict; whether it is the last that tells anything."""
+        if self.content is not None:
+            self.content.add_chunk(chunk)
+        if self.first_content_s is not None and not _tells_more(chunk):
+            return False
         fields = fields_of(chunk)
-        if fields.get("type") == "error":
+        if self.first_content_s is None and has_content(chunk):
+            self.first_content_s = read_s
+        kind = fields.get("type")
+        if kind == "error":
             self.error_type = classify_error(self.status_code, chunk)
-        else:
-            # Events of the Responses API have the answer inside.
-            response = fields.get("response")
-            self._note_fields(fields_of(response) if response else fields)
-
-    def has_usage_last(self) -> bool:
-        """Whether the API has the usage in the last chunk only. OpenAI promises it, in `stream_options`."""
-        return _provider_of(self.url) == "openai"
-
-    def end_stream(self, last_chunk: Any, ended_s: float, complete: bool) -> None:
-        """The stream was read to its end, or given up by the application, which is no error."""
-        if last_chunk is not None:
-            self.note_chunk(last_chunk)
-        elif complete:
-            self.error_type = "other"  # a page, or nothing at all, where events were asked for
-        self.end(ended_s)
-
-    def fail_stream(self, last_chunk: Any, error: BaseException) -> None:
-        if last_chunk is not None:
-            self.note_chunk(last_chunk)
-        self.failed(error)
+        # Events of the Responses API have the answer inside.
+        response = fields.get("response")
+        self._note_fields(fields_of(response) if response else fields)
+        return kind in _LAST_EVENTS
 
     # ---- on the exporter's thread ----
 
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
-        # Set one by one: as so many keywords, they take three times as long.
-        call = _new_call()
-        call.operation_name = self.operation_name
-        call.request_model = _text(self.request_model)
-        call.provider_name = self.provider_name or _provider_of(self.url)
-        call.response_model = _text(self.response_model)
-        call.stream = self.stream
-        call.requests_sent = self.requests_sent
-        call.status_code = self.status_code
-        call.error_type = self.error_type
-        call.usage = usage_of(self.usage)
-        call.tags = self.tags or {}
-        call.started_s = self.started_s
-        call.response_time_s = _to_us(self.ended_s - self.started_s)
         first_content_s = self.first_content_s
-        call.time_to_first_token_s = (
-            None if first_content_s is None else _to_us(first_content_s - self.started_s)
+        rate_limit, processing_time_s = read_numbers(self.headers)
+        return Call(
+            operation_name=self.operation_name,
+            request_model=_text(self.request_model),
+            provider_name=self.provider_name or _provider_of(str(self.base_url)),
+            response_model=_text(self.response_model),
+            stream=self.stream,
+            requests_sent=self.requests_sent,
+            status_code=self.status_code,
+            error_type=self.error_type,
+            usage=self.usage,
+            tags=self.tags or {},
+            started_s=self.started_s,
+            response_time_s=_to_us(self.ended_s - self.started_s),
+            time_to_first_token_s=(
+                None if first_content_s is None else _to_us(first_content_s - self.started_s)
+            ),
+            ended_at_ns=time.time_ns() - int((self.clock() - self.ended_s) * 1e9),
+            rate_limit=rate_limit,
+            processing_time_s=processing_time_s,
+            request_id=read_request_id(self.headers),
+            service_tier=_text(self.service_tier),
         )
-        call.ended_at_ns = time.time_ns() - int((time.perf_counter() - self.ended_s) * 1e9)
-        call.rate_limit, call.processing_time_s = read_numbers(self.headers)
-        call.request_id = read_request_id(self.headers)
-        call.service_tier = _text(self.service_tier)
-        call.finish_reason = ""
-        return call
 
     def to_conversation(self) -> "Optional[Conversation]":
         # Not kept: the observation may stay with a thread or a task, as the last of its calls.
@@ -211,20 +197,70 @@ class Observation:
             self._note_fields(fields)
 
 
-# Without the constructor, which would first set what to_call() sets anew: whoever calls this sets all fields.
-_new_call: Callable[[], Call] = partial(object.__new__, Call)
+class Content:
+    """What is kept of a call's request and answer until its log line is made: references only."""
 
-# The last URL that was asked for, and its provider: an application has few clients, and each has one URL.
-_last_provider: Tuple[Any, str] = (None, provider_name(""))
+    __slots__ = ("_chunks", "_request", "answer")
+
+    def __init__(self, request: Any) -> None:
+        self._request = _as_it_is_now(request)
+        self._chunks: List[Any] = []
+        # An SDK's object, a dict, or the text of a body.
+        self.answer: Any = None
+
+    def add_chunk(self, chunk: Any) -> None:
+        if len(self._chunks) < MAX_CHUNKS:
+            self._chunks.append(chunk)
+        else:
+            self._chunks[-1] = chunk  # the last tells how it ended
+
+    def note_error(self, error: BaseException) -> None:
+        # The body only: to keep the exception is to keep the frames of the application.
+        body = getattr(error, "body", None)
+        self.answer = _text_of_answer(error) if body is None else {"error": body}
+
+    def read(self) -> "Conversation":
+        # Imported by who makes the logs, before the first call.
+        from ..core.content.transcript import read_conversation
+
+        return read_conversation(self._request, self._chunks or self.answer)
 
 
-def _provider_of(url: Any) -> str:
-    global _last_provider
-    last_url, name = _last_provider
-    if url is not last_url:
-        name = provider_name(str(url))
-        _last_provider = url, name
-    return name
+def _text_of_answer(error: BaseException) -> Any:
+    """The first SDK does not keep the body of an error."""
+    try:
+        return error.response.text  # type: ignore[attr-defined]
+    except Exception:
+        return None  # there was no answer, or it was not read
+
+
+def _as_it_is_now(request: Any) -> Any:
+    """Applications add the answer to the list of messages that they sent."""
+    if not isinstance(request, dict):
+        return request
+    copied: Dict[str, Any] = {
+        name: list(value) if isinstance(value, list) else value for name, value in request.items()
+    }
+    return copied
+
+
+@lru_cache(maxsize=64)
+def _provider_of(base_url: str) -> str:
+    return provider_name(base_url)
+
+
+def _tells_more(chunk: Any) -> bool:
+    """Whether a chunk may have more than a piece of the answer."""
+    fields = chunk if type(chunk) is dict else getattr(chunk, "__dict__", _NONE)
+    if fields.get("usage") is not None or getattr(chunk, "__pydantic_extra__", None):
+        return True
+    choices = fields.get("choices")
+    if choices:
+        choice = choices[0]
+        of_choice = choice if type(choice) is dict else getattr(choice, "__dict__", _NONE)
+        return of_choice.get("finish_reason") is not None
+    kind = fields.get("type")
+    return kind is None or kind == "error" or kind in _LAST_EVENTS
 
 
 def _to_us(time_s: float) -> float:
@@ -234,3 +270,6 @@ def _to_us(time_s: float) -> float:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+_NONE: Dict[str, Any] = {}

@@ -1,20 +1,41 @@
-"""Whose calls go where."""
+"""Whose calls go where: the `Scope` of one `monitor()` or `instrument()`, kept on the client or on its class.
+
+On the object itself, so that a copy has it, too, and that this package, imported twice, finds its own.
+"""
 
 import atexit
-from typing import Any, Dict, Optional
+import time
+from typing import Any, Callable, Dict, Optional
 
-from .endings import end_open
 from .failsafe import guarded
+from .streams import end_open
+
+ATTRIBUTE = "_guance_chatgpt_monitor"
 
 
 class Scope:
-    """The calls of one `monitor()`, or of one `instrument()` until `uninstrument()`."""
+    """Where the calls of one `monitor()` or `instrument()` go; `clock` is in seconds."""
 
-    def __init__(self, exporter: Any, stream_usage: bool = False, log_content: bool = False) -> None:
+    def __init__(
+        self,
+        exporter: Any,
+        stream_usage: bool = False,
+        log_content: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.submit = exporter.submit
         self.stream_usage = stream_usage
         self.log_content = log_content
-        self.active = True
+        self.clock = clock
+
+    def __deepcopy__(self, _: Any) -> "Scope":
+        return self  # with a client: what it holds cannot be copied
+
+
+def scope_of(client: Any) -> Optional[Scope]:
+    """That of the client, else that of its class; None for one that is not monitored."""
+    found: Optional[Scope] = getattr(client, ATTRIBUTE, None)
+    return found
 
 
 def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:

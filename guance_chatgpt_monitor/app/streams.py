@@ -1,109 +1,39 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
-A stream stays the SDK's own object. Replaced is the generator that it takes its chunks from, by a reader: a
-generator that passes them on. Who iterates over the stream gets a reader of his own, in place of the SDK's
-`__iter__()`, which does nothing but pass them on, too. So no step is added, and once there was content, a
-chunk costs a clock reading and, unless the API is OpenAI's own, a look for the usage, and nothing else:
-whether it is being read is asked of the readers themselves.
+One generator of ours takes the place of the one that the application reads by, passes everything on and
+notes it: of a stream, the SDK's generator of chunks; of a raw response, the bytes that its every method
+reads. What is not read to its end is noted when the HTTP response is closed or collected.
 """
 
 import functools
 import inspect
-import time
+import os
+import sys
 import weakref
 from functools import partial
-from types import FunctionType
-from typing import Any, AsyncGenerator, Callable, Dict, Generator
+from typing import Any, AsyncGenerator, Callable, Dict, Generator, List, Optional
 
 from ..core.fields import read_field
-from .content import Content
-from .endings import Ending, is_running
 from .failsafe import guarded
 from .observation import Observation
+from .raw_body import RawBody
 
-_PassOn = Callable[[Any], Any]
-_NONE: Dict[str, Any] = {}
+_Note = Callable[[Any], None]
 
 
-def watch_stream(observation: Observation, stream: Any, closing: str) -> None:
+def watch_stream(observation: Observation, stream: Any) -> None:
     """Observe a stream of the SDK's until it ends."""
-    _attach(stream, _open(observation, stream.response, closing))
+    _attach(stream, OpenAnswer(observation, stream.response))
 
 
-def watch_raw_stream(observation: Observation, answer: Any, closing: str) -> None:
-    """Observe a raw response whose body is a stream: as what it is parsed into, or to where it is closed."""
-    ending = _open(observation, answer.http_response, closing)
-    _when_parsed(answer, partial(_attach, ending=ending))
-
-
-def watch_raw_body(observation: Observation, response: Any, closing: str) -> None:
-    """Observe an HTTP response whose body the application is yet to read, if it does."""
-    ending = _open(observation, response, closing)
-    if closing == "close":
-        ending.replace(response, "read", _watch_read(response.read, ending))
-    else:
-        ending.replace(response, "aread", _watch_aread(response.aread, ending))
-
-
-def _open(observation: Observation, response: Any, closing: str) -> Ending:
-    observation.status_code = response.status_code
-    return Ending(observation, response, closing)
-
-
-def _attach(stream: Any, ending: Ending) -> None:
-    content = ending.observation.content
-    if content is not None:
-        _replace_iterator(stream, partial(_keep, content=content), partial(_keep_async, content=content))
-    chunks = getattr(stream, "_iterator", None)
-    if _replace_iterator(stream, partial(_pass_on, ending=ending), partial(_pass_on_async, ending=ending)):
-        ending.stream, ending.chunks = weakref.ref(stream), weakref.ref(chunks)  # not held: see is_read_by()
-        ending.is_read_by(stream._iterator)
-
-
-def wrap_iter(original: Any) -> Any:
-    """Around `__iter__()` of the SDK's stream, or `__aiter__()`: of no effect on one that is not observed."""
-
-    @functools.wraps(original)
-    def iterate(self: Any) -> Any:
-        reader = guarded(_new_reader, self)
-        if reader is None:
-            return original(self)
-        reader.__name__, reader.__qualname__ = original.__name__, original.__qualname__
-        return reader
-
-    return iterate
-
-
-def only_passes_on(method: Any) -> bool:
-    """Whether `method` is the SDK's `__iter__()` or `__aiter__()`, as it is known, and nobody's patch."""
-    return (
-        type(method) is FunctionType
-        and method.__globals__.get("__name__") == "openai._streaming"
-        and method.__code__.co_names == ("_iterator",)
-    )
-
-
-def _new_reader(stream: Any) -> Any:
-    """One more generator that passes on the chunks of a stream; None for one that is not observed any more.
-
-    Each who iterates has his own, as with the SDK's `__iter__()`: two may do so at the same time, and what
-    ends one must not end the other.
-    """
-    ending = Ending.of(getattr(stream, "response", None))
-    chunks = None if ending is None else ending.chunks()
-    if ending is None or chunks is None:
-        return None
-    iterator = stream._iterator
-    if not _is_reader(iterator) or getattr(iterator, "gi_frame", getattr(iterator, "ag_frame", None)) is None:
-        return None  # somebody has put another in its place, or has closed it
-    reader: Any = (_pass_on if inspect.isgenerator(chunks) else _pass_on_async)(chunks, ending)
-    ending.is_read_by(reader)
-    return reader
-
-
-def _is_reader(iterator: Any) -> bool:
-    code = getattr(iterator, "gi_code", None) or getattr(iterator, "ag_code", None)
-    return code in (_pass_on.__code__, _pass_on_async.__code__)
+def watch_raw(observation: Observation, answer: Any) -> None:
+    """Observe a raw response, whose body is yet to be read: as bytes, or as what it is parsed into."""
+    response = answer.http_response
+    open_answer = OpenAnswer(observation, response)
+    body = RawBody(observation, response.headers.get("content-type") or "", open_answer.note_chunk)
+    open_answer.read_bytes_by(response, body)
+    if observation.stream:
+        _when_parsed(answer, partial(_attach, open_answer=open_answer))
 
 
 def hide_usage(answer: Any) -> None:
@@ -117,7 +47,126 @@ def hide_usage(answer: Any) -> None:
         _replace_iterator(answer, _leave_out_usage, _leave_out_usage_async)
 
 
-def _replace_iterator(stream: Any, pass_on: _PassOn, pass_on_async: _PassOn) -> bool:
+def end_open() -> None:
+    """End what is still open, for the process ends."""
+    for open_answer in list(_open.values()):
+        guarded(open_answer.give_up)
+
+
+class OpenAnswer:
+    """Ends an observation once: when the answer was read, failed, was closed or is collected.
+
+    Whatever closes an answer (`close()`, `with`, the SDK's stream helpers, reading to the end) closes its
+    HTTP response. So the methods of that one object are replaced, on the instance, until the end.
+    """
+
+    def __init__(self, observation: Observation, response: Any) -> None:
+        observation.status_code = response.status_code
+        self.observation = observation
+        self.is_read = False  # at this moment: what closes the response meanwhile is a part of the reading
+        self._read_s = observation.clock()
+        self._has_chunks = False
+        self._body: Optional[RawBody] = None
+        self._replaced: List[str] = []
+        self._response = weakref.ref(response, partial(guarded, _collected))
+        self._replace(response, "close", _watch_close(self, response.close))
+        self._replace(response, "aclose", _watch_aclose(self, response.aclose))
+        _open[id(self._response)] = self
+
+    def read_bytes_by(self, response: Any, body: RawBody) -> None:
+        """Note what is read of the response, by whichever method: httpx reads by `iter_bytes()` in all."""
+        self._body = body
+        for name, pass_on in (("iter_bytes", _pass_on), ("aiter_bytes", _pass_on_async)):
+            self._replace(response, name, _watch_bytes(self, getattr(response, name), pass_on, body.add))
+
+    def read_chunks(self) -> None:
+        """It is read as a stream of the SDK's, not as bytes."""
+        self._body = None
+        self._put_back("iter_bytes", "aiter_bytes")
+
+    def note_chunk(self, chunk: Any) -> None:
+        self._has_chunks = True
+        self._read_s = read_s = self.observation.clock()
+        if self.observation.note_chunk(chunk, read_s):
+            self.complete()
+
+    def complete(self) -> None:
+        """Everything was read, or all that counts."""
+        if not self._take():
+            return
+        if self._body is not None:
+            self._body.complete()
+        if self._body is not None and not self._body.is_events:
+            self._read_s = self.observation.clock()
+        elif not self._has_chunks:
+            self.observation.error_type = "other"  # a page, or nothing at all, where events were asked for
+        self.observation.end(self._read_s)
+
+    def fail(self, error: BaseException) -> None:
+        if self._take():
+            self.observation.failed(error)
+
+    def closed(self) -> None:
+        """The response is closed, by whomever."""
+        if self.is_read:
+            return
+        error = sys.exc_info()[1]
+        failed = getattr(error, "request", None)
+        # Raised by the response, and not by the application, whose `with` block ends with an error.
+        if error is not None and failed and failed is getattr(self._response(), "request", None):
+            self.fail(error)
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """What was not read will not be, which is no error."""
+        if self._take():
+            if not self._has_chunks and getattr(self._response(), "is_stream_consumed", False):
+                self._read_s = self.observation.clock()  # read in a way that is not watched: its end is known
+            self.observation.end(self._read_s)
+
+    def _replace(self, response: Any, name: str, method: Any) -> None:
+        method.of_monitor = True
+        setattr(response, name, method)
+        self._replaced.append(name)
+
+    def _put_back(self, *names: str) -> None:
+        attributes = getattr(self._response(), "__dict__", {})
+        for name in names:
+            # Unless somebody has wrapped it in turn: out of use, it only passes on.
+            if hasattr(attributes.get(name), "of_monitor"):
+                del attributes[name]
+
+    def _take(self) -> bool:
+        """Whether the call is still to be ended: true for one caller, of all threads."""
+        if _open.pop(id(self._response), None) is None:
+            return False
+        self._put_back(*self._replaced)
+        return True
+
+
+# By the id of their reference. Held here, not by the response, which would take them along.
+_open: Dict[int, OpenAnswer] = {}
+if hasattr(os, "register_at_fork"):
+    # What was open in the parent is the parent's to end.
+    os.register_at_fork(after_in_child=_open.clear)
+
+
+def _collected(reference: Any) -> None:
+    open_answer = _open.get(id(reference))
+    if open_answer is not None:
+        open_answer.give_up()
+
+
+def _attach(stream: Any, open_answer: OpenAnswer) -> None:
+    pass_on, note = (_pass_on, _pass_on_async), open_answer.note_chunk
+    if _replace_iterator(stream, *(partial(each, open_answer=open_answer, note=note) for each in pass_on)):
+        open_answer.read_chunks()
+
+
+def _replace_iterator(
+    stream: Any, pass_on: Callable[[Any], Any], pass_on_async: Callable[[Any], Any]
+) -> bool:
     """False for a stream that takes its chunks from something else than a generator."""
     chunks = getattr(stream, "_iterator", None)
     if inspect.isgenerator(chunks):
@@ -133,19 +182,18 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
     """Call `use` with the stream that a raw response is parsed into, once: later, it is the same stream."""
     original = answer.parse
 
-    @functools.wraps(original)
-    def parse(*args: Any, **kwargs: Any) -> Any:
-        stream = original(*args, **kwargs)
+    def parsed(stream: Any) -> Any:
         answer.__dict__.pop("parse", None)
         guarded(use, stream)
         return stream
 
     @functools.wraps(original)
+    def parse(*args: Any, **kwargs: Any) -> Any:
+        return parsed(original(*args, **kwargs))
+
+    @functools.wraps(original)
     async def parse_async(*args: Any, **kwargs: Any) -> Any:
-        stream = await original(*args, **kwargs)
-        answer.__dict__.pop("parse", None)
-        guarded(use, stream)
-        return stream
+        return parsed(await original(*args, **kwargs))
 
     answer.parse = parse_async if inspect.iscoroutinefunction(original) else parse
 
@@ -153,108 +201,40 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
 # What follows is on the application's path: whatever can fail in it is the SDK's, or guarded.
 
 
-def _pass_on(chunks: Any, ending: Ending) -> Generator[Any, None, None]:
-    clock, observation = time.perf_counter, ending.observation
-    chunk, read_s = None, 0.0
-    progress = lambda: (chunk, read_s)  # noqa: E731
-    chunk, read_s = guarded(ending.begin, progress) or (None, 0.0)
+def _pass_on(source: Any, open_answer: OpenAnswer, note: _Note) -> Generator[Any, None, None]:
     try:
-        if observation.first_content_s is None:
-            for chunk in chunks:
-                read_s = clock()
-                has_content = guarded(observation.note_early_chunk, chunk, read_s)
-                yield chunk
-                if has_content:
-                    break
-        if guarded(observation.has_usage_last):
-            for chunk in chunks:
-                read_s = clock()
-                yield chunk
-        elif "usage" in getattr(chunk, "__dict__", _NONE):
-            for chunk in chunks:
-                read_s = clock()
-                try:
-                    if chunk.usage is not None:
-                        observation.usage = chunk.usage
-                except Exception:
-                    pass  # a chunk of another kind
-                yield chunk
-        else:
-            for chunk in chunks:
-                read_s = clock()
-                if getattr(chunk, "__pydantic_extra__", None):
-                    guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
-                yield chunk
-    except BaseException as error:
-        guarded(_leave, ending, chunks, chunks.gi_frame, progress, error)
+        open_answer.is_read = True
+        for item in source:
+            open_answer.is_read = False
+            guarded(note, item)
+            yield item
+            open_answer.is_read = True
+    except GeneratorExit:
+        guarded(open_answer.give_up)
+        source.close()
         raise
-    guarded(ending.complete)
+    except BaseException as error:
+        guarded(open_answer.fail, error)
+        raise
+    guarded(open_answer.complete)
 
 
-def _leave(ending: Ending, chunks: Any, frame: Any, progress: Any, error: BaseException) -> None:
-    """A reader ends by `error`; `frame` is that of the SDK's generator, if that goes on."""
-    traceback = error.__traceback__
-    if frame is None and traceback is not None and traceback.tb_next is not None:
-        ending.fail(error)  # it came out of the SDK's generator
-        return
-    # Thrown in between two chunks: that gives up the reader, and not the stream.
-    ending.leave(progress)
-    stream = ending.stream()
-    iterator = getattr(stream, "_iterator", None)
-    if is_running(chunks) and _is_reader(iterator) and is_running(iterator):
-        # Another reads at this time. That is an error for who comes second, but must not end what the stream
-        # itself reads by.
-        stream._iterator = _new_reader(stream) or chunks
-
-
-async def _pass_on_async(chunks: Any, ending: Ending) -> AsyncGenerator[Any, None]:
-    clock, observation = time.perf_counter, ending.observation
-    chunk, read_s = None, 0.0
-    progress = lambda: (chunk, read_s)  # noqa: E731
-    chunk, read_s = guarded(ending.begin, progress) or (None, 0.0)
+async def _pass_on_async(source: Any, open_answer: OpenAnswer, note: _Note) -> AsyncGenerator[Any, None]:
     try:
-        if observation.first_content_s is None:
-            async for chunk in chunks:
-                read_s = clock()
-                has_content = guarded(observation.note_early_chunk, chunk, read_s)
-                yield chunk
-                if has_content:
-                    break
-        if guarded(observation.has_usage_last):
-            async for chunk in chunks:
-                read_s = clock()
-                yield chunk
-        elif "usage" in getattr(chunk, "__dict__", _NONE):
-            async for chunk in chunks:
-                read_s = clock()
-                try:
-                    if chunk.usage is not None:
-                        observation.usage = chunk.usage
-                except Exception:
-                    pass  # a chunk of another kind
-                yield chunk
-        else:
-            async for chunk in chunks:
-                read_s = clock()
-                if getattr(chunk, "__pydantic_extra__", None):
-                    guarded(observation.note_chunk, chunk)  # where the first SDK has the usage
-                yield chunk
-    except BaseException as error:
-        guarded(_leave, ending, chunks, chunks.ag_frame, progress, error)
+        open_answer.is_read = True
+        async for item in source:
+            open_answer.is_read = False
+            guarded(note, item)
+            yield item
+            open_answer.is_read = True
+    except GeneratorExit:
+        guarded(open_answer.give_up)
+        await source.aclose()
         raise
-    guarded(ending.complete)
-
-
-def _keep(chunks: Any, content: Content) -> Generator[Any, None, None]:
-    for chunk in chunks:
-        guarded(content.add_chunk, chunk)
-        yield chunk
-
-
-async def _keep_async(chunks: Any, content: Content) -> AsyncGenerator[Any, None]:
-    async for chunk in chunks:
-        guarded(content.add_chunk, chunk)
-        yield chunk
+    except BaseException as error:
+        guarded(open_answer.fail, error)
+        raise
+    guarded(open_answer.complete)
 
 
 def _leave_out_usage(chunks: Any) -> Generator[Any, None, None]:
@@ -269,33 +249,25 @@ async def _leave_out_usage_async(chunks: Any) -> AsyncGenerator[Any, None]:
             yield chunk
 
 
-def _watch_read(original: Any, ending: Ending) -> Any:
-    def read(*args: Any, **kwargs: Any) -> Any:
-        ending.reading = True
-        try:
-            body = original(*args, **kwargs)
-        except BaseException as error:
-            guarded(ending.fail, error)
-            raise
-        finally:
-            ending.reading = False
-        guarded(ending.answered, body)
-        return body
+def _watch_bytes(open_answer: OpenAnswer, original: Any, pass_on: Any, note: _Note) -> Any:
+    def iter_bytes(*args: Any, **kwargs: Any) -> Any:
+        return pass_on(original(*args, **kwargs), open_answer, note)
 
-    return read
+    return iter_bytes
 
 
-def _watch_aread(original: Any, ending: Ending) -> Any:
-    async def aread(*args: Any, **kwargs: Any) -> Any:
-        ending.reading = True
-        try:
-            body = await original(*args, **kwargs)
-        except BaseException as error:
-            guarded(ending.fail, error)
-            raise
-        finally:
-            ending.reading = False
-        guarded(ending.answered, body)
-        return body
+def _watch_close(open_answer: OpenAnswer, original: Any) -> Any:
+    def close(*args: Any, **kwargs: Any) -> Any:
+        guarded(open_answer.closed)
+        return original(*args, **kwargs)
 
-    return aread
+    return close
+
+
+def _watch_aclose(open_answer: OpenAnswer, original: Any) -> Any:
+    # A coroutine function as the original: by that, others tell whether it is to be awaited.
+    async def aclose(*args: Any, **kwargs: Any) -> Any:
+        guarded(open_answer.closed)
+        return await original(*args, **kwargs)
+
+    return aclose

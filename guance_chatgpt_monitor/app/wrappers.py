@@ -7,16 +7,14 @@ outside of every guard, and what it returns or raises is passed on as it is.
 
 import copy
 import functools
-import inspect
-import time
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from ..core.response_headers import pick_headers
 from .answers import fields_of
-from .content import Content
-from .failsafe import guarded, report
-from .observation import Observation, under_way
-from .routing import Scope
-from .streams import hide_usage, watch_raw_body, watch_raw_stream, watch_stream
+from .failsafe import guarded
+from .observation import Content, Observation, under_way
+from .routing import ATTRIBUTE, scope_of
+from .streams import hide_usage, watch_raw, watch_stream
 
 _PATHS = {
     "/chat/completions": "chat",
@@ -27,193 +25,163 @@ _PATHS = {
 }
 # What is posted by hand may lack the slash.
 OPERATIONS = {**_PATHS, **{path[1:]: operation for path, operation in _PATHS.items()}}
-_NONE: Dict[str, Any] = {}
-_under_way, _set_under_way = under_way.get, under_way.set
-_POST = ("post", "POST")
 # How the SDK's `with_streaming_response` tells the client.
 _RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
 _STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
+_NONE: Dict[str, Any] = {}
+_Method = Callable[..., Any]
 
 # ---- the wrappers ----
 
 
-def wrap_request(original: Callable[..., Any], scope: Scope, is_async: bool = False) -> Callable[..., Any]:
-    """`is_async` says that what `original` returns is awaited, though it is no coroutine function."""
-    is_async = is_async or inspect.iscoroutinefunction(inspect.unwrap(original))
-    return (_wrap_async_request if is_async else _wrap_sync_request)(original, scope)
+def wrap_request(original: _Method, is_async: bool) -> _Method:
+    """`is_async` says that what `original` returns is awaited."""
 
-
-# In the ones below, a call to the guard would cost as much as what it guards. So would arguments that are
-# passed on as *args and **kwargs: named one by one, they take a quarter of that.
-
-
-def _wrap_sync_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
-    def request(
-        self: Any,
-        cast_to: Any,
-        options: Any,
-        *args: Any,
-        stream: Any = False,
-        stream_cls: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        if args or kwargs:
-            wrapped = _wrap_sync_request(_with_further(original, args, kwargs), scope)
-            return wrapped(self, cast_to, options, stream=stream, stream_cls=stream_cls)
-        try:
-            observation = begin(scope, options, stream)
-        except Exception as error:
-            observation = guarded(report, begin, error)
+    def request(self: Any, cast_to: Any, options: Any, *args: Any, stream: Any = False, **kwargs: Any) -> Any:
+        observation = guarded(begin, self, options, stream)
         if observation is None:
-            return original(self, cast_to, options, stream=stream, stream_cls=stream_cls)
+            return original(self, cast_to, options, *args, stream=stream, **kwargs)
         try:
-            answer = original(self, cast_to, observation.options, stream=stream, stream_cls=stream_cls)
+            answer = original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
         except BaseException as error:
-            guarded(fail, self, observation, error)
+            guarded(fail, observation, error)
             raise
-        try:
-            finish(self, observation, answer, "close")
-        except Exception as error:
-            guarded(report, finish, error)
+        guarded(finish, observation, answer)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
         return answer
 
-    return request
-
-
-def _wrap_async_request(original: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def request(
-        self: Any,
-        cast_to: Any,
-        options: Any,
-        *args: Any,
-        stream: Any = False,
-        stream_cls: Any = None,
-        **kwargs: Any,
+    async def async_request(
+        self: Any, cast_to: Any, options: Any, *args: Any, stream: Any = False, **kwargs: Any
     ) -> Any:
-        if args or kwargs:
-            wrapped = _wrap_async_request(_with_further(original, args, kwargs), scope)
-            return await wrapped(self, cast_to, options, stream=stream, stream_cls=stream_cls)
-        try:
-            observation = begin(scope, options, stream)
-        except Exception as error:
-            observation = guarded(report, begin, error)
+        observation = guarded(begin, self, options, stream)
         if observation is None:
-            return await original(self, cast_to, options, stream=stream, stream_cls=stream_cls)
+            return await original(self, cast_to, options, *args, stream=stream, **kwargs)
         try:
-            answer = await original(self, cast_to, observation.options, stream=stream, stream_cls=stream_cls)
+            answer = await original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
         except BaseException as error:
-            guarded(fail, self, observation, error)
+            guarded(fail, observation, error)
             raise
-        try:
-            finish(self, observation, answer, "aclose")
-        except Exception as error:
-            guarded(report, finish, error)
+        guarded(finish, observation, answer)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
         return answer
 
-    return request
+    return async_request if is_async else request
 
 
-def _with_further(original: Callable[..., Any], args: Any, kwargs: Any) -> Callable[..., Any]:
-    """`original`, with further arguments: the first SDK has some that it does not use itself."""
+def wrap_build_request(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001 - as all of these
+    """The client builds a request for each attempt, right before it sends it."""
 
-    def request(self: Any, cast_to: Any, options: Any, **streaming: Any) -> Any:
-        return original(self, cast_to, options, *args, **streaming, **kwargs)
+    @functools.wraps(original)
+    def _build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        request = original(self, *args, **kwargs)
+        guarded(note_request, self)
+        return request
 
-    return request
+    return _build_request
+
+
+def wrap_process_response(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001
+    """The client makes its answer of the HTTP response, which the answer itself does not show."""
+
+    @functools.wraps(original)
+    def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guarded(note_response, self, kwargs.get("response"))
+        return original(self, *args, **kwargs)
+
+    return _process_response
+
+
+def wrap_copy(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001
+    """A client that is made of a monitored one is monitored."""
+
+    @functools.wraps(original)
+    def copy_client(self: Any, *args: Any, **kwargs: Any) -> Any:
+        client = original(self, *args, **kwargs)
+        guarded(hand_on, self, client)
+        return client
+
+    return copy_client
 
 
 # ---- what they note ----
 
 
-def begin(scope: Scope, options: Any, stream: Any) -> Optional[Observation]:
+def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
     """The observation of a call; None for what is none, or what another wrapper observes."""
-    # As attributes, each would take longer than this: models of pydantic's have a `__getattr__()`.
-    given = options.__dict__
-    operation_name = OPERATIONS.get(given["url"])
-    if operation_name is None or given["method"] not in _POST or not scope.active:
+    scope = scope_of(client)
+    if scope is None or options.method.lower() != "post":
         return None
-    outer = _under_way()
+    operation_name = OPERATIONS.get(options.url)
+    if operation_name is None:
+        return None
+    outer = under_way.get()
     if outer is not None and outer.options is options:
-        return None  # the client is monitored, and its class is instrumented
-    observation = Observation()
-    observation.submit = scope.submit
-    observation.operation_name = operation_name
-    observation.scope = scope
-    observation.options = options
-    body = given["json_data"]
-    observation.request_model = body.get("model") if isinstance(body, dict) else None
-    # These stand on the class, too; but they are read in the way of the call, which takes longer from there.
-    observation.outer = observation.content = None
-    observation.stream = observation.asks_for_usage = False
-    observation.requests_sent = 0
-    if outer is not None and outer.options is not None:
-        observation.outer = outer.note_call(operation_name)
+        return None
+    if outer is not None and outer.options is None:
+        outer = None  # it has ended
+    body = options.json_data
+    observation = Observation(scope.submit, operation_name, scope.clock)
+    observation.client, observation.options, observation.outer = client, options, outer
+    if isinstance(body, dict):
+        observation.request_model = body.get("model")
+    if outer is not None:
+        outer.note_call(operation_name)
     if stream:
         observation.stream = True
         if scope.stream_usage and operation_name in _STREAM_OPTIONS:
             _ask_for_usage(observation)
     if scope.log_content:
         observation.content = guarded(Content, body)
-    _set_under_way(observation)
-    observation.started_s = time.perf_counter()
+    under_way.set(observation)
+    observation.started_s = scope.clock()
     return observation
 
 
-def fail(client: Any, observation: Observation, error: BaseException) -> None:
-    _leave(client, observation)
+def note_request(client: Any) -> None:
+    observation = under_way.get()
+    if observation is not None and observation.client is client:
+        observation.requests_sent += 1
+
+
+def note_response(client: Any, response: Any) -> None:
+    observation = under_way.get()
+    if observation is not None and observation.client is client:
+        observation.status_code = getattr(response, "status_code", None)
+        observation.headers = pick_headers(getattr(response, "headers", None))
+
+
+def hand_on(client: Any, copied: Any) -> None:
+    if ATTRIBUTE in vars(client):
+        setattr(copied, ATTRIBUTE, vars(client)[ATTRIBUTE])
+
+
+def fail(observation: Observation, error: BaseException) -> None:
+    _leave(observation)
     observation.failed(error)
 
 
-def finish(client: Any, observation: Observation, answer: Any, closing: str) -> None:
-    """The client has answered; `closing` is the method that closes its HTTP response."""
-    observation.ended_s = time.perf_counter()
-    _leave(client, observation)
-    if observation.stream:
-        _watch_stream(observation, answer, closing)
+def finish(observation: Observation, answer: Any) -> None:
+    """The client has answered, if maybe with what is yet to be read."""
+    ended_s = observation.clock()
+    _leave(observation)
+    # Of a stream not through its `__dict__`: with that made, each chunk takes the SDK 0.1 us more.
+    is_raw = not observation.stream or getattr(answer, "http_response", None) is not None
+    if not is_raw and getattr(answer, "response", None) is not None:
+        watch_stream(observation, answer)
         return
-    # Looked up there because a model of pydantic's takes microseconds to say that it has no such attribute.
-    try:
-        fields = answer.__dict__
-    except AttributeError:
-        fields = _NONE
-    if "http_response" in fields:
-        _watch_body(observation, fields["http_response"], closing)
+    fields = getattr(answer, "__dict__", _NONE)
+    response = fields.get("http_response")
+    if response is not None and not response.is_closed:
+        watch_raw(observation, answer)
         return
-    unknown = getattr(answer, "__pydantic_extra__", None)
-    if unknown or not fields or fields.get("error") or observation.content is not None:
-        observation.note_answer(answer, fields)
-    else:
-        # As nearly all answers; in place, since a call takes longer than what it would do.
-        observation.usage = fields.get("usage")
-        observation.response_model = fields.get("model")
-        observation.service_tier = fields.get("service_tier")
-    # Called as a method, it would first be looked for on the class.
-    submit = observation.submit
-    submit(observation)
-
-
-def _watch_stream(observation: Observation, answer: Any, closing: str) -> None:
-    # Not through its `__dict__`: once that is made, the interpreter takes a longer way to each attribute, and
-    # each chunk takes the SDK 0.1 us more.
-    if getattr(answer, "http_response", None) is not None:
-        watch_raw_stream(observation, answer, closing)
-    elif getattr(answer, "response", None) is not None:
-        watch_stream(observation, answer, closing)
-    else:
-        observation.answered(answer)
-
-
-def _watch_body(observation: Observation, response: Any, closing: str) -> None:
-    if response.is_closed:
-        observation.answered(_body_of(response))
-    else:
-        watch_raw_body(observation, response, closing)
+    if response is None and "is_stream_consumed" in fields:
+        response = answer  # `cast_to` was the HTTP package's own class
+    observation.note_answer(answer if response is None else _body_of(response))
+    observation.end(ended_s)
 
 
 def _body_of(response: Any) -> Any:
@@ -223,34 +191,23 @@ def _body_of(response: Any) -> Any:
         return b""  # closed unread, by a hook of the application's
 
 
-def _leave(client: Any, observation: Observation) -> None:
-    # Not the request's, which is another object for each; the property takes half a microsecond.
-    try:
-        observation.url = client._base_url
-    except AttributeError:
-        observation.url = client.base_url
-    # Else what has ended stays until the next call: that takes less than to put None in its place.
-    if observation.outer is not None:
-        # Not reset(): that fails in a task which is not the one that began.
-        _set_under_way(observation.outer)
-        observation.outer = None
+def _leave(observation: Observation) -> None:
+    client = observation.client
+    # Not reset(): that fails in a task which is not the one that began.
+    under_way.set(observation.outer)
     # What is queued must not hold the prompt, nor a chain of calls.
-    observation.scope = observation.options = None
-
-
-def _is_read_raw(options: Any) -> bool:
-    """Whether the application may read the bytes of the stream, where nothing can be hidden from it."""
-    headers = options.headers
-    return isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE_HEADER) == "stream"
+    observation.client = observation.options = observation.outer = None
+    observation.base_url = client.base_url
 
 
 def _ask_for_usage(observation: Observation) -> None:
     """Unless the caller has asked, or has said no."""
     options = observation.options
-    if not isinstance(options.json_data, dict) or _is_read_raw(options):
-        return
-    given = options.json_data.get("stream_options")
-    if fields_of(given).get("include_usage") is not None:
+    headers = options.headers
+    if isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE_HEADER) == "stream":
+        return  # the application may read the bytes, of which nothing can be hidden from it
+    given = fields_of(options.json_data).get("stream_options")
+    if not isinstance(options.json_data, dict) or fields_of(given).get("include_usage") is not None:
         return
     if "stream_options" in fields_of(options.extra_json):
         return

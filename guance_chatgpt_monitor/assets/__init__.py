@@ -1,26 +1,41 @@
-"""The dashboard and the monitors that Guance shows the data with, in Chinese and English.
+"""The dashboards and the monitors that Guance shows the data with, in Chinese and English.
 
-Made from the YAML beside this module, in a clone and in an installed package alike:
+Made from the YAML in `sources/`, in a clone and in an installed package alike:
 
     write_assets("en", ".")                                   # dashboard/en/…, monitor/en/…
     apply_assets("en", "https://openapi.guance.com", api_key)  # into the key's workspace
+
+What imports it: the command line. It imports core only.
 """
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Callable, Dict, List, Union
 
 from . import dashboard, guance_openapi, monitors
 from .guance_openapi import Applied, GuanceError
+from .sites import SITES, endpoint_of
 from .source import LANGUAGES
 
-__all__ = ["LANGUAGES", "Applied", "GuanceError", "apply_assets", "render_assets", "write_assets"]
+__all__ = [
+    "LANGUAGES",
+    "SITES",
+    "Applied",
+    "GuanceError",
+    "apply_assets",
+    "endpoint_of",
+    "render_assets",
+    "write_assets",
+]
 
 
 def render_assets(language: str) -> Dict[str, Dict[str, Any]]:
     """Relative path -> content, for `language` ("zh" or "en"). Raises ValueError for another."""
     return {
-        f"dashboard/{language}/openai/openai.json": dashboard.build(language),
+        **{
+            f"dashboard/{language}/{name}/{name}.json": dashboard.build(name, language)
+            for name in dashboard.DASHBOARDS
+        },
         f"monitor/{language}/openai/openai.json": monitors.build(language),
     }
 
@@ -40,9 +55,12 @@ def write_assets(language: str, directory: Union[str, Path]) -> List[Path]:
     return paths
 
 
-def apply_assets(language: str, endpoint: str, api_key: str) -> List[Applied]:
-    """Import them through Guance's OpenAPI; what has a name that is there is skipped.
+def apply_assets(
+    language: str, endpoint: str, api_key: str, told: Callable[[Applied], Any] = lambda _: None
+) -> List[Applied]:
+    """Import them through Guance's OpenAPI; what has a name that is there is skipped. `told` hears of each.
 
     Raises ValueError for bad arguments, and GuanceError (`done` tells what came before it).
     """
-    return guance_openapi.apply(endpoint, api_key, dashboard.build(language), monitors.build(language))
+    dashboards = [dashboard.build(name, language) for name in dashboard.DASHBOARDS]
+    return guance_openapi.apply(endpoint, api_key, dashboards, monitors.build(language), told)

@@ -1,82 +1,47 @@
-"""dashboard.yaml -> Guance's dashboard, as its import takes it."""
+"""A folder of YAML -> one of Guance's dashboards, as its import takes it."""
 
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence
 
 from . import dql
-from .source import load
+from .chart_settings import UNITS, settings_of
+from .source import load, stable_uuid
 
+# The folders with the sources, in the order in which they are imported.
+DASHBOARDS = ("openai", "openai_monitor")
 COLUMNS = 24
-
-# Unit of the source -> Guance's pair of category and unit.
-UNITS = {
-    "s": ["time", "s"],
-    "percent": ["percent", "percent"],
-    "B": ["digital", "B"],
-    "count": ["custom", "count"],
-    "tokens": ["custom", "tokens"],
-    "tokens/min": ["custom", "tokens/min"],
-    "USD": ["custom", "USD"],
-}
-
-# Decimal places, where two are not enough: a call costs less than a cent.
-PRECISION_OF = {"USD": "3"}
-
-# How many groups a toplist shows, and how many series a chart draws at most.
-TOP = 10
-MAX_SERIES = 20
-
-_OF_TYPE: Dict[str, Dict[str, Any]] = {
-    "singlestat": {"isTimeInterval": False, "showLine": False, "showLineAxis": False},
-    "sequence": {
-        "isTimeInterval": True,
-        "xAxisShowType": "time",
-        "legendPostion": "bottom",
-        "slimit": MAX_SERIES,
-        "sorderByOrder": "desc",
-    },
-    "table": {
-        "isTimeInterval": False,
-        "queryMode": "toGroupColumn",
-        "mainMeasurementQueryCode": "A",
-        "mainMeasurementSort": "top",
-        "mainMeasurementLimit": MAX_SERIES,
-    },
-    "toplist": {
-        "isTimeInterval": False,
-        "chartType": "bar",
-        "bar": {"direction": "horizontal", "xAxisShowType": "groupBy"},
-        "mainMeasurementQueryCode": "A",
-        "mainMeasurementSort": "top",
-        "mainMeasurementLimit": TOP,
-    },
-}
+# Where Guance keeps the pictures of its integrations.
+_ICONS = "https://static-res.guance.com/dataflux-template/dashboard"
+# To the logs that a chart is about: its time range and the tags of the series that was clicked.
+_LOGS_URL = "/logIndi/log/all?time=#{TR}&query=source:openai #{T}"
+_DASHBOARD_URL = "/scene/dashboard/dashboardDetail?name={}&time=#{{TR}}"
 
 
-def build(language: str) -> Dict[str, Any]:
-    """The dashboard in `language`."""
-    source = load("dashboard.yaml", language)
-    groups = source["groups"]
-    charts = (chart for group in groups for chart in group["charts"])
+def build(name: str, language: str) -> Dict[str, Any]:
+    """The dashboard `name` in `language`."""
+    source = load(f"{name}/dashboard.yaml", language)
+    groups = [{"id": group, **load(f"{name}/{group}.yaml", language)} for group in source["groups"]]
+    other = {key: load(f"{key}/dashboard.yaml", language)["title"] for key in DASHBOARDS}
+    charts = [chart for group in groups for chart in group["charts"]]
+    positions = _flow([chart["size"] for chart in charts], [len(group["charts"]) for group in groups])
     variables = _codes_by_measurement(source["variables"])
-    positions = _flow([chart["size"] for chart in charts], [len(g["charts"]) for g in groups])
     return {
         "title": source["title"],
         "summary": source["summary"],
-        "identifier": f"guance_chatgpt_monitor_{language}",
+        "identifier": f"guance_chatgpt_monitor_{name}_{language}",
         "dashboardType": "CUSTOM",
         "dashboardOwnerType": "node",
         "dashboardExtend": {"groupUnfoldStatus": {group["name"]: True for group in groups}},
         "dashboardMapping": [],
         "dashboardBindSet": [],
-        "iconSet": {"icon": "", "url": ""},
+        "iconSet": {"icon": f"{_ICONS}/openai/icon.svg", "url": f"{_ICONS}/openai/openai.png"},
         "thumbnail": "",
-        "tagInfo": [{"name": name} for name in source["tags"]],
+        "tagInfo": [{"name": tag} for tag in source["tags"]],
         "main": {
             "type": "template",
             "vars": [_variable(i, variable) for i, variable in enumerate(source["variables"])],
             "groups": [{"name": group["name"], "extend": {"bgColor": group["color"]}} for group in groups],
             "charts": [
-                _chart(chart, group, variables, next(positions))
+                _chart(name, chart, group, variables, next(positions), other)
                 for group in groups
                 for chart in group["charts"]
             ],
@@ -129,86 +94,85 @@ def _codes_by_measurement(variables: List[Dict[str, Any]]) -> Dict[str, List[str
 
 
 def _chart(
+    dashboard: str,
     chart: Dict[str, Any],
     group: Dict[str, Any],
     variables: Dict[str, List[str]],
     position: Dict[str, int],
+    titles: Dict[str, str],
 ) -> Dict[str, Any]:
-    # A chart with one query names it by its own title.
+    path = ("dashboard", dashboard, chart["id"])
+    narrowed_by = variables if group.get("variables", True) else {}
+    measurement = chart.get("measurement") or group["measurement"]
+    if chart["type"] == "log":
+        columns = [column for column in chart["columns"] if column != "time"]
+        logs = dql.parse_logs(measurement, columns, chart["where"], narrowed_by, path)
+        settings = settings_of(chart, [])
+        queries = [_query("log", "", logs.to_json("A"))]
+    else:
+        parsed = _parse(chart, measurement, narrowed_by, path)
+        settings = settings_of(chart, parsed)
+        queries = [
+            _query(chart["type"], query.alias, query.to_json(dql.code_of(i)))
+            for i, (query, _) in enumerate(parsed)
+        ]
+    links = chart.get("links", group.get("links", []))
+    return {
+        "uuid": f"chrt_{_hex(*path)}",
+        "name": chart["title"],
+        "type": chart["type"],
+        "chartGroupUUID": f"chtg_{_hex('dashboard', dashboard, group['id'])}",
+        "group": {"name": group["name"]},
+        "prevGroupName": group["name"],
+        "pos": position,
+        "extend": {
+            "fixedTime": settings["fixedTime"],
+            "settings": settings,
+            "links": [_link(target, titles) for target in links],
+        },
+        "queries": queries,
+    }
+
+
+def _parse(
+    chart: Dict[str, Any], measurement: str, variables: Dict[str, List[str]], path: Sequence[str]
+) -> List[Any]:
+    """Each query of the chart with its unit; a chart with one query names it by its own title."""
     queries = chart.get("queries") or [{"label": chart["title"], "query": chart["query"]}]
     parsed = [
         dql.parse(
             query["query"],
-            chart.get("measurement") or group["measurement"],
+            measurement,
             groups=chart.get("by", ()),
-            variables=variables if group.get("variables", True) else {},
+            variables=variables,
             interval=chart.get("interval", ""),
             alias=query["label"],
-            path=("dashboard", chart["id"], str(i)),
+            path=(*path, str(i)),
         )
         for i, query in enumerate(queries)
     ]
-    units = [UNITS[query.get("unit") or chart["unit"]] for query in queries]
-    return {
-        "name": chart["title"],
-        "type": chart["type"],
-        "group": {"name": group["name"]},
-        "pos": position,
-        "extend": {"settings": _settings(chart, list(zip(parsed, units)))},
-        "queries": [_query(chart["type"], dql.code_of(i), query) for i, query in enumerate(parsed)],
-    }
+    return list(zip(parsed, (UNITS[query.get("unit") or chart["unit"]] for query in queries)))
 
 
-def _query(chart_type: str, code: str, query: dql.Query) -> Dict[str, Any]:
+def _query(chart_type: str, name: str, query: Dict[str, Any]) -> Dict[str, Any]:
     return {
-        "name": query.alias,
+        "name": name,
         "type": chart_type,
         "unit": "",
         "color": "",
         "qtype": "dql",
         "datasource": "dataflux",
-        # Guance's editor says "expression" of itself; the schema of imported dashboards knows only "dql"
-        # for it, which shows the same eval() as text.
-        "query": query.to_json(code, expression_type="dql"),
+        "query": query,
     }
 
 
-def _series_name(query: dql.Query, alone: bool) -> str:
-    """What the legend says: the groups' own names where there is but one query, else its label."""
-    return " ".join(f"{{{{{tag}}}}}" for tag in query.groups) if alone and query.groups else query.alias
+def _link(target: str, titles: Dict[str, str]) -> Dict[str, Any]:
+    """To the logs, or to the dashboard whose source has that name."""
+    link = {"open": "newWin", "show": True, "showChanged": True}
+    if target == "logs":
+        return {"type": "logging", "url": _LOGS_URL, **link}
+    return {"type": "custom", "alias": titles[target], "url": _DASHBOARD_URL.format(titles[target]), **link}
 
 
-def _settings(chart: Dict[str, Any], queries: List[Tuple[dql.Query, List[str]]]) -> Dict[str, Any]:
-    units = [unit for _, unit in queries]
-    same = all(unit == units[0] for unit in units)
-    settings = {
-        "showTitle": True,
-        "titleDesc": chart.get("description", ""),
-        "currentChartType": chart["type"],
-        "timeInterval": chart.get("interval", "auto"),
-        "fixedTime": "",
-        "precision": PRECISION_OF.get(chart.get("unit", ""), "2"),
-        "openThousandsSeparator": True,
-        "showFieldMapping": False,
-        "unitType": "global" if same else "custom",
-        "globalUnit": units[0] if same else [],
-        "units": [
-            {"key": query.alias, "name": query.alias, "unit": "", "units": unit} for query, unit in queries
-        ],
-        "alias": [
-            {
-                "alias": _series_name(query, alone=len(queries) == 1),
-                "key": query.alias,
-                "name": query.alias,
-                "queryCode": dql.code_of(i),
-            }
-            for i, (query, _) in enumerate(queries)
-        ],
-        "colors": [],
-        "levels": [],
-        **_OF_TYPE[chart["type"]],
-    }
-    if chart["type"] == "sequence":
-        settings["chartType"] = chart["style"]
-        settings["openStack"] = chart.get("stacked", False)
-    return settings
+def _hex(*path: str) -> str:
+    return stable_uuid(*path).replace("-", "")

@@ -58,10 +58,12 @@ class Query(NamedTuple):
         operands = ", ".join(
             f'{code_of(i)}="{self._dql_of(aggregate)}"' for i, aggregate in enumerate(self.aggregates)
         )
-        return f"eval({self.expression}, {operands})"
+        # Without a name of its own, the result's column would have the first operand's.
+        name = f", alias='{self.alias}'" if self.alias else ""
+        return f"eval({self.expression}, {operands}{name})"
 
-    def to_json(self, code: str, expression_type: str) -> Dict[str, Any]:
-        """Guance's inner `query` object; an expression says `expression_type` of itself."""
+    def to_json(self, code: str) -> Dict[str, Any]:
+        """Guance's inner `query` object."""
         if self.is_simple:
             return self._simple(self.aggregates[0], code, self.alias)
         in_all = [
@@ -71,7 +73,7 @@ class Query(NamedTuple):
         ]
         return {
             "code": code,
-            "type": expression_type,
+            "type": "expression",
             "expression": self.expression,
             "alias": self.alias,
             "children": [
@@ -105,30 +107,68 @@ class Query(NamedTuple):
         }
 
     def _filters(self, conditions: Sequence[Condition], where: str) -> List[Dict[str, Any]]:
-        return [
-            {
-                "id": stable_uuid(*self.path, where, *condition),
-                "op": condition.operator,
-                "name": condition.tag,
-                "type": "keyword",
-                "logic": "and",
-                "value": condition.value,
-                "values": [],
-            }
-            for condition in conditions
-        ]
+        return _filters(conditions, (*self.path, where))
 
     def _dql_of(self, aggregate: Aggregate, alias: str = "") -> str:
         # The order of the clauses is DQL's: filter, time, group.
         parts = [f"M::`{aggregate.measurement}`:({_call(aggregate)}{f' AS `{alias}`' if alias else ''})"]
-        if aggregate.conditions:
-            wanted = (f"`{tag}` {operator} '{value}'" for tag, operator, value in aggregate.conditions)
-            parts.append(f"{{ {' and '.join(wanted)} }}")
+        parts.extend(_where(aggregate.conditions))
         if self.interval:
             parts.append(f"[::{self.interval}]")
         if self.groups:
             parts.append("BY " + ", ".join(f"`{tag}`" for tag in self.groups))
         return " ".join(parts)
+
+
+class Logs(NamedTuple):
+    """The newest logs of a source that fulfil all conditions, as rows with these columns."""
+
+    source: str
+    columns: Tuple[str, ...]
+    conditions: Tuple[Condition, ...]
+    path: Tuple[str, ...] = ()
+
+    @property
+    def dql(self) -> str:
+        wanted = ", ".join(f"`{column}`" for column in (*self.columns, *HIDDEN_COLUMNS))
+        return " ".join([f"L::`{self.source}`:({wanted})", *_where(self.conditions)])
+
+    def to_json(self, code: str) -> Dict[str, Any]:
+        """Guance's inner `query` object."""
+        return {
+            "code": code,
+            "type": "simple",
+            "namespace": "logging",
+            "dataSource": self.source,
+            "indexFilter": "default",
+            "field": None,
+            "fields": [
+                *({"field": column} for column in self.columns),
+                *({"field": column, "hide": True} for column in HIDDEN_COLUMNS),
+            ],
+            "alias": "",
+            "orderby": [{"time": "desc"}],
+            "filters": _filters(self.conditions, self.path),
+            "funcList": [],
+            "highlight": True,
+            "q": self.dql,
+        }
+
+
+# What the console's list of logs needs of each: its colour, and its own id, by which a click opens it.
+HIDDEN_COLUMNS = ("status", "__docid")
+
+
+def parse_logs(
+    source: str,
+    columns: Sequence[str],
+    where: str = "",
+    variables: Mapping[str, Sequence[str]] = {},
+    path: Sequence[str] = (),
+) -> Logs:
+    """The logs of `source` under the condition `where`, as in `parse()`. Raises ValueError."""
+    conditions = (*_conditions(where, where), *_of_variables(variables, source))
+    return Logs(source, tuple(columns), conditions, tuple(path))
 
 
 def parse(
@@ -142,17 +182,18 @@ def parse(
 ) -> Query:
     """The query that the compact `text` describes, of `measurement` where it names no other.
 
-    `variables` are the dashboard's, by measurement: they filter as well. Raises ValueError with the text that
-    cannot be read.
+    `variables` are the dashboard's, by measurement: they filter as well. `alias` names the result. Raises
+    ValueError with the text that cannot be read.
     """
+    if set(alias) & set("'\"`"):
+        raise ValueError(f"no quotes in the name of a result: {alias}")
     aggregates: List[Aggregate] = []
 
     def take(match: "re.Match[str]") -> str:
         if not _FUNCTION.fullmatch(match["function"]):
             raise ValueError(f"no such function: {match['function']} in {text!r}")
         source = match["measurement"] or measurement
-        of_variables = [Condition(code, "=", f"#{{{code}}}") for code in variables.get(source, ())]
-        conditions = (*_conditions(match["conditions"], text), *of_variables)
+        conditions = (*_conditions(match["conditions"], text), *_of_variables(variables, source))
         aggregates.append(Aggregate(source, match["function"], match["field"], conditions))
         return code_of(len(aggregates) - 1)
 
@@ -160,6 +201,30 @@ def parse(
     if not aggregates or not _ARITHMETIC.fullmatch(expression):
         raise ValueError(f"not a query: {text!r}")
     return Query(expression, tuple(aggregates), tuple(groups), interval, alias, tuple(path))
+
+
+def _of_variables(variables: Mapping[str, Sequence[str]], source: str) -> List[Condition]:
+    return [Condition(code, "=", f"#{{{code}}}") for code in variables.get(source, ())]
+
+
+def _where(conditions: Sequence[Condition]) -> List[str]:
+    wanted = " and ".join(f"`{tag}` {operator} '{value}'" for tag, operator, value in conditions)
+    return [f"{{ {wanted} }}"] if wanted else []
+
+
+def _filters(conditions: Sequence[Condition], path: Sequence[str]) -> List[Dict[str, Any]]:
+    return [
+        {
+            "id": stable_uuid(*path, *condition),
+            "op": condition.operator,
+            "name": condition.tag,
+            "type": "keyword",
+            "logic": "and",
+            "value": condition.value,
+            "values": [],
+        }
+        for condition in conditions
+    ]
 
 
 def _conditions(listed: str, text: str) -> Tuple[Condition, ...]:

@@ -1,4 +1,4 @@
-"""The readable source of the dashboard and the monitors: YAML beside this module.
+"""The readable source of the dashboards and the monitors: YAML in `sources/`, a folder for each.
 
 Where a text differs by language, both stand beside each other: `{zh: …, en: …}`.
 """
@@ -15,11 +15,11 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "guance_chatgpt_monitor.assets")
 
 
 def load(name: str, language: str) -> Any:
-    """The source `name` in `language`. Raises ValueError for a language that there is not."""
+    """The source `name`, such as "openai/overview.yaml". Raises ValueError for an unknown language."""
     if language not in LANGUAGES:
         raise ValueError(f"no such language: {language!r}; there are {', '.join(LANGUAGES)}")
     # get_data reads from a zipped package, too.
-    data = pkgutil.get_data(__package__, name)
+    data = pkgutil.get_data(__package__, f"sources/{name}")
     return _in_language(yaml.safe_load(data or b""), language)
 
 

@@ -7,6 +7,7 @@ import gc
 import importlib
 import inspect
 import json
+import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,19 @@ from pathlib import Path
 
 import openai
 import pytest
-from monitored import CHAT, USAGE, WAIT_S, Canned, canned, faults, httpx, instrumenting, needs, point, points
+from monitored import (
+    CHAT,
+    USAGE,
+    WAIT_S,
+    Canned,
+    canned,
+    faults,
+    httpx,
+    monitor_environment,
+    needs,
+    point,
+    points,
+)
 from openai.types.chat import ChatCompletion
 
 import guance_chatgpt_monitor
@@ -223,6 +236,20 @@ def test_what_is_posted_by_hand_may_lack_the_slash(api):
     assert api.collector.call().operation_name == "chat"
 
 
+def test_what_is_posted_for_an_http_response_has_its_usage(api):
+    answer = api.client().post("/chat/completions", cast_to=httpx.Response, body=CHAT)
+    assert type(answer) is httpx.Response
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_usage_that_is_added_to_later_is_that_of_the_answer(api):
+    """As libraries do that ask again for structured output, and count all together."""
+    for _ in range(3):
+        answer = api.client().chat.completions.create(**CHAT)
+        answer.usage.total_tokens += 1000
+    assert [call.usage.total_tokens for call in api.collector.calls()] == [16] * 3
+
+
 def test_what_is_streamed_into_something_else_counts(api):
     client = api.client(**canned(body={"usage": USAGE}))
     streaming = {"stream": True, "stream_cls": openai.Stream[str]}
@@ -327,23 +354,27 @@ class _Flaky(Canned):
 # ---- uninstrument ----
 
 
-def test_uninstrument_leaves_the_classes_as_they_were(api, monkeypatch):
-    for cls, name in ((openai.Stream, "__iter__"), (openai.AsyncStream, "__aiter__")):
-        monkeypatch.setattr(cls, name, inspect.unwrap(getattr(cls, name)))  # as before any monitor()
-    before = _methods()
-    api.instrument()
-    client = api.bare()
-    assert _methods() != before
-    uninstrument()
-    assert _methods() == before
-    client.chat.completions.create(**CHAT)
-    assert api.collector.calls() == []
+METHODS = """
+import openai, guance_chatgpt_monitor
+def methods():
+    classes = {base for cls in (openai.OpenAI, openai.AsyncOpenAI, openai.Stream) for base in cls.__mro__}
+    return {(cls, name): value for cls in classes for name, value in vars(cls).items()}
+before = methods()
+guance_chatgpt_monitor.instrument(backlog="off")
+assert methods() != before
+guance_chatgpt_monitor.uninstrument()
+assert methods() == before
+"""
 
 
-def _methods():
-    patched = (openai.OpenAI, openai.AsyncOpenAI, openai.Stream, openai.AsyncStream)
-    classes = {base for cls in patched for base in cls.__mro__}
-    return {(cls, name): value for cls in classes for name, value in vars(cls).items() if callable(value)}
+def test_uninstrument_leaves_the_classes_as_they_were(datakit):
+    run_script(METHODS, datakit)
+
+
+def run_script(script, datakit, **environment):
+    subprocess.run(
+        [sys.executable, "-c", script], env=monitor_environment(datakit, **environment), check=True
+    )
 
 
 def test_instrument_again_after_uninstrument(api):
@@ -427,8 +458,7 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
     assert len(api.collector.calls()) == monitored
 
 
-@pytest.mark.parametrize("monitored_before", [True, False])
-def test_how_somebody_else_has_streams_iterated_over_stays(monitored_before, api, monkeypatch):
+def test_how_somebody_else_has_streams_iterated_over_stays(api, monkeypatch):
     seen = []
     see = seen.append
 
@@ -437,30 +467,10 @@ def test_how_somebody_else_has_streams_iterated_over_stays(monitored_before, api
             see(each)
             yield each
 
-    if monitored_before:
-        api.client()
     monkeypatch.setattr(openai.Stream, "__iter__", theirs)
     stream = api.client().chat.completions.create(**CHAT, stream=True)
     assert len(list(stream)) == len(seen) == 15
     api.collector.call()
-
-
-def test_instrument_again_where_somebody_has_streams_iterated_over_otherwise(api, monkeypatch):
-    monkeypatch.setattr(openai.Stream, "__iter__", inspect.unwrap(openai.Stream.__iter__))
-    api.instrument()
-    before = openai.OpenAI.request
-    ours = openai.Stream.__iter__
-    monkeypatch.setattr(openai.Stream, "__iter__", lambda self: ours(self))
-    api.instrument()
-    assert openai.OpenAI.request is before
-
-
-def test_the_streams_of_a_client_that_is_not_monitored_are_iterated_over_as_before(api):
-    api.client()
-    stream = api.bare().chat.completions.create(**CHAT, stream=True)
-    assert [each.gi_code for each in [iter(stream)]] == [openai.Stream.__iter__.__wrapped__.__code__]
-    assert len(list(stream)) == 15
-    assert api.collector.calls() == []
 
 
 def test_instrument_again_after_a_patch_was_taken_back(api):
@@ -798,7 +808,7 @@ def test_a_streaming_response_that_is_not_read_is_recorded_when_it_is_closed(api
     with create(**CHAT) as response:
         lines = list(response.iter_lines())
     assert "chat.completion" in lines[0]
-    assert api.collector.call().usage.total_tokens is None
+    assert api.collector.call().usage.total_tokens == 16
 
 
 @pytest.mark.parametrize("read", ["read", "iter_lines"])
@@ -931,9 +941,15 @@ def test_an_unknown_sdk_is_left_alone(api, caplog):
     assert vars(client).keys() == vars(Unknown(api_key="k")).keys()
 
 
-def test_an_sdk_without_the_private_methods_is_still_monitored(api, monkeypatch):
-    monkeypatch.setattr(instrumenting, "_CALLS", {"request": instrumenting._CALLS["request"]})
-    api.client().chat.completions.create(**CHAT)
-    call = api.collector.call()
-    assert call.usage.total_tokens == 16
-    assert call.status_code is None
+NO_PRIVATE_METHODS = """
+import importlib, os, openai, guance_chatgpt_monitor
+patched = importlib.import_module("guance_chatgpt_monitor.app.instrument")._WRAPPERS
+del patched["_build_request"], patched["_process_response"]
+client = guance_chatgpt_monitor.monitor(openai.OpenAI(api_key="sk-local", base_url=os.environ["API_URL"]))
+client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "zebra okapi"}])
+"""
+
+
+def test_an_sdk_without_the_private_methods_is_still_monitored(api, datakit):
+    run_script(NO_PRIVATE_METHODS, datakit, API_URL=api.server.base_url)
+    assert point(datakit).fields["total_tokens"] == 15

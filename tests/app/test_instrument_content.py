@@ -183,7 +183,7 @@ def test_what_is_secret_does_not_leave_the_process(api, logging, tmp_path, monke
 
 
 def test_a_long_stream_is_bounded_and_its_end_is_known(api, logging, datakit, monkeypatch):
-    monkeypatch.setattr("guance_chatgpt_monitor.app.content.MAX_CHUNKS", 5)
+    monkeypatch.setattr("guance_chatgpt_monitor.app.observation.MAX_CHUNKS", 5)
     choices = [{"index": 0, "delta": {}, "finish_reason": "length"}]
     events = [*(chunk(content=f"{n} ") for n in range(20)), chunk(choices=choices)]
     client = monitor(api.bare(**canned(events=events)))

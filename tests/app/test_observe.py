@@ -203,47 +203,6 @@ def test_one_object_for_blocks_in_many_tasks(datakit):
 # ---- around monitored clients ----
 
 
-def test_calls_between_two_items_of_a_generator_are_its_readers(api, datakit):
-    client = monitor(api.bare())
-
-    def items():
-        with observe(request_model="gateway"):
-            yield 1
-            client.chat.completions.create(**{**CHAT, "model": "inner"})
-            yield 2
-
-    def plain_items():
-        with observe(request_model="gateway"):
-            yield 1
-            yield 2
-
-    for _ in plain_items():
-        client.chat.completions.create(**CHAT)
-    assert sorted(point.tags["request_model"] for point in points(datakit)) == [
-        *["gateway"],
-        *[CHAT["model"]] * 2,
-    ]
-    datakit.clear()
-    assert list(items()) == [1, 2]
-    assert [point.tags["request_model"] for point in points(datakit)] == ["inner"]
-
-
-def test_so_of_an_asynchronous_one(api, datakit):
-    client = monitor(api.bare())
-
-    async def items():
-        async with observe(request_model="gateway"):
-            yield 1
-            yield 2
-
-    async def use():
-        async for _ in items():
-            client.chat.completions.create(**CHAT)
-
-    asyncio.run(use())
-    assert len(points(datakit)) == 3
-
-
 def test_a_context_manager_that_is_a_generator_is_a_block(api, datakit):
     client = monitor(api.bare())
 

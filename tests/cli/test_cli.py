@@ -159,32 +159,9 @@ def test_a_stand_in_runs_alone_until_it_is_stopped(part: str, path: str) -> None
         assert requests.get(url.group() + path, timeout=10).status_code in (200, 404)
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-def test_assets_are_written(language: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["assets", "--lang", language, "--out", str(tmp_path)]) == 0
-    paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    root = Path(__file__).resolve().parent.parent.parent
-    assert len(paths) == 2
-    for path in paths:
-        assert path.read_bytes() == (root / path.relative_to(tmp_path)).read_bytes()
-
-
-def test_assets_that_cannot_be_imported_say_why() -> None:
-    result = run("assets", "--apply", "--endpoint", "http://127.0.0.1:9", DF_API_KEY="secret-key")
-    assert result.returncode == 1
-    assert result.stderr.startswith("error: ")
-    assert "secret-key" not in result.stderr + result.stdout
-
-
 @pytest.mark.parametrize(
     ("arguments", "said", "next_step"),
     [
-        (["assets", "--apply", "--api-key", "k"], "the endpoint must be a URL", "--endpoint"),
-        (
-            ["assets", "--apply", "--endpoint", "http://127.0.0.1:9", "--api-key", "k"],
-            "reached",
-            "--endpoint",
-        ),
         (["run"], "there is no program to run", "run --help"),
     ],
 )

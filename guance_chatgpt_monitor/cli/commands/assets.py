@@ -1,13 +1,20 @@
 """Writes Guance's dashboards and monitors as files, or imports them into a workspace."""
 
+import ipaddress
 import json
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import urlsplit
 
 from ..messages import text
-from ..options import add_json
-from ..user_error import UserError
+from ..options import add_json, required
+from ..terminal import progress
+from ..user_error import UsageError, UserError, check_http_url, check_secret
+
+if TYPE_CHECKING:
+    from ...assets import Applied
 
 
 def add_arguments(parser: Any) -> None:
@@ -15,6 +22,7 @@ def add_arguments(parser: Any) -> None:
     add("--lang", choices=("zh", "en"), default="zh", help=text("help.assets_lang"))
     add("--out", type=Path, default=Path(), metavar="DIR", help=text("help.assets_out"))
     add("--apply", action="store_true", help=text("help.apply"))
+    add("--site", default="", metavar="NAME", help=text("help.site"))
     add("--endpoint", default="", metavar="URL", help=text("help.endpoint"))
     add("--api-key", default="", metavar="KEY", help=text("help.api_key"))
     add("--no-color", action="store_true", help=text("help.no_color"))
@@ -26,6 +34,8 @@ def run(options: Any) -> int:
 
     if options.apply:
         return _apply(options)
+    if options.site or options.endpoint or options.api_key:
+        raise UsageError("assets.only_with_apply")
     paths = [str(path) for path in write_assets(options.lang, options.out)]
     print(json.dumps(paths) if options.json else "\n".join(paths))
     return 0
@@ -34,22 +44,59 @@ def run(options: Any) -> int:
 def _apply(options: Any) -> int:
     from ...assets import GuanceError, apply_assets
 
+    endpoint = _endpoint(options.site, options.endpoint)
+    name = text("assets.api_key")
+    api_key = required(options.api_key or os.environ.get("DF_API_KEY", ""), name, "DF_API_KEY", "--api-key")
+    api_key = check_secret(api_key, name)
+    tell = progress(options.json)
+
+    def told(item: "Applied") -> None:
+        tell(f"{item.action:8} {item.kind:10} {item.name}")
+
+    tell(text("assets.importing", endpoint=endpoint))
     error: Optional[GuanceError] = None
-    step = text("tools.assets_step")
     try:
-        done = apply_assets(
-            options.lang, options.endpoint, options.api_key or os.environ.get("DF_API_KEY", "")
-        )
-    except ValueError as wrong:
-        raise UserError(str(wrong), step) from None
+        done = apply_assets(options.lang, endpoint, api_key, told)
     except GuanceError as failure:
         done, error = failure.done, failure
+    counts = Counter(item.action for item in done)
+    tell(text("assets.total", created=counts["created"], skipped=counts["skipped"]))
+    step = text("assets.apply_step")
     if options.json:
-        failed = {"error": str(error)} if error else {}
-        print(json.dumps({"done": [item._asdict() for item in done], **failed}, ensure_ascii=False))
-    else:
-        for item in done:
-            print(f"{item.action:8} {item.kind:10} {item.name}")
-    if error is not None and not options.json:
+        failed = {"error": str(error), "next": step} if error else {}
+        result = {"endpoint": endpoint, "done": [item._asdict() for item in done], **failed}
+        print(json.dumps(result, ensure_ascii=False))
+        return 1 if error else 0
+    if error is not None:
         raise UserError(str(error), step)
-    return 1 if error else 0
+    return 0
+
+
+def _endpoint(site: str, endpoint: str) -> str:
+    """The address that the options name. Raises UserError."""
+    from ...assets import SITES, endpoint_of
+
+    if site and endpoint:
+        raise UsageError("assets.two_addresses")
+    if site:
+        try:
+            return endpoint_of(site)
+        except ValueError:
+            listed = ", ".join(f"{name} ({known.brand}, {known.place})" for name, known in SITES.items())
+            raise UsageError("assets.unknown_site", site=site, sites=listed) from None
+    if not endpoint:
+        raise UsageError("assets.no_site", sites=", ".join(SITES))
+    url = check_http_url(endpoint, text("assets.endpoint"), "https://openapi.guance.com")
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        raise UserError("assets.plain_http")
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

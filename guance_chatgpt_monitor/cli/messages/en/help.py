@@ -38,14 +38,18 @@ examples:
     "ask_model": "default: that of the startup script",
     "system": "a system message",
     # ---- assets ----
-    "assets": "write Guance's dashboards and monitors as files, or import them into a workspace",
+    "assets": "write the dashboards and monitors as files, or import them into a Guance or TrueWatch workspace",
     "assets_example": """assets --lang en --out .
-  DF_API_KEY=… guance-chatgpt-monitor assets --lang zh --apply --endpoint https://openapi.guance.com""",
+  DF_API_KEY=… guance-chatgpt-monitor assets --lang zh --apply --site cn1
+
+Sites of Guance: cn1 Hangzhou, cn2 Ningxia, cn4 Guangzhou, cn6 Hong Kong, me1 UAE. Of TrueWatch: us1 Oregon,
+eu1 Frankfurt, ap1 Singapore, za1 South Africa, id1 Jakarta. What has a name that is there is left as it is.""",
     "assets_lang": "language of dashboards and monitors; default: zh",
     "assets_out": "default: this folder",
-    "apply": "import through Guance's OpenAPI instead",
-    "endpoint": "OpenAPI address of your Guance site",
-    "api_key": "default: $DF_API_KEY",
+    "apply": "import through the OpenAPI of your site instead",
+    "site": "your site, such as cn1 or us1",
+    "endpoint": "OpenAPI address of a site that has no name here",
+    "api_key": "better in $DF_API_KEY, which no list of processes shows",
     # ---- build ----
     "build": "build the script set for Func's market and import",
     "build_example": "build --out dist",

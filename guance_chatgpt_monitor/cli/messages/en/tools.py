@@ -1,4 +1,4 @@
-"""ask, assets, build, completion, local, run."""
+"""ask, build, completion, local, run."""
 
 from typing import Dict
 
@@ -11,8 +11,6 @@ TEXTS: Dict[str, Text] = {
     "tokens_unknown": "tokens unknown",
     "ask_refused": ("{status}: {error}", "guance-chatgpt-monitor check tells which part is at fault"),
     "no_text": ("the answer has no text", "look at it whole: --json"),
-    # ---- assets ----
-    "assets_step": "check --endpoint and the API key (--api-key or DF_API_KEY): Guance, Management / API Key",
     # ---- build ----
     "market": "script market: serve the folder over HTTP, or push it to a git repository",
     "zip": "Func: Management / Script Set Import",

@@ -38,14 +38,18 @@ TEXTS: Dict[str, Text] = {
     "ask_model": "默认使用启动脚本中的模型",
     "system": "系统消息",
     # ---- assets ----
-    "assets": "把观测云的仪表板和监控器写成文件，或导入到工作空间",
+    "assets": "把仪表板和监控器写成文件，或导入到观测云（TrueWatch）工作空间",
     "assets_example": """assets --lang en --out .
-  DF_API_KEY=… guance-chatgpt-monitor assets --lang zh --apply --endpoint https://openapi.guance.com""",
+  DF_API_KEY=… guance-chatgpt-monitor assets --lang zh --apply --site cn1
+
+观测云站点：cn1 杭州、cn2 宁夏、cn4 广州、cn6 香港、me1 阿联酋；TrueWatch 站点：us1 俄勒冈、eu1 法兰克福、
+ap1 新加坡、za1 南非、id1 雅加达。已有同名的仪表板和监控器保持不变。""",
     "assets_lang": "仪表板和监控器的语言；默认 zh",
     "assets_out": "默认为当前目录",
-    "apply": "改为通过观测云 OpenAPI 导入",
-    "endpoint": "您所在观测云站点的 OpenAPI 地址",
-    "api_key": "默认取 $DF_API_KEY",
+    "apply": "改为通过所在站点的 OpenAPI 导入",
+    "site": "所在站点，如 cn1 或 us1",
+    "endpoint": "其他站点的 OpenAPI 地址",
+    "api_key": "建议用 $DF_API_KEY，不会出现在进程列表中",
     # ---- build ----
     "build": "构建脚本集，供 Func 脚本市场和导入使用",
     "build_example": "build --out dist",

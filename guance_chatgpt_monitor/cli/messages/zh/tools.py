@@ -1,4 +1,4 @@
-"""ask、assets、build、completion、local、run。"""
+"""ask、build、completion、local、run。"""
 
 from typing import Dict
 
@@ -11,8 +11,6 @@ TEXTS: Dict[str, Text] = {
     "tokens_unknown": "token 数未知",
     "ask_refused": ("{status}：{error}", "用 guance-chatgpt-monitor check 查看是哪一环出了问题"),
     "no_text": ("回答中没有文字", "用 --json 查看完整内容"),
-    # ---- assets ----
-    "assets_step": "检查 --endpoint 和 API Key（--api-key 或 DF_API_KEY）：观测云「管理 / API Key」",
     # ---- build ----
     "market": "脚本市场：用 HTTP 提供该目录，或推送到 git 仓库",
     "zip": "Func：「管理 / 脚本集导入」",

@@ -1,0 +1,92 @@
+"""The integration pages: complete, and true to the code."""
+
+import re
+from inspect import signature
+
+import yaml
+from shipped import WRITTEN, both_languages, checkers, dashboard, read
+
+from guance_chatgpt_monitor.core.datakit import DEFAULT_URL
+from guance_chatgpt_monitor.core.errors import ERROR_TYPES
+from guance_chatgpt_monitor.core.metrics import MEASUREMENT
+from guance_chatgpt_monitor.func.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
+from guance_chatgpt_monitor.func.main import ChatGPTMonitor
+from guance_chatgpt_monitor.func.startup_settings import SERVICE_NAME
+
+EXAMPLE = "guance_chatgpt_monitor/func/example.py"
+
+
+def tables(language, section):
+    """The tables of a section, as lists of rows of cells, without their heads."""
+    [text] = re.findall(
+        rf"^## .*\{{#{section}\}}\n(.*?)(?=^## |\Z)",
+        read(f"docs/{language}/openai.md"),
+        re.MULTILINE | re.DOTALL,
+    )
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [[[c.strip() for c in row.strip("|\n").split("|")] for row in b.splitlines()[2:]] for b in blocks]
+
+
+@both_languages
+def test_the_page_names_the_metrics_with_their_units(language):
+    listed = tables(language, "metric")
+    assert [{row[0].strip("`"): row[3] for row in table} for table in listed] == [
+        fields for fields, _ in WRITTEN.values()
+    ]
+    assert {row[2] for table in listed for row in table} == {"float"}
+
+
+@both_languages
+def test_the_page_names_the_tags_and_the_error_types(language):
+    [listed] = tables(language, "tag")
+    tags = {row[0].strip("`"): row[1] for row in listed}
+    assert set(tags) == {tag for _, written in WRITTEN.values() for tag in written}
+    for tag, description in tags.items():
+        named = [name for name in WRITTEN if name != MEASUREMENT and f"`{name}`" in description]
+        assert named == [name for name in WRITTEN if name != MEASUREMENT and tag in WRITTEN[name][1]], tag
+    assert [name for name in re.findall(r"`(\w+)`", tags["error_type"]) if name not in WRITTEN] == list(
+        ERROR_TYPES
+    )
+
+
+@both_languages
+def test_the_page_names_the_monitors_with_their_levels(language):
+    [monitors] = tables(language, "monitor")
+    listed = {row[0]: [float(n) for n in re.findall(r"[≥<] (\d+)", row[2])] for row in monitors}
+    shipped = {}
+    for checker in checkers(language):
+        script = checker["jsonScript"]
+        name = re.split(r" \(|（", script["title"])[0]
+        conditions = [rule["conditions"][0] for rule in script["checkerOpt"]["rules"]]
+        shipped[name] = [float(condition["operands"][0]) for condition in conditions]
+    assert listed == shipped
+
+
+@both_languages
+def test_the_page_names_the_steps_as_the_product_does(language):
+    page = read(f"docs/{language}/openai.md")
+    labels = re.findall(r'"<([^>]+)>"', read(EXAMPLE))
+    parameters, settings = tables(language, "config")
+    assert [row[0] for row in parameters] == labels
+    defaults = [DEFAULT_BASE_URL, DEFAULT_MODEL, DEFAULT_URL, SERVICE_NAME]
+    assert [row[2].strip("`") for row in parameters[1:5]] == defaults
+    arguments = list(signature(ChatGPTMonitor).parameters)[1:]
+    of_the_template = re.findall(r"^    (\w+)=", read(EXAMPLE), re.MULTILINE)
+    named = [name for row in settings for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(set(arguments) - set(of_the_template))
+    for name in (
+        yaml.safe_load(read("manifest.yaml"))["title"],
+        "ID：`guance_chatgpt_monitor`" if language == "zh" else "ID: `guance_chatgpt_monitor`",
+        "`startup__guance_chatgpt_monitor.chat`",
+        "`cron-starup-guance_chatgpt_monitor`",
+        "`OPENAI_API_KEY`",
+        'http_listen = "0.0.0.0:9529"',
+        "datakit service -R",
+        "/simplified",
+        f"path: 'dashboard/{language}/openai'",
+        f"path: 'monitor/{language}/openai'",
+        f"assets --lang {language} --out",
+        f"desc: '{dashboard(language)['title']}'",
+        f"desc: '{checkers(language)[0]['monitorName']}'",
+    ):
+        assert name in page
