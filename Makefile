@@ -33,6 +33,7 @@ assets: .venv/.installed ## make the dashboards and monitors anew from their sou
 bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK and the best peers; what an outage costs; ARGS="ours"
 	@$(BIN)/python bench/calls.py $(ARGS)
 	@$(BIN)/python bench/delivery.py
+	@$(BIN)/python bench/func.py
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-* dist

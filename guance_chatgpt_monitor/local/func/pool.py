@@ -28,6 +28,7 @@ class TaskResult(NamedTuple):
     traceback: str = ""
     log: Tuple[str, ...] = ()
     funcs: Tuple[Dict[str, Any], ...] = ()
+    loaded: Tuple[str, ...] = ()  # the scripts, in the order in which they were asked for
 
 
 class Task:
@@ -181,7 +182,8 @@ class _Worker:
         line = self._process.stdout.readline()
         if line:
             result = json.loads(line)
-            return TaskResult(**{**result, "log": tuple(result["log"]), "funcs": tuple(result["funcs"])})
+            lists = {name: tuple(result[name]) for name in ("log", "funcs", "loaded")}
+            return TaskResult(**{**result, **lists})
         self._process.communicate()
         if not self._pool.stopping.is_set():
             self._process = self._spawn()

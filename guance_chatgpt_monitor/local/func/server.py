@@ -114,6 +114,11 @@ class LocalFunc(LocalServer):
         self._state.set_script(script_id, code, row.get("title"), row.get("publishVersion", 0) + 1)
         self._state.changed()
 
+    def register(self, script_id: str, name: str) -> None:
+        """Make a function of a script one that can be called, as publishing does with DFF.API's."""
+        self._state.set_funcs(script_id, [{"name": name, "extraConfigJSON": {}}])
+        self._state.changed()
+
     def set_timeout(self, func_id: str, timeout_s: int) -> int:
         """Change a function's time limit, in seconds; returns what it was."""
         config = self._state.funcs[func_id]["extraConfigJSON"]

@@ -79,6 +79,7 @@ class Task:
         self._masked: List[str] = []
         self._log: List[str] = []
         self._funcs: List[Dict[str, Any]] = []
+        self._loaded: List[str] = []
         self._has_ended = False
 
     def run(self) -> Dict[str, Any]:
@@ -97,7 +98,7 @@ class Task:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._threads.finish()
             self._has_ended = True
-        result.update(log=[self._mask(line) for line in self._log], funcs=self._funcs)
+        result.update(log=[self._mask(line) for line in self._log], funcs=self._funcs, loaded=self._loaded)
         return result
 
     def _on_alarm(self, *_: Any) -> None:
@@ -108,13 +109,17 @@ class Task:
         if script_id not in self._scripts:
             raise RuntimeError(f"Script not found: `{script_id}`")
         scope = self._scope(script_id, entry=True)
-        exec(self._scripts.load(script_id), scope)  # noqa: S102 - what Func does
+        exec(self._code_of(script_id), scope)  # noqa: S102 - what Func does
         if not name:
             return FuncResponse(None)
         if name not in scope:
             raise RuntimeError(f"Function not found: `{self._request['func_id']}`")
         returned = scope[name](**self._request["kwargs"])
         return returned if isinstance(returned, FuncResponse) else FuncResponse(returned)
+
+    def _code_of(self, script_id: str) -> Any:
+        self._loaded.append(script_id)
+        return self._scripts.load(script_id)
 
     def _scope(self, script_id: str, entry: bool) -> Dict[str, Any]:
         # A fresh dict that is in no module of sys.modules: what a script defines ends with its task.
@@ -156,7 +161,7 @@ class Task:
             module = types.ModuleType(name)
             module.__dict__.clear()
             module.__dict__.update(self._scope(name, entry=False))
-            exec(self._scripts.load(name), module.__dict__)  # noqa: S102
+            exec(self._code_of(name), module.__dict__)  # noqa: S102
             # Known only from here on: two scripts that import each other never get here.
             self._modules[name] = module
         module = self._modules[name]
