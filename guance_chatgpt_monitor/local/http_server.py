@@ -3,15 +3,27 @@
 The standard library's server, because the stand-ins must do what no web framework lets them: reset a
 connection in mid-answer, send a body byte by byte, accept and never answer, and be killed and come back
 on their port.
+
+A page that is open in a browser of this machine can send requests here, too. It gets nowhere: the name that
+it asked for must be this machine's (a name of its own that leads to loopback is none), what it sends carries
+its origin, and what changes a stand-in under `/_local/` is JSON, which no page of another origin may send.
 """
 
+import ipaddress
 import json
 import socket
 import struct
 import threading
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Dict, List, Optional, Set, Tuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
+
+MAX_BODY_BYTES = 256 * 1024 * 1024
+CONTROL_PATH = "/_local/"
+
+# Names of this machine, beside addresses of loopback. The last is what a container's host is called.
+_LOCAL_NAMES = ("localhost", "host.docker.internal")
 
 
 class Request:
@@ -70,7 +82,8 @@ Self = TypeVar("Self", bound="LocalServer")
 class LocalServer:
     """Base of the stand-ins: `start()`, `stop()`, and `url`. Subclasses answer in `respond()`.
 
-    After `stop()`, `start()` listens on the same port again. `connections` counts those accepted.
+    After `stop()`, `start()` listens on the same port again. `connections` counts those accepted. A
+    `host` other than loopback opens it to the network: then any address is right in a request's `Host`.
     """
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
@@ -82,6 +95,10 @@ class LocalServer:
     def respond(self, request: Request) -> Optional[Response]:
         """The answer; None when the request was answered by hand, or is never to be."""
         raise NotImplementedError
+
+    @property
+    def host(self) -> str:
+        return self._address[0]
 
     @property
     def port(self) -> int:
@@ -169,11 +186,22 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        response = self.server.owner.respond(Request(self, self.rfile.read(length)))
+        try:
+            request = Request(self, self.rfile.read(_body_length(self.headers)))
+            _check_sender(request, self.server.owner.host)
+        except _RefusedError as refused:
+            self.close_connection = True
+            headers = {"Connection": "close"}
+            text = "text/plain; charset=utf-8"
+            self._send(Response(refused.status_code, f"{refused}\n", text, headers))
+            return
+        response = self.server.owner.respond(request)
         if response is None:
             self.close_connection = True
             return
+        self._send(response)
+
+    def _send(self, response: Response) -> None:
         lines = [f"HTTP/1.1 {response.status_code} {self.responses.get(response.status_code, ('-',))[0]}"]
         if response.content_type:
             lines.append(f"Content-Type: {response.content_type}")
@@ -185,3 +213,61 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Log nothing: a request line may hold a secret."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, status_code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status_code = status_code
+
+
+def _body_length(headers: Message) -> int:
+    """Raises _RefusedError."""
+    if "Transfer-Encoding" in headers:
+        raise _RefusedError(411, "the stand-in wants a Content-Length, and no Transfer-Encoding")
+    lengths = set(headers.get_all("Content-Length", ["0"]))
+    text = lengths.pop() if len(lengths) == 1 else ""
+    if not (text.isascii() and text.isdigit()):
+        raise _RefusedError(400, "Content-Length is no number of bytes")
+    if len(text) > 12 or int(text) > MAX_BODY_BYTES:
+        raise _RefusedError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+    return int(text)
+
+
+def _check_sender(request: Request, bound_host: str) -> None:
+    """Raises _RefusedError for what a web page of another origin has sent, or could have sent."""
+    header = request.headers.get
+    host = header("Host", "")
+    if host and not _is_local(_name_of(host), bound_host):
+        raise _RefusedError(403, "Host: not a name of this machine")
+    if header("Origin", f"http://{host}") != f"http://{host}":
+        raise _RefusedError(403, "Origin: a page of another origin has no business here")
+    followed_link = request.method == "GET" and header("Sec-Fetch-Mode") == "navigate"
+    if header("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not followed_link:
+        raise _RefusedError(403, "Sec-Fetch-Site: a page of another origin has no business here")
+    changes = request.method in ("POST", "PUT", "PATCH") and request.path.startswith(CONTROL_PATH)
+    if changes and header("Content-Type", "").split(";")[0].strip().lower() != "application/json":
+        raise _RefusedError(415, "send it as JSON, with Content-Type: application/json")
+
+
+def _name_of(host: str) -> str:
+    """Without the port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_local(name: str, bound_host: str) -> bool:
+    if name in (*_LOCAL_NAMES, bound_host) or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    # Opened to the network, each of the machine's addresses is right; a name might be anyone's.
+    return address.is_loopback or not _is_loopback(bound_host)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host == "::1"

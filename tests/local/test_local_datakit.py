@@ -620,7 +620,7 @@ def test_connections_are_kept_alive(server, write):
 
 def test_the_record_of_requests_is_bounded(server, session):
     n = MAX_REQUESTS_KEPT + 5
-    request = b"GET /v1/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /v1/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
         connection.sendall(request * (n - 1) + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         while connection.recv(65536):
@@ -797,8 +797,8 @@ def test_slow_answers_late_and_keeps_the_points(server, session, write):
     assert server.count("n") == 1
 
 
-RAW_WRITE = b"POST /v1/write/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nm f=1"
-RAW_PING = b"GET /v1/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+RAW_WRITE = b"POST /v1/write/metric HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nm f=1"
+RAW_PING = b"GET /v1/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def hang(server, request):
@@ -881,7 +881,8 @@ def test_an_unknown_fault_is_refused_at_once(server, session, write, word):
 
 def test_a_bad_request_to_the_stand_in_itself(server, session):
     url = f"{server.url}/_local"
-    assert session.post(f"{url}/mode", data=b"{", timeout=TIMEOUT_S).status_code == 400
+    headers = {"Content-Type": "application/json"}
+    assert session.post(f"{url}/mode", data=b"{", headers=headers, timeout=TIMEOUT_S).status_code == 400
     assert session.post(f"{url}/mode", json=["mode"], timeout=TIMEOUT_S).status_code == 400
     assert session.post(f"{url}/faults", json={}, timeout=TIMEOUT_S).status_code == 400
     assert session.get(f"{url}/nothing", timeout=TIMEOUT_S).status_code == 404

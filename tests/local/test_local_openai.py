@@ -563,7 +563,7 @@ def test_faults_over_http(server, client):
 
 @pytest.mark.parametrize("sent", [b"{", b"[]", b'{"faults": "429"}', b'{"faults": [429]}'])
 def test_a_bad_script_is_refused(server, sent):
-    assert post(server, "/_local/faults", data=sent).status_code == 400
+    assert post(server, "/_local/faults", {"Content-Type": "application/json"}, data=sent).status_code == 400
 
 
 def test_the_queue_is_bounded(server):

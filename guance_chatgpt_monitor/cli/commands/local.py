@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import threading
 from typing import Any, Callable, Dict
 
@@ -78,14 +79,16 @@ def _func(options: Any) -> Any:
     from ..build import build, default_manifest
 
     check_urls(options.openai, options.datakit)
-    key = AccessKey("ak-local", "local-secret")
+    # Whoever has it can run code here: no other process or page may guess it.
+    key = AccessKey("ak-local", secrets.token_urlsafe(16))
     visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
     server = LocalFunc(
         options.port, redis_url=options.redis, cron=True, visible_after_s=visible_after_s, access_keys=[key]
     ).start()
+    access = f"FUNC_URL={server.url} FUNC_AK_ID={key.key_id} FUNC_AK_SECRET={key.secret}"
     if options.empty:
         say(text("tools.local_func_empty", url=server.url))
-        say(f"  export FUNC_URL={server.url} FUNC_AK_ID={key.key_id} FUNC_AK_SECRET={key.secret}")
+        say(f"  export {access}")
         say("  guance-chatgpt-monitor install")
         return server
     with tempfile.TemporaryDirectory() as folder:
@@ -96,4 +99,5 @@ def _func(options: Any) -> Any:
     link = server.add_link(f"{script_id}.chat")
     say(text("tools.local_func", url=server.url, script=script_id))
     say(f"  curl -H 'Content-Type: application/json' -d '{{\"question\": \"Hello\"}}' {link}/simplified")
+    say(text("tools.local_func_key", access=access))
     return server

@@ -120,8 +120,9 @@ class LocalDataKit(LocalServer):
         auto_timestamp_correction: bool = True,
         known_public: bool = True,
         global_tags: Optional[Mapping[str, str]] = None,
+        host: str = "127.0.0.1",
     ) -> None:
-        super().__init__(port)
+        super().__init__(port, host)
         if rate_limit is not None and rate_limit <= 0:
             raise ValueError(f"rate_limit is {rate_limit}: give requests a second, or None for no limit")
         self.version = version

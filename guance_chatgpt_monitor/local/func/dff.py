@@ -70,7 +70,8 @@ class Backend:
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(self._server)
-            self._connection.request("POST", path, json.dumps(content))
+            headers = {"Content-Type": "application/json"}
+            self._connection.request("POST", path, json.dumps(content), headers)
             response = self._connection.getresponse()
             answer = json.loads(response.read())
             done = True

@@ -283,14 +283,17 @@ class LocalFunc(LocalServer):
             owner["lastTaskStatus"] = {"status": status, "timestamp": int(started_s)}
 
     def _respond_worker(self, request: Request) -> Response:
-        content = request.json()
+        if (request.method, request.path) not in (("POST", "/_local/cache"), ("POST", "/_local/store")):
+            return Response(404, {"error": f"nothing at {request.method} {request.path}"})
         try:
             run = self._cache.run if request.path == "/_local/cache" else self._run_store
-            return Response(200, {"result": run(*content)})
+            return Response(200, {"result": run(*request.json())})
         except Exception as error:
             return Response(200, {"error": f"{type(error).__name__}: {error}"})
 
     def _run_store(self, verb: str, scope: str, key: str, *value: Any) -> Any:
+        if verb not in ("get", "set", "delete"):
+            raise ValueError(f"the store has no command {verb}")
         name = json.dumps([scope, key])
         if verb == "set":
             self._store[name] = value[0]

@@ -40,7 +40,7 @@ from functools import partial
 from http.client import responses as reason_phrases
 from typing import Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ..http_server import LocalServer, Request, Response
+from ..http_server import CONTROL_PATH, LocalServer, Request, Response
 from .answers import (
     Endpoint,
     Stamp,
@@ -129,7 +129,7 @@ class LocalOpenAI(LocalServer):
         self.books.clear()
 
     def respond(self, request: Request) -> Optional[Response]:
-        if request.path == _FAULTS_PATH:
+        if request.path.startswith(CONTROL_PATH):
             return self._script(request)
         body = _read_body(request)
         self._keep(request, body)
@@ -161,6 +161,8 @@ class LocalOpenAI(LocalServer):
             return NO_FAULT
 
     def _script(self, request: Request) -> Response:
+        if request.path != _FAULTS_PATH or request.method not in ("GET", "POST", "DELETE"):
+            return Response(404, {"error": f"nothing at {request.method} {request.path}"})
         if request.method == "POST":
             try:
                 self.faults.extend(_read_faults(request, MAX_FAULTS_QUEUED - len(self.faults)))

@@ -35,6 +35,7 @@ TEXTS: Dict[str, Text] = {
     ),
     "local_datakit": "DataKit stand-in on {url}; what it received: GET {url}/_local/points",
     "local_openai": "OpenAI stand-in, base URL {base_url}; faults: POST {url}/_local/faults",
+    "local_func_key": "Its management API: {access} (another key at each start)",
     "local_func_empty": "Func stand-in on {url}, empty. Try:",
     "local_func": "Func stand-in on {url}, {script} deployed; its OpenAI key is $OPENAI_API_KEY. Try:",
     # ---- run ----

@@ -32,6 +32,7 @@ TEXTS: Dict[str, Text] = {
     ),
     "local_datakit": "DataKit 模拟服务：{url}；查看收到的数据：GET {url}/_local/points",
     "local_openai": "OpenAI 模拟服务，base URL {base_url}；设置故障：POST {url}/_local/faults",
+    "local_func_key": "管理 API：{access}（每次启动密钥不同）",
     "local_func_empty": "Func 模拟服务（未安装脚本集）：{url}。试一试：",
     "local_func": "Func 模拟服务：{url}，已部署 {script}，其 OpenAI 密钥取自 $OPENAI_API_KEY。试一试：",
     # ---- run ----

@@ -1,0 +1,200 @@
+"""Who may talk to a stand-in: programs of this machine, and no page that is open in its browser."""
+
+import re
+import socket
+
+import pytest
+import requests
+from command_line import local
+
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.memory_cache import MemoryCache
+from guance_chatgpt_monitor.local.func.server import LocalFunc
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
+
+TIMEOUT_S = 10.0
+LINE = "openai question=1"
+
+
+@pytest.fixture(scope="module")
+def func():
+    with LocalFunc(workers=1) as func:
+        yield func
+
+
+@pytest.fixture
+def datakit():
+    with LocalDataKit() as datakit:
+        yield datakit
+
+
+@pytest.fixture(params=["datakit", "openai", "func"])
+def server(request):
+    if request.param == "func":
+        yield request.getfixturevalue("func")
+        return
+    with {"datakit": LocalDataKit, "openai": LocalOpenAI}[request.param]() as server:
+        yield server
+
+
+@pytest.fixture
+def session():
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+# --- a name that leads to loopback
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", "["]
+)
+def test_another_name_than_this_machines_is_refused(server, session, host):
+    answer = session.get(f"{server.url}/v1/ping", headers={"Host": host}, timeout=TIMEOUT_S)
+    assert answer.status_code == 403
+    assert "Host" in answer.text
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "127.8.8.8", "[::1]:80", "app.localhost"]
+)
+def test_all_names_of_this_machine_are_right(datakit, session, host):
+    headers = {"Host": host}
+    assert session.get(f"{datakit.url}/v1/ping", headers=headers, timeout=TIMEOUT_S).status_code == 200
+
+
+def test_a_server_that_is_open_to_the_network_knows_its_addresses_but_no_name(session):
+    with LocalDataKit(host="0.0.0.0") as datakit:
+        url = f"http://127.0.0.1:{datakit.port}/v1/ping"
+        by_host = {
+            host: session.get(url, headers={"Host": host}, timeout=TIMEOUT_S).status_code
+            for host in ("192.168.1.20:9529", "evil.example")
+        }
+    assert by_host == {"192.168.1.20:9529": 200, "evil.example": 403}
+
+
+# --- a page of another origin
+
+
+def from_page(origin):
+    return {"Origin": origin, "Content-Type": "text/plain"}
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "null"])
+def test_what_a_page_of_another_origin_sends_is_refused(datakit, session, origin):
+    url = f"{datakit.url}/v1/write/metric"
+    answer = session.post(url, LINE, headers=from_page(origin), timeout=TIMEOUT_S)
+    assert answer.status_code == 403
+    assert datakit.count() == 0
+
+
+def test_the_stand_ins_own_page_may_send(datakit, session):
+    url = f"{datakit.url}/v1/write/metric"
+    assert session.post(url, LINE, headers=from_page(datakit.url), timeout=TIMEOUT_S).status_code == 200
+    assert datakit.count() == 1
+
+
+def test_no_page_asks_openai_or_func(server, session):
+    for path in ("/v1/chat/completions", "/api/v1/al/auln-1/simplified", "/api/v1/scripts/do/list"):
+        headers = from_page("https://evil.example")
+        answer = session.post(server.url + path, "{}", headers=headers, timeout=TIMEOUT_S)
+        assert answer.status_code == 403
+
+
+def test_a_get_of_another_pages_script_is_refused_and_a_followed_link_is_not(datakit, session):
+    def status_code(mode):
+        headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+        return session.get(f"{datakit.url}/_local/points", headers=headers, timeout=TIMEOUT_S).status_code
+
+    assert status_code("no-cors") == 403
+    assert status_code("navigate") == 200
+
+
+# --- control paths
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", None])
+def test_faults_are_set_with_json_only(datakit, session, content_type):
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = session.post(
+        f"{datakit.url}/_local/mode", b'{"mode": "500"}', headers=headers, timeout=TIMEOUT_S
+    )
+    assert answer.status_code == 415
+    assert datakit.mode is None
+
+
+def test_control_paths_are_a_fixed_list(server, session):
+    for path in ("/_local/", "/_local/../mode", "/_local/cache/x", "/_local/__class__"):
+        answer = session.post(server.url + path, json=[], timeout=TIMEOUT_S)
+        assert answer.status_code == 404, path
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("cache", ["_init__", "k"]),
+        ("cache", ["_class__", "k"]),
+        ("cache", ["list", "k"]),
+        ("cache", ["lock", "k"]),
+        ("store", ["__class__", "scope", "k"]),
+        ("cache", {}),
+    ],
+)
+def test_the_cache_of_the_workers_has_a_fixed_list_of_commands(func, session, path, content):
+    answer = session.post(f"{func.url}/_local/{path}", json=content, timeout=TIMEOUT_S)
+    assert "error" in answer.json()
+
+
+def test_each_command_of_the_cache_in_memory_is_reached():
+    cache = MemoryCache()
+    assert cache.run("SET", "k", "v") == "OK"
+    assert cache.run("get", "k") == "v"
+    with pytest.raises(ValueError, match="no command"):
+        cache.run("_init__", "k")
+
+
+# --- the request itself
+
+
+def raw(server, head, body=b""):
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer.decode()
+
+
+@pytest.mark.parametrize(
+    "length", ["-1", "-9223372036854775808", "5x", "0x5", "+5", "５", "5\nContent-Length: 6"]
+)
+def test_a_content_length_that_is_no_number_of_bytes_is_refused(server, length):
+    answer = raw(
+        server, f"POST /v1/write/metric HTTP/1.1\nHost: localhost\nContent-Length: {length}", b"m f=1"
+    )
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert answer.count("HTTP/1.1") == 1  # the rest is no second request
+
+
+def test_a_body_that_would_not_fit_in_memory_is_refused(server):
+    answer = raw(server, "POST /v1/write/metric HTTP/1.1\nHost: localhost\nContent-Length: 99999999999999")
+    assert answer.startswith("HTTP/1.1 413 ")
+
+
+def test_a_body_of_unknown_length_is_refused(server):
+    head = "POST /v1/write/metric HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked"
+    assert raw(server, head, b"5\r\nm f=1\r\n0\r\n\r\n").startswith("HTTP/1.1 411 ")
+
+
+# --- the key of the local Func
+
+
+def test_the_key_of_the_local_func_is_another_one_at_each_start():
+    secrets = []
+    for _ in range(2):
+        with local("func", "--empty") as printed:
+            text = "".join(iter(printed.readline, "Ctrl-C stops it\n"))
+        secrets.append(re.search(r"FUNC_AK_SECRET=(\S+)", text)[1])
+    assert secrets[0] != secrets[1]
+    assert all(len(secret) >= 20 for secret in secrets)
