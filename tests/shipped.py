@@ -25,7 +25,7 @@ from guance_chatgpt_monitor.core.metrics import (
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    MEASUREMENT: (FIELDS, (*TAGS, "finish_reason")),
+    MEASUREMENT: (FIELDS, TAGS),
     MONITOR_MEASUREMENT: (MONITOR_FIELDS, MONITOR_TAGS),
     PROBE_MEASUREMENT: (PROBE_FIELDS, PROBE_TAGS),
     USAGE_MEASUREMENT: (USAGE_FIELDS, USAGE_TAGS),

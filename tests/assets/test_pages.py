@@ -4,8 +4,9 @@ import re
 from inspect import signature
 
 import yaml
-from shipped import WRITTEN, both_languages, checkers, dashboard, read
+from shipped import DASHBOARDS, ROOT, WRITTEN, both_languages, checkers, dashboard, read
 
+from guance_chatgpt_monitor.assets import SITES
 from guance_chatgpt_monitor.core.datakit import DEFAULT_URL
 from guance_chatgpt_monitor.core.errors import ERROR_TYPES
 from guance_chatgpt_monitor.core.metrics import MEASUREMENT
@@ -80,13 +81,60 @@ def test_the_page_names_the_steps_as_the_product_does(language):
         "`startup__guance_chatgpt_monitor.chat`",
         "`cron-starup-guance_chatgpt_monitor`",
         "`OPENAI_API_KEY`",
-        'http_listen = "0.0.0.0:9529"',
+        "`[http_api]`",
+        'listen = "0.0.0.0:9529"',
+        "`ENV_HTTP_LISTEN=0.0.0.0:9529`",
+        "`http://datakit-service.datakit:9529`",
         "datakit service -R",
         "/simplified",
-        f"path: 'dashboard/{language}/openai'",
         f"path: 'monitor/{language}/openai'",
         f"assets --lang {language} --out",
-        f"desc: '{dashboard(language)['title']}'",
         f"desc: '{checkers(language)[0]['monitorName']}'",
+        *(f"path: 'dashboard/{language}/{name}'" for name in DASHBOARDS),
+        *(f"desc: '{dashboard(name, language)['title']}'" for name in DASHBOARDS),
     ):
         assert name in page
+    assert "http_listen" not in page
+
+
+@both_languages
+def test_the_front_matter_is_an_integrations(language):
+    _, front, _ = read(f"docs/{language}/openai.md").split("---\n", 2)
+    matter = yaml.safe_load(front)
+    assert matter["title"] == "OpenAI"
+    assert matter["tags"]
+    for kind in ("dashboard", "monitor"):
+        for entry in matter[kind]:
+            folder = ROOT / entry["path"]
+            assert [path.name for path in folder.iterdir()] == [f"{folder.name}.json"]
+
+
+@both_languages
+def test_the_page_says_which_market_has_the_script_set(language):
+    """The official one has another of the same ID."""
+    page = read(f"docs/{language}/openai.md")
+    assert "`script-market`" in page
+    assert {"zh": "官方脚本市场", "en": "The official market"}[language] in page
+    assert "guance-chatgpt-monitor check --func" in page
+
+
+@both_languages
+def test_the_page_names_every_site(language):
+    page = read(f"docs/{language}/openai.md")
+    assert [name for name in SITES if f"`{name}`" not in page] == []
+
+
+@both_languages
+def test_the_brand_is_guances_placeholder(language):
+    """The one page is of Guance in China and of TrueWatch abroad; only their sites and the set have names."""
+    page = read(f"docs/{language}/openai.md")
+    assert page.count("<<< custom_key.brand_name >>>") >= 5
+    page = page.replace(yaml.safe_load(read("manifest.yaml"))["title"], "")
+    named = re.findall(r"观测云[^。，]{0,3}|Guance[^.,]{0,4}", page)
+    assert named == {"zh": ["观测云的站点"], "en": ["Guance are"]}[language]
+
+
+@both_languages
+def test_the_pictures_are_those_of_the_language(language):
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", read(f"docs/{language}/openai.md"))
+    assert pictures == [f"../images/{name}-{language}.png" for name in ("dashboard", "monitors")]
