@@ -4,7 +4,6 @@ The SDK sends each request once (`max_retries=0`); the retries are made here, be
 them can count them and knows what is left of the deadline.
 """
 
-import json
 import random
 import re
 import threading
@@ -13,9 +12,10 @@ from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, Union
 
+from ..core.answers import error_in, read_finish_reason
 from ..core.call import Call, provider_name, without_credentials
-from ..core.errors import classify_error
-from ..core.fields import read_field, read_text
+from ..core.errors import classify_error, read_message
+from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.settings import DEFAULT_DEADLINE_S, DEFAULT_MODEL
 from ..core.usage import read_usage
@@ -117,11 +117,11 @@ class ChatGPT:
 
     def _read_answer(self, status_code: int, text: str, call: Call) -> Answer:
         call.status_code = status_code
-        parsed = _parse(text)
-        error = read_field(parsed, "error") if isinstance(parsed, dict) else None
-        if status_code >= 300 or error:
-            call.end(classify_error(status_code, error))
-            return self._error_answer(status_code, text, error)
+        parsed = parse_json(text)
+        if status_code >= 300:
+            error = fields_of(parsed).get("error")
+            call.end(classify_error(status_code, error or parsed))
+            return self._error_answer(status_code, text, error or read_message(parsed))
         if not isinstance(parsed, dict):
             call.end("other")
             message = (
@@ -132,8 +132,15 @@ class ChatGPT:
         call.response_model = read_text(parsed, "model")
         call.service_tier = read_text(parsed, "service_tier")
         call.usage = read_usage(parsed)
-        call.end()
-        return Answer(status_code, text)
+        call.finish_reason = read_finish_reason(parsed)
+        error = error_in(parsed)
+        if error is None:
+            call.end()
+            return Answer(status_code, text)
+        call.end(classify_error(status_code, error))
+        if parsed.get("status") == "incomplete":
+            return Answer(status_code, text)  # it has a part of the answer, and says why there is no more
+        return Answer(502, self._without_key(_in_openai_form(error)))
 
     def _error_answer(self, status_code: int, text: str, error: Any) -> Answer:
         if 300 <= status_code < 400:
@@ -321,8 +328,13 @@ def _retry_after_s(headers: Any) -> Optional[float]:
         return None
 
 
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _in_openai_form(error: Any) -> str:
+    """An error that came under 200, as the API would have told it under 502."""
+    message = read_message(error) or "the API answered 200, but with no answer"
+    code = read_field(error, "code")
+    return error_body(
+        message,
+        read_text(error, "type") or "api_error",
+        read_text(error, "param") or None,
+        str(code) if isinstance(code, (str, int)) else None,
+    )

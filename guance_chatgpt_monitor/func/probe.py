@@ -1,14 +1,14 @@
 """Whether OpenAI's API is up: GET /v1/models, which costs no token."""
 
-import json
 import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
+from ..core.answers import error_in
 from ..core.call import provider_name, without_credentials
-from ..core.errors import classify_error, classify_exception
-from ..core.fields import read_field
+from ..core.errors import classify_error, classify_exception, status_code_of
+from ..core.fields import parse_json, read_field
 from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_MEASUREMENT
 from ..core.settings import DEFAULT_PROBE_TIMEOUT_S
@@ -115,17 +115,13 @@ def _ask(client: Any, timeout_s: float) -> _Finding:
     try:
         answer = client.models.with_raw_response.list(timeout=timeout_s).http_response
     except Exception as error:
-        return _Finding(getattr(error, "status_code", None), classify_exception(error))
+        return _Finding(status_code_of(error), classify_exception(error))
     return _Finding(int(answer.status_code), _error_in(int(answer.status_code), str(answer.text)))
 
 
 def _error_in(status_code: int, text: str) -> str:
     """The error type of what came under 200: a page or an error of something that stands in between."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return "other"
-    error = read_field(body, "error") if isinstance(body, dict) else None
-    if error:
-        return classify_error(status_code, error)
-    return "" if isinstance(read_field(body, "data"), list) else "other"
+    body = parse_json(text)
+    if isinstance(read_field(body, "data"), list) and not read_field(body, "error"):
+        return ""  # models, or none
+    return classify_error(status_code, error_in(body))

@@ -13,7 +13,6 @@ reading: the sum over a period is what OpenAI booked in it, hours after the call
 correction downward is negative. The first reading adds the running day, and takes earlier ones as known.
 """
 
-import json
 import math
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -24,7 +23,7 @@ from ..core.backlog import Backlog
 from ..core.batches import BATCH_LINES
 from ..core.call import without_credentials
 from ..core.errors import classify_error
-from ..core.fields import read_field, read_text
+from ..core.fields import parse_json, read_field, read_text
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
 from .probe import within
@@ -206,7 +205,7 @@ class Reconciliation:
         # Its text may hold the whole address.
         except Exception as error:
             raise self._error(path, f"cannot be reached ({type(error).__name__})") from None
-        body = _parse(answer.content)
+        body = parse_json(answer.content)
         if answer.status_code != 200:
             error_type = classify_error(answer.status_code, read_field(body, "error"))
             hint = _HINTS.get(answer.status_code, "")
@@ -227,13 +226,6 @@ _HINTS = {
     403: _NOT_ADMIN,
     404: ": only OpenAI itself keeps these books, check the OpenAI base URL",
 }
-
-
-def _parse(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None
 
 
 def _number(value: Any) -> Optional[float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import interpreters
 import pytest
+from gateway import Gateway
 from stack import KEY, STARTUP, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
@@ -66,6 +67,7 @@ def test_one_call_is_one_point_with_the_five_metrics(stack: Stack) -> None:
         "response_model": "gpt-4o-mini-2024-07-18",
         "status": "ok",
         "status_code": "200",
+        "finish_reason": "stop",
         "stream": "false",
         "service_name": "dataflux-func",
         "host": "local",
@@ -224,12 +226,80 @@ def test_a_retry_is_visible(stack: Stack) -> None:
     assert (point.fields["create_time"], point.fields["res_status"]) == (3.0, 0.0)
 
 
-def test_an_error_body_under_200_is_passed_on_and_counted(stack: Stack) -> None:
+def test_an_error_body_under_200_is_a_502_and_counted(stack: Stack) -> None:
     stack.openai.faults.append("error200")
     answer = stack.ask()
-    assert answer.status_code == 200
+    assert answer.status_code == 502
     error_of(answer)
-    assert stack.point().fields["res_status"] == 1.0
+    point = stack.point()
+    assert (point.fields["res_status"], point.tags["status_code"]) == (1.0, "200")
+
+
+def ask_of(stack: Stack, gateway: Gateway) -> None:
+    script = stack.func.script(STARTUP)
+    stack.func.edit(STARTUP, script.replace(stack.openai.base_url, gateway.base_url))
+
+
+@pytest.mark.parametrize(
+    ("body", "error_type", "message"),
+    [
+        ({"object": "error", "message": "no such model", "code": 404}, "not_found", "no such model"),
+        ({"code": 500, "msg": "out of order", "success": False}, "server_error", "out of order"),
+        (
+            {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            "insufficient_quota",
+            "insufficient balance",
+        ),
+        ({"detail": "Not Found"}, "not_found", "Not Found"),
+        (
+            {"choices": [{"error": {"code": 502, "message": "m"}, "finish_reason": "error"}]},
+            "server_error",
+            "m",
+        ),
+        ({"choices": []}, "other", "no answer"),
+        ({"error": {"code": "InvalidApiKey", "message": f"key {KEY}"}}, "authentication", "key ***"),
+    ],
+)
+def test_what_is_no_answer_is_a_502_in_openais_form(
+    stack: Stack, body: dict[str, object], error_type: str, message: str
+) -> None:
+    with Gateway(body) as gateway:
+        ask_of(stack, gateway)
+        answer = stack.ask()
+    assert answer.status_code == 502
+    error = error_of(answer)
+    assert message in str(error["message"])
+    point = stack.point()
+    assert (point.tags["error_type"], point.tags["status_code"]) == (error_type, "200")
+    assert point.fields["res_status"] == 1.0
+
+
+def test_an_answer_of_a_gateways_is_read_whole(stack: Stack) -> None:
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 10,
+        "total_tokens": 1040,
+        "prompt_cache_hit_tokens": 900,
+        "completion_tokens_details": {"reasoning_tokens": 30},
+    }
+    choice = {"message": {"role": "assistant", "content": "hi"}, "finish_reason": "length", "usage": usage}
+    with Gateway({"model": "m", "choices": [choice], "code": 0, "error": None}) as gateway:
+        ask_of(stack, gateway)
+        assert stack.ask().status_code == 200
+    point = stack.point()
+    assert (point.tags["status"], point.tags["finish_reason"]) == ("ok", "length")
+    told = {name: point.fields[name] for name in ("total_tokens", "completion_tokens", "cached_tokens")}
+    assert told == {"total_tokens": 1040.0, "completion_tokens": 40.0, "cached_tokens": 900.0}
+
+
+def test_a_response_that_was_cut_is_passed_on(stack: Stack) -> None:
+    body = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []}
+    with Gateway(body) as gateway:
+        ask_of(stack, gateway)
+        answer = stack.post({"input": "Hi"})
+    assert (answer.status_code, answer.json()) == (200, body)
+    tags = stack.point().tags
+    assert (tags["error_type"], tags["finish_reason"]) == ("content_filter", "content_filter")
 
 
 def test_unknown_usage_is_not_zero(stack: Stack) -> None:
