@@ -70,7 +70,7 @@ def error_in(source: Any, is_whole: bool = True) -> Any:
     status = fields.get("status")
     if status in ("failed", "incomplete", "cancelled"):
         return _error_of_response(status, fields)
-    if not is_whole or is_answer(source):
+    if not is_whole or _is_answer(fields):
         return None
     return source if fields else NO_ANSWER
 
@@ -104,7 +104,10 @@ def _tells(error: Any) -> bool:
 
 def is_answer(source: Any) -> bool:
     """Whether an answer has choices, output or data; or a chunk or an event part of one."""
-    fields = fields_of(source)
+    return _is_answer(fields_of(source))
+
+
+def _is_answer(fields: Dict[str, Any]) -> bool:
     choices, data = fields.get("choices"), fields.get("data")
     if (choices and isinstance(choices, (list, tuple))) or (data and isinstance(data, (list, tuple))):
         return True
@@ -140,6 +143,8 @@ def read_finish_reason(source: Any) -> str:
     fields = fields_of(source)
     choices = fields.get("choices")
     if choices and isinstance(choices, (list, tuple)):
+        if len(choices) == 1:
+            return named_finish_reason(fields_of(choices[0]).get("finish_reason"))
         reasons = [named_finish_reason(fields_of(choice).get("finish_reason")) for choice in choices]
         return next((reason for reason in reasons if reason not in ("", "stop")), max(reasons))
     response = fields.get("response")
@@ -160,4 +165,6 @@ _TOOL_CALLS = ("function_call", "custom_tool_call")
 
 def named_finish_reason(reason: Any) -> str:
     """A reason in whatever API's words, as one of FINISH_REASONS; empty where it is none."""
-    return _FINISH_REASONS.get(reason.lower(), _OTHER) if reason and isinstance(reason, str) else ""
+    if not reason or not isinstance(reason, str):
+        return ""
+    return _FINISH_REASONS.get(reason) or _FINISH_REASONS.get(reason.lower(), _OTHER)

@@ -253,6 +253,19 @@ def classify_exception(error: Any, status_code: Optional[int] = None) -> str:
     return classify_error(status_code, _named_error(error)) if error_type == "other" else error_type
 
 
+def rejected_answer(error: Any) -> Any:
+    """The answer that the SDK's `parse()` got and rejected, which is paid for; None where there is none."""
+    answer = getattr(error, "completion", None)
+    if answer is not None or type(error).__name__ != "ContentFilterFinishReasonError":
+        return answer
+    # SDKs before 3 do not hand it on: it is what the function got that raised.
+    traceback = error.__traceback__
+    while answer is None and traceback is not None:
+        answer = traceback.tb_frame.f_locals.get("chat_completion")
+        traceback = traceback.tb_next
+    return answer
+
+
 def _of_class(error: Any, causes_left: int) -> str:
     for cls in type(error).__mro__:
         name = cls.__name__

@@ -119,7 +119,11 @@ def latest_usage(known: Any, source: Any) -> Any:
 
 def tells_tokens(usage: Any) -> bool:
     """Whether a usage has a number other than 0 in it."""
-    return any(type(value) in (int, float) and value for value in fields_of(usage).values())
+    fields = fields_of(usage)
+    total = fields.get("total_tokens")
+    if type(total) is int and total > 0:
+        return True
+    return any(type(value) in (int, float) and value for value in fields.values())
 
 
 _USAGE = re.compile(r'"usage"\s*:\s*(?=\{)')
@@ -146,6 +150,9 @@ def usage_of(usage: Any) -> Usage:
     """The tokens in a usage, an object or a dict. What is no count reads as nothing."""
     if usage is None:
         return NO_USAGE
+    plain = _plain_usage(usage)
+    if plain is not None:
+        return plain
     get = field_getter(usage)
     prompt, completion, total = _first(get, _PROMPT), _first(get, _COMPLETION), _first(get, _TOTAL)
     cached = written = reasoning = prompt_audio = completion_audio = None
@@ -173,6 +180,34 @@ def usage_of(usage: Any) -> Usage:
     return _new_usage((total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio))
 
 
+def _plain_usage(usage: Any) -> Optional[Usage]:
+    """An SDK's usage of Chat Completions' in which nothing is unusual, as in nearly all; else None.
+
+    In the way of the application, in 1.5 us: by all names it takes 5.
+    """
+    if getattr(usage, "__pydantic_extra__", None) != {}:
+        return None
+    told = usage.__dict__.get
+    total, prompt, completion = told("total_tokens"), told("prompt_tokens"), told("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or total != prompt + completion or prompt <= 0:
+        return None
+    cached = written = prompt_audio = reasoning = completion_audio = None
+    details = told("prompt_tokens_details")
+    if details is not None:
+        if getattr(details, "__pydantic_extra__", None) != {}:
+            return None
+        detail = details.__dict__.get
+        cached, written = _count(detail("cached_tokens")), _count(detail("cache_write_tokens"))
+        prompt_audio = _count(detail("audio_tokens"))
+    details = told("completion_tokens_details")
+    if details is not None:
+        detail = fields_of(details).get
+        reasoning, completion_audio = _count(detail("reasoning_tokens")), _count(detail("audio_tokens"))
+    if completion < 0 or total >= _EXACT:
+        return None
+    return _new_usage((total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio))
+
+
 def _is_cache_beside(
     get: _Get, total: Optional[float], prompt: float, completion: float, reasoning: Optional[float]
 ) -> bool:
@@ -191,11 +226,7 @@ def _is_reasoning_beside(total: Optional[float], prompt: float, completion: floa
 def _first(get: _Get, names: Tuple[str, ...], known: Optional[float] = None) -> Optional[float]:
     """The first count that is not 0; 0 where there are no others, and `known` where there is none."""
     for name in names:
-        value = get(name)
-        if value is None:
-            continue
-        # As nearly all are.
-        count = value if type(value) is int and 0 <= value < _EXACT else _count(value)
+        count = _count(get(name))
         if count:
             return count
         if known is None:
@@ -204,6 +235,10 @@ def _first(get: _Get, names: Tuple[str, ...], known: Optional[float] = None) -> 
 
 
 def _count(value: Any) -> Optional[float]:
+    if value is None:
+        return None
+    if type(value) is int and 0 <= value < _EXACT:  # as nearly all are
+        return value
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:

@@ -15,6 +15,7 @@ from guance_chatgpt_monitor.core.errors import (
     ERROR_TYPES,
     classify_error,
     classify_exception,
+    rejected_answer,
     status_code_of,
 )
 
@@ -220,3 +221,18 @@ def test_a_body_that_was_not_read_is_left_unread() -> None:
     error.response._content = False  # type: ignore
     error.response.raw = None  # it would fail if it were read
     assert classify_exception(error) == "rate_limit"
+
+
+def test_the_answer_that_a_parser_rejects() -> None:
+    class ContentFilterFinishReasonError(Exception):
+        """As SDKs before 3 have it."""
+
+    def parse(chat_completion: object) -> None:
+        raise ContentFilterFinishReasonError
+
+    with pytest.raises(ContentFilterFinishReasonError) as raised:
+        parse("answer")
+    assert rejected_answer(raised.value) == "answer"
+    assert rejected_answer(ContentFilterFinishReasonError()) is None
+    assert rejected_answer(named("LengthFinishReasonError", completion="answer")) == "answer"
+    assert rejected_answer(ValueError()) is None
