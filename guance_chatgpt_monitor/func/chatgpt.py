@@ -261,12 +261,10 @@ class _Exchange:
                 return outcome
             return _Refusal(outcome, pause_s)
         except self._openai.APIConnectionError as error:
-            cause = error.__cause__
-            if isinstance(cause, AnswerTooLargeError):
-                return _Outcome(failure="too_large")
-            connecting = type(cause).__name__ == "ConnectTimeout"
-            timed_out = isinstance(error, self._openai.APITimeoutError) and not connecting
-            if timed_out or isinstance(cause, _TooLateError):
+            if isinstance(error.__cause__, (AnswerTooLargeError, _TooLateError)):
+                raise error.__cause__ from None  # as openai 3 does
+            connecting = type(error.__cause__).__name__ == "ConnectTimeout"
+            if isinstance(error, self._openai.APITimeoutError) and not connecting:
                 return _Outcome(failure="timeout")
             return _Refusal(_Outcome(failure="connection"))
 
@@ -275,14 +273,18 @@ class _TooLateError(Exception):
     """The deadline has passed before the request was sent."""
 
 
+_FAILURES = {AnswerTooLargeError: "too_large", _TooLateError: "timeout", RecursionError: "too_deep"}
+
+
 def _outcome_of(response: Any) -> _Outcome:
     text = str(response.text).lstrip("\ufeff")  # no reader of JSON takes that
     return _Outcome(int(response.status_code), text, headers=pick_headers(response.headers))
 
 
 def _failure(error: Exception) -> _Outcome:
-    if isinstance(error, RecursionError):
-        return _Outcome(failure="too_deep")
+    for kind, failure in _FAILURES.items():
+        if isinstance(error, kind):
+            return _Outcome(failure=failure)
     if isinstance(error, ImportError):
         return _Outcome(failure=f"the Python package {error.name or 'openai'} is not installed in this Func")
     # The text of an unforeseen error may hold the request: its class has to do.

@@ -223,8 +223,46 @@ def test_kwargs_given_as_text_are_parsed(scripts: Scripts) -> None:
     assert scripts.post(code, {"kwargs": "{"}).status_code == 400
 
 
-def test_a_body_that_is_no_object(scripts: Scripts) -> None:
-    assert scripts.post("def f():\n    return 1\n", [1]).status_code == 400
+@pytest.mark.parametrize(
+    ("body", "status_code", "text"),
+    [
+        ("[1]", 200, '{"0": 1}'),
+        ('"text"', 400, ""),
+        ("7", 400, ""),
+        ("null", 400, ""),
+        ('{"a": {"__proto__": 1}}', 400, ""),
+        ('{"a": NaN}', 400, ""),
+        ("\ufeff" + '{"a": 1}', 200, '{"a": 1}'),
+        ('{"a": "\\ud800"}', 200, '{"a": "\\ud800"}'),
+    ],
+)
+def test_what_a_body_may_be(scripts: Scripts, body: str, status_code: int, text: str) -> None:
+    scripts.add("main", "def f(**body):\n    return body\n", f={})
+    link = scripts.func.add_link("s__main.f")
+    headers = {"Content-Type": "application/json"}
+    answer = requests.post(f"{link}/simplified", body.encode(), headers=headers, timeout=30)
+    assert answer.status_code == status_code
+    assert not text or answer.text == text
+
+
+def test_the_normal_form_of_a_link_refuses_a_timeout(scripts: Scripts) -> None:
+    scripts.add("main", "def f(**body):\n    return body\n", f={})
+    link = scripts.func.add_link("s__main.f")
+    answer = requests.post(link, json={"kwargs": {"a": 1}}, timeout=30)
+    assert (answer.status_code, answer.json()) == (200, {"a": 1})
+    answer = requests.post(link, json={"kwargs": {}, "options": {"timeout": 5}}, timeout=30)
+    assert answer.status_code == 400
+
+
+def test_a_body_nested_900_deep_reaches_the_function_and_3000_gets_no_answer(scripts: Scripts) -> None:
+    scripts.add("main", "def f(**body):\n    return 'here'\n", f={})
+    link = scripts.func.add_link("s__main.f")
+    headers = {"Content-Type": "application/json"}
+    deep = '{"a": ' + "[" * 900 + "]" * 900 + "}"
+    assert requests.post(f"{link}/simplified", deep, headers=headers, timeout=30).text == "here"
+    deep = '{"a": ' + "[" * 3000 + "]" * 3000 + "}"
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"{link}/simplified", deep, headers=headers, timeout=30)
 
 
 def test_an_unknown_link_is_404(shared: LocalFunc) -> None:

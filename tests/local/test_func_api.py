@@ -295,7 +295,7 @@ def test_a_failed_deploy_leaves_its_script_and_the_next_one_keeps_it(
     func.install(str(built.zip_path))
     with pytest.raises(FuncError, match=r"400\.91 EStartupScriptDeployFailed") as caught:
         deploy(client, **{"DataKit URL": "ftp://x"})
-    assert "the DataKit URL must look like" in caught.value.detail["exception"]
+    assert "datakit_url must look like" in caught.value.detail["exception"]
     with pytest.raises(FuncError, match=r"400\.91"):
         deploy(client)
     client.get(f"scripts/{STARTUP}/do/delete")

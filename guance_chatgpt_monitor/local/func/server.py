@@ -6,7 +6,6 @@ here works on the real one, as far as that was observed; what fails there fails 
 """
 
 import json
-import math
 import re
 import sys
 import threading
@@ -23,6 +22,7 @@ import yaml
 from ..http_server import LocalServer, Request, Response
 from .access import AccessChecker, AccessKey
 from .api import ManagementAPI
+from .arguments import as_javascript, read_arguments
 from .cron import is_due
 from .errors import ApiError
 from .link import Throttle, check_auth, check_enabled
@@ -40,7 +40,7 @@ WORKERS = 5
 MAX_RECORDS = 1000
 LINK_RECORDS_KEPT = 100  # of each link that does not say otherwise
 
-_LINK_PATH = re.compile(r"/api/v1/(?:al|sync)/([\w-]+)/simplified")
+_LINK_PATH = re.compile(r"/api/v1/(?:al|sync)/([\w-]+)(/simplified)?")
 
 Self = TypeVar("Self", bound="LocalFunc")
 
@@ -227,14 +227,14 @@ class LocalFunc(LocalServer):
         try:
             if found is None:
                 return self._router.respond(request)
-            return self._call_link(found.group(1), request)
+            return self._call_link(found.group(1), request, bool(found.group(2)))
         except ApiError as error:
             return error.response(request)
 
-    def _call_link(self, link_id: str, request: Request) -> Optional[Response]:
+    def _call_link(self, link_id: str, request: Request, simplified: bool) -> Optional[Response]:
         snapshot = self._state.visible()
         try:
-            kwargs = _arguments(request)
+            kwargs = read_arguments(request, simplified)
         except ValueError as error:
             raise ApiError("EClientBadRequest", str(error)) from None
         self._admit(snapshot, link_id, request, kwargs)
@@ -304,36 +304,6 @@ class LocalFunc(LocalServer):
     def _run_cron(self) -> None:
         while not self.stopping.wait(60 - self._clock() % 60):
             self.fire_cron(time.localtime(self._clock()))
-
-
-def as_javascript(value: Any) -> Any:
-    """`value` after JavaScript had it: whole floats become integers, integers above 2^53 lose digits."""
-    if isinstance(value, dict):
-        return {key: as_javascript(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [as_javascript(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value
-    number = float(value)
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and abs(number) < 1e21 else number
-
-
-def _arguments(request: Request) -> Dict[str, Any]:
-    """The function's keyword arguments. Raises ValueError."""
-    if request.method == "GET":
-        return dict(request.query)
-    content_type = request.headers.get("Content-Type", "").split(";")[0]
-    if content_type != "application/json":
-        return {"text": request.body.decode("utf-8", "replace")} if content_type == "text/plain" else {}
-    body = as_javascript(request.json())
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")  # noqa: TRY004
-    for key in ("kwargs", "options"):
-        if isinstance(body.get(key), str):
-            body[key] = json.loads(body[key])
-    return body
 
 
 def _answer(result: TaskResult) -> Response:
