@@ -282,7 +282,7 @@ REFUSED_BY_THE_SCRIPT = ["--openai-base-url", "HTTP://127.0.0.1:9/v1"]
 def test_a_deploy_that_fails_takes_its_script_away(parts: Parts, run: CommandLine) -> None:
     said = run("install", *REFUSED_BY_THE_SCRIPT)
     assert said.code == 1
-    assert "error: the startup script fails: ValueError: the OpenAI base URL must look like" in said.err
+    assert "error: the startup script fails: ValueError: openai_base_url must look like" in said.err
     assert STARTUP not in {row["id"] for row in parts.client.list("scripts")}
     assert run("install", *parts.servers).code == 0
 
@@ -441,7 +441,7 @@ def test_a_renewal_that_fails_leaves_what_runs(parts: Parts, run: CommandLine, i
     before = snapshot(parts)["scripts"]
     said = run("install", *REFUSED_BY_THE_SCRIPT)
     assert said.code == 1
-    assert "error: the startup script fails: ValueError: the OpenAI base URL must look like" in said.err
+    assert "error: the startup script fails: ValueError: openai_base_url must look like" in said.err
     assert snapshot(parts)["scripts"] == before  # its draft, too
 
 
