@@ -1,0 +1,182 @@
+"""Each monitor fires and recovers, by points that the code makes: of calls, reports, probes and books."""
+
+import pytest
+from guance_checks import SECOND_NS, Watch
+from shipped import checkers
+from viewing import index_of
+
+from guance_chatgpt_monitor.app.memory_backlog import MemoryBacklog
+from guance_chatgpt_monitor.core.call import Call
+from guance_chatgpt_monitor.core.health import Health
+from guance_chatgpt_monitor.core.line_protocol import Point, encode
+from guance_chatgpt_monitor.core.metrics import PROBE_MEASUREMENT, USAGE_MEASUREMENT, PointMaker
+from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+from guance_chatgpt_monitor.core.usage import Usage
+
+START_S = 1_700_000_400  # a full hour
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+
+
+def calls(at_s, n=10, cost_usd=0.0, left=90.0, tokens=100.0, provider="openai", **of_call):
+    """So many calls at one time."""
+    maker = PointMaker(service_name="shop")
+    lines = []
+    for i in range(n):
+        failed = of_call.get("error_type")
+        call = Call(
+            "chat",
+            provider_name=provider,
+            request_model="gpt-4o",
+            response_model="no-such-model",  # the price is said below
+            requests_sent=1,
+            usage=Usage() if failed else Usage(tokens, tokens / 2, tokens / 2),
+            ended_at_ns=at_s * SECOND_NS + i,
+            rate_limit=dict(zip(RATE_LIMIT_FIELDS, (left, left * 100, 100.0, 10_000.0), strict=True)),
+            **{"response_time_s": 1.0, "status_code": 200, **of_call},
+        )
+        point = maker.from_call(call)
+        lines.append(encode(point._replace(fields={**point.fields, "cost": cost_usd})))
+    return lines
+
+
+def failing(error_type, status_code, n=10):
+    return lambda at_s: calls(at_s, n, error_type=error_type, status_code=status_code)
+
+
+def report(at_s, up=True, delivered=5, waiting=0):
+    """What the monitor says of itself, in a minute in which so many lines were delivered and now wait."""
+    backlog = MemoryBacklog()
+    backlog.add({"delivered": delivered})
+    backlog.push([f"m f=1 {at_s * SECOND_NS + i}" for i in range(waiting)])
+    return Health(backlog, "shop", clock_ns=lambda: at_s * SECOND_NS).make(up).lines
+
+
+def probe(at_s, up=True):
+    outcome = {"status_code": "200"} if up else {"error_type": "timeout"}
+    tags = {"service_name": "shop", "provider_name": "openai", **outcome}
+    return [encode(Point(PROBE_MEASUREMENT, tags, {"up": float(up), "response_time": 0.2}, at_s * SECOND_NS))]
+
+
+def books(at_s, requests):
+    tags = {"model": "gpt-4o", "project_id": "proj_shop"}
+    seen = calls(at_s, n=10)
+    return [*seen, encode(Point(USAGE_MEASUREMENT, tags, {"requests": float(requests)}, at_s * SECOND_NS))]
+
+
+# Title of the monitor -> (points of a time of trouble, of a quiet time, the worst level, seconds between).
+CASES = {
+    "OpenAI error rate too high": (failing("server_error", 500), calls, "critical", MINUTE_S),
+    "OpenAI authentication fails": (failing("authentication", 401), calls, "critical", MINUTE_S),
+    "OpenAI 95th percentile response time too long": (
+        lambda at_s: calls(at_s, response_time_s=70.0),
+        calls,
+        "critical",
+        MINUTE_S,
+    ),
+    "OpenAI API unreachable": (lambda at_s: probe(at_s, up=False), probe, "critical", MINUTE_S),
+    "OpenAI rate limit reached": (failing("rate_limit", 429, n=20), calls, "critical", MINUTE_S),
+    "OpenAI request headroom low": (lambda at_s: calls(at_s, left=2.0), calls, "error", MINUTE_S),
+    "OpenAI token headroom low": (lambda at_s: calls(at_s, left=2.0), calls, "error", MINUTE_S),
+    "OpenAI quota used up": (failing("insufficient_quota", 429), calls, "critical", MINUTE_S),
+    "OpenAI tokens used too fast": (lambda at_s: calls(at_s, tokens=30_000.0), calls, "critical", MINUTE_S),
+    "OpenAI cost grows too fast": (lambda at_s: calls(at_s, cost_usd=0.5), calls, "critical", MINUTE_S),
+    "OpenAI books requests that the monitor does not see": (
+        lambda at_s: books(at_s, requests=40),
+        lambda at_s: books(at_s, requests=10),
+        "critical",
+        HOUR_S,
+    ),
+    "OpenAI monitor runs but no call is recorded": (
+        lambda at_s: report(at_s, delivered=0),
+        report,
+        "warning",
+        MINUTE_S,
+    ),
+    "OpenAI monitor cannot reach DataKit": (
+        lambda at_s: report(at_s, up=False),
+        report,
+        "critical",
+        MINUTE_S,
+    ),
+    "OpenAI monitor backlog grows": (
+        lambda at_s: report(at_s, waiting=1500),
+        report,
+        "error",
+        MINUTE_S,
+    ),
+}
+
+
+def script_of(title):
+    [script] = [c["jsonScript"] for c in checkers("en") if c["jsonScript"]["title"].split(" (")[0] == title]
+    return script
+
+
+def length_s(script):
+    """Of a time of trouble: long enough to fill what a check looks at."""
+    return 2 * script["interval"] + 10 * MINUTE_S
+
+
+def lines_of(make, start_s, end_s, step_s):
+    return [line for at_s in range(start_s, end_s, step_s) for line in make(at_s)]
+
+
+def test_there_is_a_case_for_each():
+    assert {c["jsonScript"]["title"].split(" (")[0] for c in checkers("en")} == set(CASES)
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_it_fires_in_trouble_and_recovers_in_quiet_times(title):
+    trouble, quiet, worst, step_s = CASES[title]
+    script = script_of(title)
+    ends_s = START_S + length_s(script)
+    over_s = ends_s + length_s(script)
+    lines = lines_of(trouble, START_S, ends_s, step_s) + lines_of(quiet, ends_s, over_s, step_s)
+    watch = Watch(script, index_of(lines))
+    fired = watch.run(START_S + script["interval"], ends_s)
+    assert fired[-1][1] == worst
+    assert {group for group, _ in fired} == {fired[0][0]}
+    assert {tag for tag, _ in fired[0][0]} == set(script["groupBy"])
+    recovered = watch.run(ends_s, over_s + 2 * watch.every_s)
+    assert recovered[-1] == (fired[0][0], "ok")
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_it_ends_when_nothing_comes_any_more(title):
+    """No event stays for want of data; only the heartbeat says that it stopped."""
+    trouble, _, _, step_s = CASES[title]
+    script = script_of(title)
+    ends_s = START_S + length_s(script)
+    watch = Watch(script, index_of(lines_of(trouble, START_S, ends_s, step_s)))
+    assert watch.run(START_S + script["interval"], ends_s)
+    later = watch.run(ends_s, ends_s + 3 * length_s(script))
+    assert later[-1][1] == ("nodata" if script["noDataAction"] == "noDataEvent" else "ok")
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_it_is_silent_in_quiet_times(title):
+    _, quiet, _, step_s = CASES[title]
+    script = script_of(title)
+    ends_s = START_S + length_s(script)
+    watch = Watch(script, index_of(lines_of(quiet, START_S, ends_s, step_s)))
+    assert watch.run(START_S + script["interval"], ends_s) == []
+
+
+def test_the_heartbeat_recovers_when_reports_come_again():
+    script = script_of("OpenAI monitor cannot reach DataKit")
+    silent_s, back_s = START_S + HOUR_S, START_S + 2 * HOUR_S
+    lines = lines_of(report, START_S, silent_s, MINUTE_S) + lines_of(
+        report, back_s, back_s + HOUR_S, MINUTE_S
+    )
+    watch = Watch(script, index_of(lines))
+    assert watch.run(START_S + 300, back_s) == [((("service_name", "shop"),), "nodata")]
+    assert watch.run(back_s, back_s + HOUR_S) == [((("service_name", "shop"),), "ok")]
+
+
+def test_one_service_alone_is_in_trouble():
+    script = script_of("OpenAI error rate too high")
+    of_another = [line.replace("=shop", "=chat") for line in lines_of(calls, START_S, START_S + HOUR_S, 60)]
+    lines = lines_of(failing("server_error", 500), START_S, START_S + HOUR_S, MINUTE_S)
+    watch = Watch(script, index_of([*lines, *of_another]))
+    fired = watch.run(START_S + 300, START_S + HOUR_S)
+    assert [dict(group)["service_name"] for group, _ in fired] == ["shop"]
