@@ -15,6 +15,7 @@ from ..core.errors import classify_error
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import NO_USAGE, Usage, usage_of
 from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
+from .operations import MAY_BE_PLAIN
 
 if TYPE_CHECKING:
     from ..core.content.transcript import Conversation
@@ -112,6 +113,8 @@ class Observation:
         fields = fields_of(answer)
         if fields:
             self._note_fields(fields)
+        elif self.operation_name in MAY_BE_PLAIN and isinstance(answer, (str, bytes)):
+            pass  # what was said, or sound: there is nothing to read in it
         elif not isinstance(answer, (str, bytes, bytearray)):
             self.error_type = "other"
         elif len(answer) <= MAX_PARSED_BYTES:

@@ -13,18 +13,10 @@ from ..core.response_headers import pick_headers
 from .answers import fields_of
 from .failsafe import guarded
 from .observation import Content, Observation, under_way
+from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
 from .streams import hide_usage, watch_raw, watch_stream
 
-_PATHS = {
-    "/chat/completions": "chat",
-    "/responses": "responses",
-    "/responses?beta=true": "responses",
-    "/embeddings": "embeddings",
-    "/completions": "text_completion",
-}
-# What is posted by hand may lack the slash.
-OPERATIONS = {**_PATHS, **{path[1:]: operation for path, operation in _PATHS.items()}}
 # How the SDK's `with_streaming_response` tells the client.
 _RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
 _STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
@@ -115,7 +107,7 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
     scope = scope_of(client)
     if scope is None or options.method.lower() != "post":
         return None
-    operation_name = OPERATIONS.get(options.url)
+    operation_name = operation_of(options.url)
     if operation_name is None:
         return None
     outer = under_way.get()

@@ -23,6 +23,11 @@ FIELDS = {
     "completion_tokens": "count",
     "cached_tokens": "count",
     "reasoning_tokens": "count",
+    "prompt_audio_tokens": "count",
+    "completion_audio_tokens": "count",
+    "prompt_image_tokens": "count",
+    "completion_image_tokens": "count",
+    "audio_duration": "s",
     "time_to_first_token": "s",
     "processing_time": "s",
     "cost": "USD",
@@ -201,6 +206,15 @@ class PointMaker:
         return {name: value for name, value in tags.items() if value}
 
 
+_OF_OTHER_KINDS = (
+    "prompt_audio_tokens",
+    "completion_audio_tokens",
+    "prompt_image_tokens",
+    "completion_image_tokens",
+    "audio_duration",
+)
+
+
 def _point_fields(call: Call) -> Dict[str, float]:
     # A count stays the integer that it is: it is written as a float, too, and in half the time.
     fields: Dict[str, float] = {
@@ -210,7 +224,7 @@ def _point_fields(call: Call) -> Dict[str, float]:
         "res_status": 1 if call.error_type else 0,
     }
     # One by one: in a loop over names and values they take three times as long.
-    total, prompt, completion, cached, reasoning, *_ = call.usage
+    total, prompt, completion, cached, reasoning, _, *of_other_kinds = call.usage
     if total is not None:
         fields["total_tokens"] = total
     elif call.error_type:
@@ -223,6 +237,8 @@ def _point_fields(call: Call) -> Dict[str, float]:
         fields["cached_tokens"] = cached
     if reasoning is not None:
         fields["reasoning_tokens"] = reasoning
+    if any(of_other_kinds):
+        fields.update((name, count) for name, count in zip(_OF_OTHER_KINDS, of_other_kinds) if count)
     if call.time_to_first_token_s is not None:
         fields["time_to_first_token"] = call.time_to_first_token_s
     if call.processing_time_s is not None:

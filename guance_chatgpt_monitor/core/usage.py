@@ -24,6 +24,9 @@ class Usage(NamedTuple):
     cache_write_tokens: Optional[float] = None
     prompt_audio_tokens: Optional[float] = None
     completion_audio_tokens: Optional[float] = None
+    prompt_image_tokens: Optional[float] = None
+    completion_image_tokens: Optional[float] = None
+    audio_duration_s: Optional[float] = None  # of what was transcribed, where that is what is paid for
 
 
 NO_USAGE = Usage()
@@ -66,6 +69,8 @@ _WRITTEN = ("cache_creation_input_tokens", "cache_write_tokens", "cacheWriteInpu
 _REASONING_DETAILS = ("reasoning_tokens", "reasoning")
 _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount")
 _AUDIO_DETAILS = ("audio_tokens", "audio")
+_IMAGE_DETAILS = ("image_tokens", "image")
+_DURATION = ("seconds",)
 # Gemini counts what its tools gave it beside the prompt.
 _TOOL_RESULTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
 # Anthropic and Bedrock count the cache beside the prompt.
@@ -156,15 +161,18 @@ def usage_of(usage: Any) -> Usage:
     get = field_getter(usage)
     prompt, completion, total = _first(get, _PROMPT), _first(get, _COMPLETION), _first(get, _TOTAL)
     cached = written = reasoning = prompt_audio = completion_audio = None
+    prompt_image = completion_image = None
     details = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
     if details is not None:
         detail = field_getter(details)
         cached, written = _first(detail, _CACHED_DETAILS), _first(detail, _WRITTEN_DETAILS)
         prompt_audio = _first(detail, _AUDIO_DETAILS)
+        prompt_image = _first(detail, _IMAGE_DETAILS)
     details = get("completion_tokens_details") or get("output_tokens_details") or get("output_token_details")
     if details is not None:
         detail = field_getter(details)
         reasoning, completion_audio = _first(detail, _REASONING_DETAILS), _first(detail, _AUDIO_DETAILS)
+        completion_image = _first(detail, _IMAGE_DETAILS)
     if getattr(usage, "__pydantic_extra__", None) != {}:  # else it has OpenAI's own fields only
         cached = cached or _first(get, _CACHED, cached)
         written = written or _first(get, _WRITTEN, written)
@@ -177,7 +185,21 @@ def usage_of(usage: Any) -> Usage:
         if reasoning and _is_reasoning_beside(total, prompt, completion, reasoning):
             completion += reasoning
         total = total or prompt + completion
-    return _new_usage((total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio))
+    return _new_usage(
+        (
+            total,
+            prompt,
+            completion,
+            cached,
+            reasoning,
+            written,
+            prompt_audio,
+            completion_audio,
+            prompt_image,
+            completion_image,
+            _first(get, _DURATION) if prompt is None else None,
+        )
+    )
 
 
 def _plain_usage(usage: Any) -> Optional[Usage]:

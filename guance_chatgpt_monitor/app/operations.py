@@ -1,0 +1,49 @@
+"""Which requests are calls of a model, by their paths, and what each is called: the tag `operation_name`."""
+
+from functools import lru_cache
+from typing import Any, Dict, Optional
+from urllib.parse import urlsplit
+
+_PATHS: Dict[str, str] = {
+    "chat/completions": "chat",
+    "responses": "responses",
+    "responses/compact": "compaction",
+    "embeddings": "embeddings",
+    "completions": "text_completion",
+    "decisions": "decision",
+    "images/generations": "image_generation",
+    "images/edits": "image_edit",
+    "images/variations": "image_variation",
+    "audio/transcriptions": "transcription",
+    "audio/translations": "translation",
+    "audio/speech": "speech",
+    "moderations": "moderation",
+}
+# As the SDK writes them, and as they are posted by hand: of nearly all calls.
+_AS_WRITTEN = {f"{slash}{path}": operation for path, operation in _PATHS.items() for slash in ("/", "")}
+# Longest first: `completions` is the end of `chat/completions`, too.
+_ENDS = sorted(_PATHS, key=len, reverse=True)
+
+# Of these, an answer has choices, output or data.
+GENERATIONS = frozenset(["chat", "responses", "embeddings", "text_completion"])
+# Of these, an answer may be plain text, or sound.
+MAY_BE_PLAIN = frozenset(["transcription", "translation", "speech"])
+
+
+def operation_of(url: Any) -> Optional[str]:
+    """What a POST to `url` asks for, relative to the base URL or absolute; None: no model is used."""
+    operation = _AS_WRITTEN.get(url)
+    return operation if operation is not None or type(url) is not str else _look_up(url)
+
+
+@lru_cache(maxsize=256)
+def _look_up(url: str) -> Optional[str]:
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    if not parts.netloc:
+        # Azure's deployments, named by hand.
+        head, found, rest = path.rpartition("deployments/")
+        path = rest.partition("/")[2] if found and head in ("", "openai/") else path
+        return _PATHS.get(path)
+    end = next((end for end in _ENDS if path == end or path.endswith("/" + end)), None)
+    return None if end is None else _PATHS[end]
