@@ -73,7 +73,8 @@ def run(environment: Environment) -> tuple[Environment, str, str, str]:
     versions = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
     suite = [str(ROOT / "tests" / name) for name in environment.suite]
     command = [python, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", *suite]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    helpers = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=helpers)
     return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr
 
 

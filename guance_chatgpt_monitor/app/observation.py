@@ -10,12 +10,13 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
+from ..core.answers import error_in, has_content, is_answer, read_finish_reason
 from ..core.call import Call, provider_name
-from ..core.errors import classify_error
+from ..core.errors import classify_error, classify_exception
+from ..core.fields import fields_of, parse_object
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
-from ..core.usage import NO_USAGE, Usage, usage_of
-from .answers import error_type_of, fields_of, has_content, parse_body, usage_at_end
-from .operations import MAY_BE_PLAIN
+from ..core.usage import NO_USAGE, Usage, find_usage, tells_tokens, usage_at_end, usage_of
+from .operations import GENERATIONS, MAY_BE_PLAIN
 
 if TYPE_CHECKING:
     from ..core.content.transcript import Conversation
@@ -46,6 +47,7 @@ class Observation:
     # What the call is known by while it is under way; None for one that has ended.
     options: Any = None
     outer: Any = None
+    response: Any = None  # HTTP's
     request_model: Any = None
     stream = False
     asks_for_usage = False
@@ -57,6 +59,7 @@ class Observation:
     base_url: Any = ""
     response_model: Any = None
     service_tier: Any = None
+    finish_reason = ""
     usage: Usage = NO_USAGE
     tags: Optional[Dict[str, str]] = None
     # The text of a body, which is parsed later.
@@ -65,6 +68,8 @@ class Observation:
     content: "Optional[Content]" = None
     # Of a stream.
     first_content_s: Optional[float] = None
+    _is_answered = False
+    _told_instead: Optional[str] = None
     ended_s = 0.0
 
     def __init__(
@@ -101,22 +106,24 @@ class Observation:
         if headers:
             self.headers = pick_headers(headers)
         # An answer that was cut short is paid for, too.
-        self._note_fields(fields_of(getattr(error, "completion", None)))
-        self.error_type = error_type_of(error, self.status_code)
+        completion = getattr(error, "completion", None)
+        if completion is not None:
+            self._note(completion, is_whole=False)
+        self.error_type = classify_exception(error, self.status_code)
         if self.content is not None:
             self.content.note_error(error)
 
-    def note_answer(self, answer: Any) -> None:
-        """Usage, model and error of an answer: an SDK's object, a dict, or the text of a body."""
+    def note_answer(self, answer: Any, is_whole: bool = True) -> None:
+        """Usage, model, end and error of an answer: an SDK's object, a dict, or the text of a body.
+
+        What is not whole need not have choices, output or data.
+        """
         if self.content is not None:
             self.content.answer = answer
-        fields = fields_of(answer)
-        if fields:
-            self._note_fields(fields)
-        elif self.operation_name in MAY_BE_PLAIN and isinstance(answer, (str, bytes)):
+        if not isinstance(answer, (str, bytes, bytearray)):
+            self._note(answer, is_whole)
+        elif self.operation_name in MAY_BE_PLAIN and answer[:1] not in ("{", b"{"):
             pass  # what was said, or sound: there is nothing to read in it
-        elif not isinstance(answer, (str, bytes, bytearray)):
-            self.error_type = "other"
         elif len(answer) <= MAX_PARSED_BYTES:
             self.body = answer
         else:
@@ -126,15 +133,17 @@ class Observation:
         """Of a long one, which is not parsed."""
         self.usage = usage_of(usage_at_end(end))
 
-    def _note_fields(self, fields: Dict[str, Any]) -> None:
-        # Copied out: the object is the application's, and there are libraries that add to it.
-        usage = fields.get("usage")
-        if usage:
+    def _note(self, source: Any, is_whole: bool) -> None:
+        fields = fields_of(source)
+        usage = find_usage(source)
+        if usage is not None and (self.usage is NO_USAGE or tells_tokens(usage)):
+            # Copied out: the object is the application's, and there are libraries that add to it.
             self.usage = usage_of(usage)
         self.response_model = fields.get("model") or self.response_model
         self.service_tier = fields.get("service_tier") or self.service_tier
-        error = fields.get("error")
-        if error:
+        self.finish_reason = read_finish_reason(source) or self.finish_reason
+        error = error_in(source, is_whole and self.operation_name in GENERATIONS)
+        if error is not None and self.error_type is None:
             self.error_type = classify_error(self.status_code, error)
 
     # ---- noted of a stream ----
@@ -143,18 +152,28 @@ class Observation:
         """Note what a chunk tells, an SDK's object or a dict; whether it is the last that tells anything."""
         if self.content is not None:
             self.content.add_chunk(chunk)
-        if self.first_content_s is not None and not _tells_more(chunk):
+        if self.first_content_s is not None and _is_piece(chunk):
             return False
-        fields = fields_of(chunk)
         if self.first_content_s is None and has_content(chunk):
             self.first_content_s = read_s
+        fields = fields_of(chunk)
         kind = fields.get("type")
-        if kind == "error":
-            self.error_type = classify_error(self.status_code, chunk)
         # Events of the Responses API have the answer inside.
-        response = fields.get("response")
-        self._note_fields(fields_of(response) if response else fields)
+        self._note(fields.get("response") or chunk, is_whole=False)
+        if kind == "response.failed" and self.error_type is None:
+            self.error_type = "other"
+        if not self._is_answered:
+            self._is_answered = is_answer(chunk) or self.operation_name not in GENERATIONS
+            if not self._is_answered and self._told_instead is None:
+                self._told_instead = classify_error(self.status_code, error_in(chunk))
         return kind in _LAST_EVENTS
+
+    def end_stream(self, ended_s: float) -> None:
+        """The stream was read to its end."""
+        if not self._is_answered and self.error_type is None:
+            # A page, nothing at all, or an error in a form of its own, where an answer was asked for.
+            self.error_type = self._told_instead or "other"
+        self.end(ended_s)
 
     # ---- on the exporter's thread ----
 
@@ -184,6 +203,7 @@ class Observation:
             processing_time_s=processing_time_s,
             request_id=read_request_id(self.headers),
             service_tier=_text(self.service_tier),
+            finish_reason=self.finish_reason,
         )
 
     def to_conversation(self) -> "Optional[Conversation]":
@@ -192,12 +212,12 @@ class Observation:
         return None if content is None else content.read()
 
     def _parse_body(self) -> None:
-        fields = parse_body(self.body)
+        answer = parse_object(self.body)
         self.body = None
-        if fields is None:
+        if answer is not None:
+            self._note(answer, is_whole=True)
+        elif self.error_type is None:
             self.error_type = "other"
-        else:
-            self._note_fields(fields)
 
 
 class Content:
@@ -220,7 +240,10 @@ class Content:
     def note_error(self, error: BaseException) -> None:
         # The body only: to keep the exception is to keep the frames of the application.
         body = getattr(error, "body", None)
-        self.answer = _text_of_answer(error) if body is None else {"error": body}
+        if body is not None:
+            self.answer = {"error": body}
+        elif self.answer is None:
+            self.answer = _text_of_answer(error)
 
     def read(self) -> "Conversation":
         # Imported by who makes the logs, before the first call.
@@ -252,18 +275,18 @@ def _provider_of(base_url: str) -> str:
     return provider_name(base_url)
 
 
-def _tells_more(chunk: Any) -> bool:
-    """Whether a chunk may have more than a piece of the answer."""
-    fields = chunk if type(chunk) is dict else getattr(chunk, "__dict__", _NONE)
-    if fields.get("usage") is not None or getattr(chunk, "__pydantic_extra__", None):
-        return True
-    choices = fields.get("choices")
-    if choices:
-        choice = choices[0]
-        of_choice = choice if type(choice) is dict else getattr(choice, "__dict__", _NONE)
-        return of_choice.get("finish_reason") is not None
-    kind = fields.get("type")
-    return kind is None or kind == "error" or kind in _LAST_EVENTS
+def _is_piece(chunk: Any) -> bool:
+    """Whether a chunk has a piece of the answer, and nothing else that is noted."""
+    try:
+        fields = chunk.__dict__
+        if chunk.__pydantic_extra__ or fields.get("usage") is not None:
+            return False
+        if "choices" in fields:
+            return fields["choices"][0].finish_reason is None
+        kind = fields["type"]
+    except (AttributeError, LookupError, TypeError):
+        return False  # another SDK's, or of a gateway's own form
+    return kind != "error" and kind not in _LAST_EVENTS
 
 
 def _to_us(time_s: float) -> float:
@@ -273,6 +296,3 @@ def _to_us(time_s: float) -> float:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-_NONE: Dict[str, Any] = {}

@@ -57,7 +57,8 @@ class ObservedCall:
 
 def _note(observation: Observation, response: Any) -> None:
     # Whatever SDK it is of: its fields may be properties.
-    observation.note_answer({name: read_field(response, name) for name in ("usage", "model", "error")})
+    fields = {name: read_field(response, name) for name in ("usage", "model", "error")}
+    observation.note_answer(fields, is_whole=False)
 
 
 class observe:  # noqa: N801 - it reads as a statement

@@ -18,7 +18,8 @@ class RawBody:
     ) -> None:
         self._observation = observation
         self._note_chunk = note_chunk
-        self.is_events = "event-stream" in content_type
+        # A gateway may call its events something else, and its errors JSON.
+        self.is_events = "event-stream" in content_type or (observation.stream and "json" not in content_type)
         self._kept = b""
         self._is_cut = False
 

@@ -97,10 +97,9 @@ class OpenAnswer:
         if self._body is not None:
             self._body.complete()
         if self._body is not None and not self._body.is_events:
-            self._read_s = self.observation.clock()
-        elif not self._has_chunks:
-            self.observation.error_type = "other"  # a page, or nothing at all, where events were asked for
-        self.observation.end(self._read_s)
+            self.observation.end()
+        else:
+            self.observation.end_stream(self._read_s)
 
     def fail(self, error: BaseException) -> None:
         if self._take():

@@ -9,8 +9,8 @@ import copy
 import functools
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from ..core.fields import fields_of
 from ..core.response_headers import pick_headers
-from .answers import fields_of
 from .failsafe import guarded
 from .observation import Content, Observation, under_way
 from .operations import operation_of
@@ -142,6 +142,7 @@ def note_request(client: Any) -> None:
 def note_response(client: Any, response: Any) -> None:
     observation = under_way.get()
     if observation is not None and observation.client is client:
+        observation.response = response
         observation.status_code = getattr(response, "status_code", None)
         observation.headers = pick_headers(getattr(response, "headers", None))
 
@@ -152,6 +153,10 @@ def hand_on(client: Any, copied: Any) -> None:
 
 
 def fail(observation: Observation, error: BaseException) -> None:
+    response = observation.response
+    if response is not None and response.status_code < 300 and response.is_closed:
+        # What parse() refused was paid for all the same.
+        observation.note_answer(_body_of(response))
     _leave(observation)
     observation.failed(error)
 
@@ -188,7 +193,7 @@ def _leave(observation: Observation) -> None:
     # Not reset(): that fails in a task which is not the one that began.
     under_way.set(observation.outer)
     # What is queued must not hold the prompt, nor a chain of calls.
-    observation.client = observation.options = observation.outer = None
+    observation.client = observation.options = observation.outer = observation.response = None
     observation.base_url = client.base_url
 
 

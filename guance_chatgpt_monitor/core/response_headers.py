@@ -15,7 +15,7 @@ _NAMES = (
     "openai-processing-ms",
     "x-request-id",
 )
-_RAW_NAMES = tuple(name.encode() for name in _NAMES)
+_RAW_NAMES = dict.fromkeys(name.encode() for name in _NAMES)  # ordered, and quick to look up
 
 # The values of the headers in _NAMES, in that order; None where the answer has none.
 Picked = Tuple[Any, ...]
@@ -27,10 +27,16 @@ def pick_headers(headers: Any) -> Picked:
 
     What is no headers at all tells nothing.
     """
+    try:
+        # What httpx has inside, with names in lower case: through `raw`, a call takes some 5 us more.
+        found = {name: value for _, name, value in headers._list if name in _RAW_NAMES}
+        return tuple([found.get(name) for name in _RAW_NAMES])
+    except (AttributeError, TypeError, ValueError):
+        pass
     raw = getattr(headers, "raw", None)
-    if isinstance(raw, list):  # httpx's, in one pass: each `get()` looks at all of them
-        values = {name.lower(): value for name, value in raw}
-        return tuple([values.get(name) for name in _RAW_NAMES])
+    if isinstance(raw, list):  # another httpx's
+        found = {name.lower(): value for name, value in raw}
+        return tuple([found.get(name) for name in _RAW_NAMES])
     if not hasattr(headers, "get"):
         return NOTHING
     return tuple([headers.get(name) for name in _NAMES])

@@ -59,6 +59,7 @@ def test_each_operation_is_one_point_with_what_the_api_said(operation_name, api,
     assert found.tags == {
         "operation_name": operation_name,
         "provider_name": "127.0.0.1",
+        **({} if operation_name == "embeddings" else {"finish_reason": "stop"}),
         "request_model": answer.model[: -len("-2024-07-18")],
         "response_model": answer.model,
         "status": "ok",
@@ -212,6 +213,34 @@ def _chat_answer(text, finish_reason="stop"):
     choice = {"index": 0, "finish_reason": finish_reason, "message": message}
     head = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini-2024-07-18"}
     return {**head, "choices": [choice], "usage": USAGE}
+
+
+def test_an_answer_that_is_not_as_it_was_to_be_keeps_its_tokens(api):
+    """`parse()` refuses it after it was paid for."""
+    pydantic = pytest.importorskip("pydantic", "2")
+    client = api.client(**canned(body=ANSWER))
+    completions = client.chat.completions
+    parse = getattr(completions, "parse", None) or needs(client, "beta", "chat", "completions", "parse")
+
+    class Weather(pydantic.BaseModel):
+        city: str
+
+    with pytest.raises(pydantic.ValidationError):
+        parse(**CHAT, response_format=Weather)
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens, call.response_model) == ("validation", 30, "m")
+
+
+ANSWER = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "one two"}}
+    ],
+    "usage": USAGE,
+}
 
 
 def test_responses_parse_counts_once(api):
@@ -650,19 +679,34 @@ def test_unknown_usage_is_absent(fault, api):
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "error_type"),
     [
-        {},
-        {"usage": "many", "model": 7},
-        {"usage": {"total_tokens": "12"}, "model": None, "error": None},
-        {"usage": [], "choices": [None]},
-        {"result": {"text": "a gateway's own format"}},
+        ({}, "other"),
+        ({"usage": "many", "model": 7}, "other"),
+        ({"usage": {"total_tokens": "12"}, "model": None, "error": None}, "other"),
+        ({"usage": [], "choices": [None]}, None),
+        ({"result": {"text": "a gateway's own format"}}, "other"),
+        ({"code": 1113, "msg": "余额不足", "success": False}, "insufficient_quota"),
+        ({"base_resp": {"status_code": 1002, "status_msg": "slow down"}}, "rate_limit"),
+        ({"object": "error", "message": "no such model", "code": 404}, "not_found"),
     ],
 )
-def test_an_answer_in_another_format_is_an_answer(body, api):
-    api.client(**canned(body=body)).chat.completions.create(**CHAT)
+@pytest.mark.parametrize("way", ["plain", "raw", "stream", "stream of events"])
+def test_what_has_no_choices_is_no_answer(way, body, error_type, api):
+    if way == "stream of events":
+        client = api.client(**canned(events=[body]))
+    else:
+        client = api.client(**canned(body=body))
+    if way == "raw":
+        client.chat.completions.with_raw_response.create(**CHAT)
+    elif way == "plain":
+        client.chat.completions.create(**CHAT)
+    else:
+        list(client.chat.completions.create(**CHAT, stream=True))
     call = api.collector.call()
-    assert (call.error_type, call.usage.total_tokens, call.response_model) == (None, None, "")
+    if way == "stream":  # of a page, the SDK's stream reads no event
+        error_type = "other"
+    assert (call.error_type, call.usage.total_tokens, call.response_model) == (error_type, None, "")
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 7])

@@ -52,7 +52,7 @@ def test_a_call_is_a_point_and_a_log(client, datakit):
     said = log(datakit)
     assert said.fields["question"] == QUESTION
     assert said.fields["answer"] == answer.choices[0].message.content
-    assert said.fields["finish_reason"] == "stop"
+    assert said.tags["finish_reason"] == "stop"
     assert said.fields["total_tokens"] == answer.usage.total_tokens
     assert said.fields["request_id"].startswith("req_")
     assert (said.tags, said.timestamp_ns) == (point(datakit).tags, point(datakit).timestamp_ns)
@@ -79,7 +79,7 @@ def test_of_a_stream(client, datakit):
     text = "".join(part.choices[0].delta.content or "" for part in chunks if part.choices)
     said = log(datakit)
     assert (said.fields["question"], said.fields["answer"]) == (QUESTION, text)
-    assert said.fields["finish_reason"] == "stop"
+    assert said.tags["finish_reason"] == "stop"
 
 
 def test_of_an_asynchronous_stream(api, logging, datakit):
@@ -140,7 +140,7 @@ def test_of_a_tool_call(api, logging, datakit):
     client.chat.completions.create(**CHAT)
     said = log(datakit)
     assert said.fields["tool_calls"] == '[{"name": "find", "arguments": {"mail": "[email]"}}]'
-    assert said.fields["finish_reason"] == "tool_calls"
+    assert said.tags["finish_reason"] == "tool_calls"
 
 
 def test_of_an_error_what_the_api_said(client, datakit):
@@ -190,7 +190,7 @@ def test_a_long_stream_is_bounded_and_its_end_is_known(api, logging, datakit, mo
     assert len(list(client.chat.completions.create(**STREAM))) == 21
     said = log(datakit)
     assert said.fields["answer"] == "0 1 2 3 "[: len(said.fields["answer"])]
-    assert said.fields["finish_reason"] == "length"
+    assert said.tags["finish_reason"] == "length"
 
 
 def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):

@@ -878,6 +878,31 @@ def test_responses_that_fail(event, error_type, api):
     assert api.collector.call().error_type == error_type
 
 
+COMPLETED = {"type": "response.completed", "response": {"error": None, "usage": USAGE}}
+NO_MORE = {"type": "error", "code": "server_error", "message": "m", "param": None}
+
+
+@pytest.mark.parametrize(
+    ("events", "error_type", "total_tokens"),
+    [
+        ([COMPLETED, {"type": "response.rate_limits.updated", "rate_limits": []}], None, 30),
+        ([COMPLETED, {"type": "keepalive"}, {"type": "keepalive"}], None, 30),
+        ([NO_MORE, {"type": "response.failed", "response": {"error": None}}], "server_error", None),
+        ([NO_MORE, {"type": "keepalive"}], "server_error", None),
+    ],
+)
+def test_responses_end_with_their_last_event_whatever_comes_after_it(events, error_type, total_tokens, api):
+    created = {"type": "response.created", "response": {}}
+    piece = {"type": "response.output_text.delta", "delta": "one"}
+    client = api.client(**canned(events=[created, piece, *events]))
+    try:
+        list(needs(client, "responses").create(model="m", input="one two", stream=True))
+    except openai.APIError:  # of an `error` event, some SDKs make one
+        pass
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens) == (error_type, total_tokens)
+
+
 # ---- the SDK's helpers ----
 
 

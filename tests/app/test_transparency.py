@@ -25,8 +25,11 @@ MODULES = [
     importlib.import_module(f"guance_chatgpt_monitor.{name}")
     for name in (
         "core.response_headers",
-        "app.answers",
+        "core.answers",
         "core.call",
+        "core.errors",
+        "core.fields",
+        "core.usage",
         "core.content.transcript",
         "app.failsafe",
         "app.instrument",
@@ -345,7 +348,7 @@ def test_so_with_one_that_fails_while_we_are_patching(name, collector, expected,
     assert use(new_client()) == expected[0]
 
 
-@pytest.mark.parametrize("name", ["Observation.to_call", "provider_of_host", "read_numbers", "submit"])
+@pytest.mark.parametrize("name", ["Observation.to_call", "provider_name", "read_numbers", "submit"])
 def test_so_with_one_that_fails_in_the_exporter(name, datakit, expected, break_, failing_log):
     break_(name)
     assert use(monitor(new_client())) == expected[0]

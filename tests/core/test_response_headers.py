@@ -1,6 +1,7 @@
 """What an answer's headers tell, whoever read them and whatever stands in them."""
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -68,6 +69,12 @@ def test_answers_alike_with_other_values() -> None:
         headers = httpx2.Headers({**HEADERS, "x-ratelimit-remaining-tokens": remaining})
         told = read(headers)[0].get("remaining_tokens")
         assert told == (float(remaining) if remaining.isdigit() else None)
+
+
+def test_an_httpx_with_other_insides() -> None:
+    for inside in ([1, 2], [(b"x", b"y")], {"a": 1}, None):
+        raw = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        assert read(SimpleNamespace(_list=inside, raw=raw)) == read(IN_LOWER_CASE)
 
 
 def test_what_is_kept_of_an_answer_is_small() -> None:

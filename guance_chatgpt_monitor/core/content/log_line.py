@@ -72,6 +72,8 @@ class ContentLog:
         """The line of a call; `point` is its point."""
         texts = self._texts(conversation)
         texts["request_id"] = call.request_id
+        if call.finish_reason:
+            del texts["finish_reason"]  # it is a tag, and a name cannot be both
         texts = {name: text for name, text in texts.items() if text}
         # What a list of logs shows, and a search without a field's name looks at.
         texts["message"] = _excerpt(texts) or call.operation_name
