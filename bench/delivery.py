@@ -21,7 +21,7 @@ from typing import Any
 import requests
 
 from guance_chatgpt_monitor.core.call import Call
-from guance_chatgpt_monitor.core.datakit import DataKit, make_session
+from guance_chatgpt_monitor.core.datakit import DataKit
 from guance_chatgpt_monitor.core.delivery import Delivery
 from guance_chatgpt_monitor.core.line_protocol import encode
 from guance_chatgpt_monitor.core.metrics import PointMaker
@@ -52,7 +52,8 @@ class Bench:
 
     def __init__(self, redis_url: str, datakit_url: str) -> None:
         self._cache = Cache(Backend("", redis_url), "bench")
-        self._session = make_session()
+        self._session = requests.Session()
+        self._datakit = DataKit(datakit_url)
         self._url = datakit_url
         self._memory: dict[str, Any] = {}
         self._points = PointMaker(service_name="bench")
@@ -69,8 +70,7 @@ class Bench:
         return CacheBacklog(self._cache)
 
     def delivery(self) -> Delivery:
-        datakit = DataKit(self._url, self._session)
-        return Delivery(datakit, self.backlog(), lambda _: None, self._memory)
+        return Delivery(self._datakit, self.backlog(), lambda _: None, self._memory)
 
     def deliver(self, line: str) -> None:
         self.delivery().deliver([line])

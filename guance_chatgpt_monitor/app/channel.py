@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 from typing import Callable, List, Union
 
-from ..core.datakit import DataKit
+from ..core.batches import BATCH_LINES
+from ..core.datakit import DataKit, DataKitError
 from ..core.delivery import METRIC, Category, Delivery
 from ..core.health import Health
+from ..core.recent_lines import LOST_S, RecentLines
 from ..core.replay import Replay
 from .environment import Settings
 from .failsafe import log_warning
@@ -43,15 +45,32 @@ class Channel(Delivery):
     ) -> None:
         self._waiting = _make_backlog(settings, category)
         datakit = DataKit(settings.datakit_url)
-        super().__init__(datakit, self._waiting, say, sleep=sleep, category=category, monotonic=monotonic)
+        super().__init__(
+            datakit,
+            self._waiting,
+            say,
+            sleep=sleep,
+            category=category,
+            monotonic=monotonic,
+            on_taken=self._note_taken,
+        )
         self.health = Health(
             self._waiting, settings.service_name, category="" if category is METRIC else category.name
         )
         self._backoff_s = FIRST_BACKOFF_S
         self._replay_at_s = monotonic()
+        self._recent = RecentLines(monotonic)
+        self._recent_at_s = float("-inf")
+        self._connections_known = 0
+        self._lost: List[str] = []
+
+    @property
+    def stranded(self) -> List[str]:
+        return [*self._lost, *super().stranded]
 
     def deliver(self, lines: List[str], counted: bool = True) -> bool:
         arrived = super().deliver(lines, counted)
+        self._send_lost()
         self._expect_replay()
         return arrived
 
@@ -66,13 +85,16 @@ class Channel(Delivery):
             self._replay()  # which begins with them
         return not self.stranded
 
-    def replay_if_due(self) -> None:
+    def run_due(self) -> None:
+        """Replay, and see whether DataKit still has what it took, each if it is time."""
         if self._monotonic() >= self._replay_at_s:
             self._replay()
+        if self._recent_due_in_s() <= 0:
+            self._see_to_recent()
 
     def due_in_s(self) -> float:
-        """When `replay_if_due()` has something to do; 0 or less for now."""
-        return self._replay_at_s - self._monotonic()
+        """When `run_due()` has something to do; 0 or less for now."""
+        return min(self._replay_at_s - self._monotonic(), self._recent_due_in_s())
 
     def replay_memory(self) -> None:
         """Deliver what would end with the process."""
@@ -120,6 +142,50 @@ class Channel(Delivery):
         elif replay.replayed:
             self._backoff_s = FIRST_BACKOFF_S
         self._replay_at_s = self._monotonic() + wait_s
+        self._send_lost()
+
+    # -- a DataKit that was stopped ------------------------------------------------------------------
+
+    def _note_taken(self, lines: List[str]) -> None:
+        # A DataKit that was started since shows by a connection made anew, or by writes that failed before.
+        if self.has_failed or self._datakit.connections != self._connections_known:
+            self._find_lost()
+        self._recent.add(lines)
+
+    def _find_lost(self) -> bool:
+        """Whether it is known which of the recent lines are lost: they are in `_lost`, to be sent again."""
+        try:
+            uptime_s = None if self._recent.is_empty() else self._datakit.ping().uptime_s
+        except DataKitError as error:
+            if error.status_code in (None, 429) or error.status_code >= 500:
+                return False
+            uptime_s = None  # it takes points, and does not answer pings
+        if uptime_s is not None:
+            self._lost += self._recent.take_lost(uptime_s)
+        self.has_failed, self._connections_known = False, self._datakit.connections
+        return True
+
+    def _see_to_recent(self) -> None:
+        """Nothing was written for a while: what DataKit took last is safe now, or lost."""
+        self._recent_at_s = self._monotonic() + LOST_S
+        if self._find_lost():
+            self._recent.clear()
+            self._send_lost()
+
+    def _recent_due_in_s(self) -> float:
+        if self._recent.is_empty():
+            return float("inf")
+        return max(LOST_S - self._recent.age_s(), self._recent_at_s - self._monotonic())
+
+    def _send_lost(self) -> None:
+        lost, self._lost = self._lost, []
+        if lost:
+            noun = self._category.noun
+            self._say(
+                f"DataKit was started anew: {len(lost)} {noun} of its last {LOST_S:.0f} s are sent again"
+            )
+        for start in range(0, len(lost), BATCH_LINES):
+            super().deliver(lost[start : start + BATCH_LINES], counted=False)
 
     def _expect_replay(self) -> None:
         """Have a replay soon if something waits."""

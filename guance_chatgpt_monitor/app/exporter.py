@@ -104,9 +104,11 @@ class Exporter:
         Takes at most about `timeout_s`. A later `submit()` starts a new thread.
         """
         worker = self._worker
-        self.start_over()
-        self.is_shut_down = True
-        self._asks_datakit = worker.stop(timeout_s)
+        try:
+            self.start_over()
+            self.is_shut_down = True
+        finally:  # also when somebody presses Ctrl-C right now
+            self._asks_datakit = worker.stop(timeout_s)
 
     def end_with_process(self) -> None:
         """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""

@@ -135,8 +135,8 @@ class Worker:
         Whether DataKit's half was enough.
         """
         until_s = time.monotonic() + timeout_s
-        self._stopping = True
         try:
+            self._stopping = True
             self._thread.wake()
             self._thread.join(timeout_s / 2)
         finally:  # also when somebody presses Ctrl-C once more
@@ -254,7 +254,7 @@ class Worker:
         channels = self._channels()
         channels.deliver_content(time.monotonic() + LOGS_BUDGET_S)
         for channel in channels.that_may_replay():
-            channel.replay_if_due()
+            channel.run_due()
         if time.monotonic() >= self._report_at_s:
             self._report_at_s = time.monotonic() + self._report_every_s
             self._report(channels)

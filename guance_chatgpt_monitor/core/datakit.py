@@ -1,25 +1,34 @@
-"""DataKit's write API over requests. What is relied on was observed on a real DataKit 1.84.1."""
+"""DataKit's write API, and Dataway's. What is relied on was observed on a real DataKit 1.84.1."""
 
 import gzip
 import json
-import os
 import re
+import socket
 from typing import Any, NamedTuple, Optional, Sequence
-from urllib.parse import urlsplit
-
-import requests
+from urllib.parse import parse_qsl, urlsplit
 
 from .call import without_credentials
+from .datakit_connection import Answer, Connection
 
 DEFAULT_URL = "http://localhost:9529"
 INPUT_NAME = "guance_chatgpt_monitor"
 CONNECT_TIMEOUT_S = 0.5
 READ_TIMEOUT_S = 2.0
 GZIP_ABOVE_BYTES = 4096
-# The message of a refused line quotes the whole request: as much of an answer as is ever looked at.
-MAX_ANSWER_BYTES = 4096
 
-_ERROR_CODE = re.compile(rb'"error_code"\s*:\s*"(?:datakit\.)?(\w{1,64})"')
+_ERROR_CODE = re.compile(rb'"error_code"\s*:\s*"(?:\w+\.)?(\w{1,64})"')
+# Go's text of a duration: 1h2m3.456s, 12.3s, 532.1ms.
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|\u00b5s|\u03bcs|ns)")
+_SECONDS = {
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,
+    "\u03bcs": 1e-6,
+    "ns": 1e-9,
+}
 
 # What tells of the lines. Any other refusal is of the address, or of something before DataKit: a server that
 # wants TLS answers 400, too. The lines are good then, and wait for a repair.
@@ -43,35 +52,57 @@ class DataKitError(Exception):
 
 
 class DataKitInfo(NamedTuple):
-    """What a DataKit says of itself."""
+    """What a DataKit says of itself. `uptime_s` is None where it does not tell."""
 
     version: str
     host: str
+    uptime_s: Optional[float] = None
 
 
 _KEY_START = "://sk-"
 
 
 def check_url(url: str) -> str:
-    """`url` as DataKit takes it, without a slash at the end. Raises ValueError."""
+    """`url` as DataKit takes it, without a slash at the end. Raises ValueError.
+
+    `http://host:port`, `https://…`, `unix:///path/of.sock`, or a Dataway's `https://host?token=…`.
+    """
     url = url.strip()
     if "://" not in url:
         url = "http://" + url
-    url = url[:-1] if url.endswith("/") else url
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = _is_usable(parts)
     except ValueError:  # a port that is no number
         usable = False
     odd = any(character <= " " or character == "\x7f" for character in url)
     # A key in the wrong place would stand in every message that names the address.
-    if not usable or odd or parts.path or parts.query or parts.fragment or _KEY_START in url:
+    if not usable or odd or parts.fragment or _KEY_START in url:
         raise ValueError(f"the DataKit URL must look like {DEFAULT_URL}")
-    return url
+    if parts.scheme == "unix":
+        return url
+    return f"{parts.scheme}://{parts.netloc}" + (f"?{parts.query}" if parts.query else "")
 
 
-def make_session() -> requests.Session:
-    """A session that keeps its connection and asks no proxy: DataKit stands beside its callers."""
+def _is_usable(parts: Any) -> bool:
+    if parts.scheme == "unix":
+        return not parts.netloc and len(parts.path) > 1 and not parts.query
+    query = [name for name, value in parse_qsl(parts.query, keep_blank_values=True) if value]
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.port != 0
+        and parts.path in ("", "/")
+        and (query == ["token"] or not parts.query)
+    )
+
+
+def make_session() -> Any:
+    """A session of `requests` that asks no proxy, for `check`: it explains what stands in the way."""
+    import os
+
+    import requests
+
     session = requests.Session()
     session.trust_env = False
     # trust_env also covers these two, which an https DataKit may need.
@@ -82,18 +113,34 @@ def make_session() -> requests.Session:
 
 
 class DataKit:
-    """One DataKit."""
+    """One DataKit; or a Dataway, to which the token in the URL leads, for those who have no DataKit.
+
+    `ca` is a file of certificates that an https address is checked by. Unless `adds_host`, DataKit is asked
+    to add no tag `host` to points that have none. `connections` counts those made so far.
+    """
 
     def __init__(
         self,
         url: str = DEFAULT_URL,
-        session: Optional[requests.Session] = None,
         read_timeout_s: float = READ_TIMEOUT_S,
+        ca: str = "",
+        adds_host: bool = True,
     ) -> None:
-        self._url = check_url(url)
-        self.url = without_credentials(self._url)  # as it is shown
-        self._session = make_session() if session is None else session
-        self._timeout_s = (CONNECT_TIMEOUT_S, read_timeout_s)
+        url = check_url(url)
+        parts = urlsplit(url)
+        self.url = url if parts.scheme == "unix" else without_credentials(url)  # as it is shown
+        self.is_dataway = bool(parts.query)
+        self._connection = Connection(url, ca)
+        self._read_timeout_s = read_timeout_s
+        self._name = "Dataway" if self.is_dataway else "DataKit"
+        # Without precision=n, DataKit guesses the unit from the size of the number.
+        self._query = f"?input={INPUT_NAME}&precision=n" + ("" if adds_host else "&ignore_global_host_tags=1")
+        if self.is_dataway:
+            self._query = f"?{parts.query}&precision=n"
+
+    @property
+    def connections(self) -> int:
+        return self._connection.n_made
 
     def write(self, lines: Sequence[str], category: str = "metric") -> bool:
         """Write lines of one category; returns whether DataKit named itself in its answer.
@@ -106,65 +153,81 @@ class DataKit:
         if len(body) > GZIP_ABOVE_BYTES:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
-        # Without precision=n, DataKit guesses the unit from the size of the number.
-        path = f"/v1/write/{category}?input={INPUT_NAME}&precision=n"
-        response = self._send("POST", path, data=body, headers=headers)
-        return "X-Datakit" in response.headers
+        answer = self._send("POST", f"/v1/write/{category}", self._query, headers, body)
+        named_itself = "X-Datakit" in answer.headers
+        is_page = "html" in (answer.headers.get("Content-Type") or "")
+        if is_page or (answer.body and not named_itself and not self.is_dataway):
+            raise DataKitError(
+                f"what answers at {self.url} is no {self._name}: check the DataKit URL", "not_datakit"
+            )
+        return named_itself or self.is_dataway
 
     def close(self) -> None:
         """Close the connection. The next request opens another. Never raises."""
         try:
-            # requests leaves them to finalizers, which at the end of the process have run already.
-            for adapter in self._session.adapters.values():
-                pools = adapter.poolmanager.pools  # type: ignore[attr-defined]
-                for key in list(pools.keys()):
-                    pools[key].close()
-            self._session.close()
-        except Exception:
+            self._connection.close()
+        except OSError:
             pass
 
     def ping(self) -> DataKitInfo:
-        """Ask for version and host. Raises DataKitError."""
-        response = self._send("GET", "/v1/ping")
+        """Ask for version, host and uptime. Raises DataKitError. Of a Dataway: whether it answers at all."""
         try:
-            content = json.loads(response.body)["content"]
-            return DataKitInfo(str(content["version"]), str(content["host"]))
-        except (ValueError, KeyError, TypeError):
+            answer = self._send("GET", "/v1/ping")
+        except DataKitError as error:
+            if self.is_dataway and error.status_code is not None:
+                return DataKitInfo("Dataway", "")
+            raise
+        if self.is_dataway:
+            return DataKitInfo("Dataway", "")
+        try:
+            content = json.loads(answer.body)["content"]
+            uptime_s = _seconds_of(str(content.get("uptime")))
+            return DataKitInfo(str(content["version"]), str(content["host"]), uptime_s)
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise DataKitError(
                 f"{self.url} answers, but not as a DataKit: check the DataKit URL", "not_datakit"
             ) from None
 
-    def _send(self, method: str, path: str, **content: Any) -> "_Response":
+    def _send(
+        self, method: str, path: str, query: str = "", headers: Optional[Any] = None, body: bytes = b""
+    ) -> Answer:
         try:
-            with self._session.request(
-                method,
-                self._url + path,
-                timeout=self._timeout_s,
-                stream=True,
-                allow_redirects=False,
-                **content,
-            ) as answer:
-                body = answer.raw.read(MAX_ANSWER_BYTES, decode_content=True)
-                response = _Response(answer.status_code, answer.headers, body)
-        except requests.Timeout:
-            raise DataKitError(f"DataKit at {self.url} does not answer in time", "timeout") from None
-        # urllib3's own errors come through when the body is cut.
+            answer = self._connection.exchange(
+                method, path + query, headers or {}, body, CONNECT_TIMEOUT_S, self._read_timeout_s
+            )
+        except socket.timeout:
+            raise DataKitError(f"{self._name} at {self.url} does not answer in time", "timeout") from None
         except Exception as error:
             name = type(error).__name__
-            raise DataKitError(f"DataKit at {self.url} cannot be reached ({name})", "connection") from None
-        if response.status_code != 200:
-            raise self._refusal(response, urlsplit(path).path)
-        return response
+            message = f"{self._name} at {self.url} cannot be reached ({name})"
+            raise DataKitError(message, "connection") from None
+        if answer.status_code != 200:
+            raise self._refusal(answer, path)
+        return answer
 
-    def _refusal(self, response: "_Response", path: str) -> DataKitError:
-        status = response.status_code
-        found = _ERROR_CODE.search(response.body)
+    def _refusal(self, answer: Answer, path: str) -> DataKitError:
+        status = answer.status_code
+        found = _ERROR_CODE.search(answer.body)
         reason = found.group(1).decode("ascii") if found else str(status)
-        hint = _HINTS.get(reason) or _HINTS.get(str(status)) or ""
-        hint = hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
         named = f" {reason}" if found else ""
-        message = f"DataKit at {self.url} answered {status}{named}{hint}"
-        return DataKitError(message, reason, status, bool(found) or "X-Datakit" in response.headers)
+        message = f"{self._name} at {self.url} answered {status}{named}{hint_for(reason, status, path)}"
+        is_datakits = bool(found) or "X-Datakit" in answer.headers
+        if self.is_dataway:  # a token that it does not know is no fault of the lines
+            is_datakits = b"token" not in answer.body.lower()
+        return DataKitError(message, reason, status, is_datakits)
+
+
+def _seconds_of(duration: str) -> Optional[float]:
+    """A duration as Go writes it, in seconds; None for anything else."""
+    if not duration or _DURATION.sub("", duration):
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
+
+
+def hint_for(reason: str, status_code: int, path: str = "/v1/write/metric") -> str:
+    """What to do about a refusal, to be put behind it; empty if that is not known."""
+    hint = _HINTS.get(reason) or _HINTS.get(str(status_code)) or ""
+    return hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
 
 
 _HINTS = {
@@ -174,9 +237,3 @@ _HINTS = {
     "404": ": check the DataKit URL, something else listens there",
     "407": ": a proxy stands in the way",
 }
-
-
-class _Response(NamedTuple):
-    status_code: int
-    headers: Any
-    body: bytes

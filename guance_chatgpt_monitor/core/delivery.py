@@ -39,7 +39,8 @@ class Delivery:
 
     `say` takes one line for the operator, without any content. `memory` outlives the object, in plain
     containers, and takes what not even the backlog took; nobody else reads it. All lines are of one
-    `category` of DataKit's, and each category has a backlog and a memory of its own.
+    `category` of DataKit's, and each category has a backlog and a memory of its own. `on_taken` gets the
+    lines of each request that DataKit took, as they were sent: it may lose them yet (see `recent_lines`).
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Delivery:
         sleep: Callable[[float], None] = time.sleep,
         category: Category = METRIC,
         monotonic: Callable[[], float] = time.monotonic,
+        on_taken: Callable[[List[str]], None] = lambda _: None,
     ) -> None:
         self.is_up = True  # whether the last write reached DataKit
+        self.has_failed = False  # whether one did not, since this was set to False
         self._datakit = datakit
         self._category = category
         self._backlog = backlog
@@ -63,6 +66,7 @@ class Delivery:
         self._clock = clock
         self._sleep = sleep
         self._monotonic = monotonic
+        self._on_taken = on_taken
 
     @property
     def stranded(self) -> List[str]:
@@ -218,9 +222,11 @@ class Delivery:
             try:
                 self._timed_write(part)
                 self.is_up = True
+                self._tell_taken(part)
                 yield _Step(len(part))
             except DataKitError as error:
                 self.is_up = error.lines_refused or error.status_code == 429
+                self.has_failed = self.has_failed or not error.lines_refused
                 if not error.lines_refused:
                     parts.append(part)
                     yield _Step(0, error=error)
@@ -229,6 +235,12 @@ class Delivery:
                 else:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
+
+    def _tell_taken(self, lines: List[str]) -> None:
+        try:
+            self._on_taken(lines)
+        except Exception:
+            pass  # they are with DataKit, most likely for good
 
     def _timed_write(self, lines: List[str]) -> None:
         started_s = self._monotonic()

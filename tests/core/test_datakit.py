@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from guance_chatgpt_monitor.core.datakit import MAX_ANSWER_BYTES, DataKit, DataKitError, check_url
+from guance_chatgpt_monitor.core.datakit import DataKit, DataKitError, check_url
+from guance_chatgpt_monitor.core.datakit_connection import MAX_ANSWER_BYTES
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 

@@ -72,6 +72,7 @@ class Bench:
         self.datakit = datakit
         self.clock = clock
         self.said: list[str] = []
+        self.read_timeout_s = 10.0
 
     def backlog(self, backend: Any = None, **bounds: int) -> CacheBacklog:
         cache = cache_of(backend or self.backend)
@@ -79,7 +80,7 @@ class Bench:
 
     def worker(self, backend: Any = None, memory: Any = None, **bounds: int) -> Delivery:
         return Delivery(
-            DataKit(self.datakit.url, read_timeout_s=0.2),
+            DataKit(self.datakit.url, self.read_timeout_s),
             self.backlog(backend, **bounds),
             self.said.append,
             memory,
@@ -91,7 +92,7 @@ class Bench:
     def logger(self, backend: Any = None, memory: Any = None) -> Delivery:
         """A worker that delivers logs."""
         return Delivery(
-            DataKit(self.datakit.url, read_timeout_s=2.0),
+            DataKit(self.datakit.url, self.read_timeout_s),
             self.backlog(backend),
             self.said.append,
             memory,
@@ -230,7 +231,7 @@ def test_one_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.clock.now_s += DOWN_S + 1
-    bench.datakit.mode = "hang"
+    bench.datakit.mode, bench.read_timeout_s = "hang", 0.2
     trial = threading.Thread(target=lambda: bench.worker().deliver(lines(1)))
     received = bench.datakit.requests_total
     trial.start()
@@ -285,6 +286,8 @@ def test_a_replay_that_succeeds_clears_the_mark(bench: Bench) -> None:
 )
 def test_verdicts(bench: Bench, fault: str, reason: str) -> None:
     bench.datakit.mode = fault
+    if fault == "hang":
+        bench.read_timeout_s = 0.2
     made = lines(3)
     for one in made:
         bench.clock.now_s += DOWN_S + 1

@@ -218,7 +218,7 @@ def test_echoed_points_are_taken_unless_dry(server, write):
 def test_ping(server, session, clock):
     clock.now_ns += 1_500_000_000
     response = session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S)
-    content = {"version": "1.84.1", "uptime": "1.5s", "host": "local"}
+    content = {"version": "1.84.1", "uptime": "1.5s", "host": "local", "commit": "local"}
     assert (response.status_code, response.json()) == (200, {"content": content})
 
 

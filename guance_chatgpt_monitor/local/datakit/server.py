@@ -61,6 +61,8 @@ CATEGORIES = (
 )
 # What is further from the agent's clock than this gets the agent's time.
 MAX_CLOCK_SKEW_NS = 2 * 3600 * 10**9
+# What a real one, stopped in whatever way, has taken in its last seconds and not yet passed on.
+FORGOTTEN_NS = 10 * 10**9
 MAX_REQUESTS_KEPT = 1000
 MAX_SLOW_S = 600.0
 
@@ -105,6 +107,9 @@ class LocalDataKit(LocalServer):
     refuses writes as DataKit refuses a caller that is not on loopback. `global_tags` are added to each
     point that has no key of the name: `{"host": hostname}` by default.
 
+    A `forgetful` one loses, when it is stopped and started, what it took in its last 10 s, as the real one
+    does; otherwise the points stay.
+
     `mode` and `faults` say what goes wrong (see the module), and may be changed at any time.
     `requests_total` counts the requests, but for those of `/_local`.
     """
@@ -121,6 +126,7 @@ class LocalDataKit(LocalServer):
         known_public: bool = True,
         global_tags: Optional[Mapping[str, str]] = None,
         host: str = "127.0.0.1",
+        forgetful: bool = False,
     ) -> None:
         super().__init__(port, host)
         if rate_limit is not None and rate_limit <= 0:
@@ -134,6 +140,8 @@ class LocalDataKit(LocalServer):
         self.requests_total = 0
         self._clock_ns = clock_ns
         self._started_at_ns = clock_ns()
+        self._stopped_at_ns: Optional[int] = None
+        self._forgetful = forgetful
         self._store = _PointStore(database)
         self._limiter = _RateLimiter(rate_limit, clock_ns) if rate_limit else None
         self._requests: Deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS_KEPT)
@@ -173,8 +181,17 @@ class LocalDataKit(LocalServer):
         """Forget all points of all categories; how many there were."""
         return self._store.clear()
 
+    def start(self) -> "LocalDataKit":
+        """Listen, as a DataKit that was just started: a `forgetful` one lacks what it took last."""
+        self._started_at_ns = self._clock_ns()
+        if self._forgetful:
+            self._store.forget_last(FORGOTTEN_NS, self._stopped_at_ns)
+        return super().start()
+
     def stop(self) -> None:
-        """Stop listening, and cut every connection; the points stay."""
+        """Stop listening, and cut every connection."""
+        if self._server is not None:
+            self._stopped_at_ns = self._clock_ns()
         super().stop()
         with self._mode_set:
             self._mode_set.notify_all()
@@ -272,8 +289,8 @@ class LocalDataKit(LocalServer):
             return None
         if self._limiter and not self._limiter.take(request.client_host, request.path):
             return self._reach_max_api_limit()
-        uptime_s = (self._clock_ns() - self._started_at_ns) / 1e9
-        content = {"version": self.version, "uptime": f"{uptime_s}s", "host": self.hostname}
+        uptime = _go_duration(self._clock_ns() - self._started_at_ns)
+        content = {"version": self.version, "uptime": uptime, "host": self.hostname, "commit": "local"}
         return Response(200, {"content": content}, headers=self._headers())
 
     def _public_access_disabled(self, request: Request) -> Response:
@@ -418,6 +435,13 @@ class _PointStore:
         count: int = self._select("count(*)", measurement, category)[0][0]
         return count
 
+    def forget_last(self, lost_ns: int, stopped_at_ns: Optional[int]) -> None:
+        """Delete what came in the last `lost_ns` before the stop; or before the last point, if None tells."""
+        with self._lock, self._connection:
+            newest = "SELECT max(received_at_ns) FROM points"
+            stop_ns = stopped_at_ns or self._connection.execute(newest).fetchone()[0] or 0
+            self._connection.execute("DELETE FROM points WHERE received_at_ns > ?", (stop_ns - lost_ns,))
+
     def clear(self) -> int:
         with self._lock, self._connection:
             return self._connection.execute("DELETE FROM points").rowcount
@@ -465,6 +489,17 @@ def _decode(body: bytes, encoding: str) -> bytes:
     if not body.startswith(_GZIP_MAGIC) or len(body) < _GZIP_HEADER_BYTES:
         raise _HandlerCrashError
     return gzip.decompress(body)
+
+
+def _go_duration(duration_ns: int) -> str:
+    """As Go's time.Duration writes itself: 532.1ms, 12.3s, 1h2m3.456s."""
+    if duration_ns < 10**9:
+        return f"{Decimal(duration_ns) / 10**6:f}ms"
+    seconds, rest_ns = divmod(duration_ns, 10**9)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{head}{Decimal(seconds * 10**9 + rest_ns) / 10**9:f}s"
 
 
 def _quote(reason: str, body: bytes) -> str:

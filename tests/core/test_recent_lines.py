@@ -1,0 +1,54 @@
+"""What is sent again after a restart of DataKit: what it took in its last 15 s, and nothing else."""
+
+import pytest
+
+from guance_chatgpt_monitor.core.recent_lines import RecentLines, Taken, lost_lines
+
+TAKEN = [Taken(float(at_s), [f"m f=1 {at_s}"]) for at_s in (100, 110, 120, 130)]
+
+
+@pytest.mark.parametrize(
+    ("started_at_s", "lost"),
+    [
+        (50, []),  # it runs since before all of them
+        (200, [120, 130]),  # stopped at 130 or later
+        (125, [110, 120]),  # and what came after it was started is with it
+        (130.5, [120, 130]),  # clocks differ a little: rather once more
+        (101, [100]),
+    ],
+)
+def test_what_is_lost(started_at_s: float, lost: list[int]) -> None:
+    assert lost_lines(TAKEN, started_at_s) == [f"m f=1 {at_s}" for at_s in lost]
+
+
+def test_nothing_taken_nothing_lost() -> None:
+    assert lost_lines([], 100.0) == []
+
+
+def test_what_is_old_when_datakit_takes_more_is_safe() -> None:
+    now = [0.0]
+    recent = RecentLines(lambda: now[0])
+    for now[0] in (0.0, 10.0, 20.0):
+        recent.add([f"m f=1 {now[0]:.0f}"])
+    now[0] = 30.0
+    assert recent.take_lost(uptime_s=1.0) == ["m f=1 10", "m f=1 20"]
+    assert recent.take_lost(uptime_s=1.0) == []
+    assert recent.is_empty()
+
+
+def test_they_stay_however_long_datakit_is_down() -> None:
+    now = [0.0]
+    recent = RecentLines(lambda: now[0])
+    recent.add(["m f=1 1"])
+    now[0] = 3600.0
+    assert recent.age_s() == 3600.0
+    assert recent.take_lost(uptime_s=5.0) == ["m f=1 1"]
+
+
+def test_memory_is_bounded() -> None:
+    recent = RecentLines(lambda: 0.0, max_bytes=100)
+    for n in range(10):
+        recent.add([f"{n}" * 40])
+    assert recent.take_lost(uptime_s=0.0) == ["8" * 40, "9" * 40]
+    recent.add(["x" * 101])
+    assert recent.is_empty()
