@@ -305,7 +305,7 @@ def test_not_public_refuses_writes_but_not_pings(make, session):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("POST", "/v2/write"), ("GET", "/v1/write/metric"), ("POST", "/v1/write/a/b")],
+    [("GET", "/v1"), ("POST", "/v2/write"), ("GET", "/v1/write/metric"), ("POST", "/v1/write/a/b")],
 )
 def test_unknown_path(server, session, method, path):
     response = session.request(method, server.url + path, data=b"m f=1", timeout=TIMEOUT_S)

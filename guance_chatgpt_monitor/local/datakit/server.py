@@ -3,6 +3,7 @@
 It behaves as DataKit 1.84.1 was observed to. What it takes it keeps in SQLite and can be asked for, in
 Python or over HTTP:
 
+- `GET /`: a page that draws the shipped dashboards over the points (see `local/viewer/`).
 - `POST /v1/write/CATEGORY`, `GET /v1/ping`: as DataKit. Line protocol only, gzip or plain.
 - `GET /_local/points?measurement=&category=`: a list of points, oldest first.
 - `DELETE /_local/points`: forget all.
@@ -46,6 +47,8 @@ from typing import (
 )
 
 from ..http_server import LocalServer, Request, Response
+from ..viewer.points import Row
+from ..viewer.server import Viewer
 from .line_parser import FieldValue, LineError, ParsedPoint, Unsigned, parse_lines
 
 CATEGORIES = (
@@ -143,6 +146,7 @@ class LocalDataKit(LocalServer):
         self._stopped_at_ns: Optional[int] = None
         self._forgetful = forgetful
         self._store = _PointStore(database)
+        self._viewer = Viewer(self._store, clock_ns)
         self._limiter = _RateLimiter(rate_limit, clock_ns) if rate_limit else None
         self._requests: Deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._requests_lock = threading.Lock()
@@ -197,6 +201,9 @@ class LocalDataKit(LocalServer):
             self._mode_set.notify_all()
 
     def respond(self, request: Request) -> Optional[Response]:
+        page = self._viewer.respond(request)
+        if page is not None:
+            return page
         if request.path.startswith("/_local/"):
             return self._respond_local(request)
         self._record(request)
@@ -399,6 +406,7 @@ class _PointStore:
     """
 
     def __init__(self, database: str) -> None:
+        self.generation = 0
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(database, check_same_thread=False)
         # A killed process loses nothing by it, a power cut may: DataKit itself promises less.
@@ -444,7 +452,21 @@ class _PointStore:
 
     def clear(self) -> int:
         with self._lock, self._connection:
+            self.generation += 1
             return self._connection.execute("DELETE FROM points").rowcount
+
+    def rows_after(self, number: int, limit: int) -> List[Tuple[int, Row]]:
+        """What was written since, by number; what the viewer reads."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT rowid, measurement, tags, fields, timestamp_ns, category FROM points"
+                " WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                (number, limit),
+            ).fetchall()
+        return [
+            (number, Row(name, tags, fields, time_ns, category, number if category == "logging" else 0))
+            for number, name, tags, fields, time_ns, category in rows
+        ]
 
     def _select(self, what: str, measurement: Optional[str], category: str) -> List[Tuple[Any, ...]]:
         query = (

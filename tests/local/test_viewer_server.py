@@ -1,0 +1,288 @@
+"""What the local DataKit's page asks for: its parts, the charts' numbers, the calls, the monitors' states."""
+
+import builtins
+import json
+from pathlib import Path
+
+import pytest
+import requests
+
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.viewer import shipped
+
+TIMEOUT_S = 20.0
+SECOND_NS = 10**9
+# A full hour and a minute: no check of a monitor falls between two points by chance.
+NOW_NS = 1_700_006_460 * SECOND_NS
+DASHBOARDS = ("openai", "openai_monitor")
+TAGS = {
+    "service_name": "shop",
+    "request_model": "gpt-4o",
+    "operation_name": "chat",
+    "provider_name": "openai",
+}
+
+
+class Page:
+    """A DataKit whose clock the test sets, and what its page would ask it."""
+
+    def __init__(self):
+        self.now_ns = NOW_NS
+        self.datakit = LocalDataKit(clock_ns=lambda: self.now_ns)
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def get(self, path):
+        return self.session.get(self.datakit.url + path, timeout=TIMEOUT_S)
+
+    def ask(self, what, **parameters):
+        answer = self.session.get(
+            f"{self.datakit.url}/_local/view/{what}", params=parameters, timeout=TIMEOUT_S
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def write(self, seconds_ago, measurement="openai", category="metric", tags=TAGS, **fields):
+        values = {
+            name: f'"{value}"' if isinstance(value, str) else float(value) for name, value in fields.items()
+        }
+        line_tags = "".join(f",{name}={value}" for name, value in tags.items())
+        line_fields = ",".join(f"{name}={value}" for name, value in values.items())
+        line = f"{measurement}{line_tags} {line_fields} {self.now_ns - int(seconds_ago * SECOND_NS)}"
+        self.write_lines(category, line)
+
+    def write_lines(self, category, *lines):
+        url = f"{self.datakit.url}/v1/write/{category}?precision=n"
+        answer = self.session.post(url, "\n".join(lines).encode(), timeout=TIMEOUT_S)
+        assert answer.status_code == 200, answer.text
+
+    def call(self, seconds_ago, error_type="", **fields):
+        tags = {**TAGS, "status": "error" if error_type else "ok"}
+        if error_type:
+            tags["error_type"] = error_type
+        values = {
+            "question": 1,
+            "response_time": 1,
+            "create_time": 1,
+            "res_status": bool(error_type),
+            **fields,
+        }
+        self.write(seconds_ago, tags=tags, **values)
+
+    def numbers(self, dashboard="openai", **parameters):
+        """Name of a single-value chart -> its number."""
+        layout = self.ask("dashboards")[dashboard]
+        answers = self.ask("data", dashboard=dashboard, **parameters)
+        return {
+            chart["name"]: answers[chart["id"]]["columns"][0]["values"][0][2]
+            for chart in layout["charts"]
+            if chart["type"] == "singlestat" and answers[chart["id"]]["columns"][0]["values"]
+        }
+
+    def states(self, name):
+        """The states of the monitor whose name begins so."""
+        [monitor] = [each for each in self.ask("monitors") if each["name"].startswith(name)]
+        return monitor["states"]
+
+
+@pytest.fixture
+def page():
+    page = Page()
+    with page.datakit, page.session:
+        yield page
+
+
+# --- the page
+
+
+def test_the_page_comes_from_here_alone_and_without_inline_scripts(page):
+    answer = page.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    for part in ("page.js", "page.css"):
+        assert page.get(f"/_local/view/{part}").status_code == 200
+    assert "http" not in answer.text
+
+
+def test_plotly_comes_out_of_its_package_once(page):
+    pytest.importorskip("plotly")
+    answer = page.get("/_local/view/plotly.js")
+    assert len(answer.content) > 1_000_000
+    again = page.session.get(
+        page.datakit.url + "/_local/view/plotly.js", headers={"If-None-Match": answer.headers["ETag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_without_plotly_it_says_what_to_install(page, monkeypatch):
+    real = builtins.__import__
+
+    def without_plotly(name, *rest):
+        if name.startswith("plotly"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_plotly)
+    answer = page.get("/_local/view/plotly.js")
+    assert answer.status_code == 404
+    assert 'pip install "guance-chatgpt-monitor[viewer]"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("nothing", "../server.py", "server.py", "page.html", "dashboards?lang=fr"),
+        *("data", "data?dashboard=no", "data?dashboard=openai&from=x", "data?dashboard=openai&from=9&to=8"),
+        "data?dashboard=openai&from=-1&to=99999999999999999999",
+    ],
+)
+def test_other_paths_and_parameters_are_refused(page, path):
+    assert page.get(f"/_local/view/{path}").status_code in (400, 404)
+
+
+def test_the_page_costs_datakits_own_record_nothing(page):
+    page.get("/")
+    page.ask("dashboards")
+    assert page.datakit.requests_total == 0
+
+
+# --- dashboards
+
+
+@pytest.mark.parametrize("language", shipped.LANGUAGES)
+def test_every_query_of_the_shipped_dashboards_and_monitors_is_understood(page, language):
+    assert set(shipped.dashboards(language)) == set(DASHBOARDS)
+    for name in DASHBOARDS:
+        answers = page.ask("data", dashboard=name, lang=language)
+        assert [answer["error"] for answer in answers if "error" in answer] == []
+    assert [monitor["error"] for monitor in page.ask("monitors", lang=language) if monitor["error"]] == []
+
+
+def test_the_layout_is_the_shipped_one(page):
+    layout = page.ask("dashboards", lang="zh")["openai"]
+    shipped_one = shipped.dashboards("zh")["openai"]
+    assert layout["title"] == shipped_one["title"]
+    assert [c["position"] for c in layout["charts"]] == [c["pos"] for c in shipped_one["main"]["charts"]]
+    assert [v["code"] for v in layout["variables"]] == [v["code"] for v in shipped_one["main"]["vars"]]
+
+
+def test_the_numbers_are_those_of_the_points(page):
+    page.call(30, cost=0.5, response_time=2)
+    page.call(20, cost=0.25, response_time=4)
+    page.call(10, "timeout", response_time=60)
+    page.call(3000, cost=1)
+    last_minute = {"from": (NOW_NS - 60 * SECOND_NS) // 10**6, "to": NOW_NS // 10**6}
+    numbers = page.numbers(**last_minute)
+    assert numbers["Requests"] == 3
+    assert numbers["Error rate"] == pytest.approx(100 / 3)
+    assert numbers["Cost"] == 0.75
+    assert numbers["95th percentile response time"] == 60
+    assert page.numbers()["Requests"] == 4  # without a range, the last hour
+    assert page.numbers(**{"v.service_name": "another"}) == {}
+    assert page.numbers(**{"v.service_name": "*"})["Requests"] == 4
+
+
+def test_new_points_show_at_once_and_cleared_ones_no_more(page):
+    page.call(1)
+    assert page.numbers()["Requests"] == 1
+    page.call(0.5)
+    page.call(0.5, question=1)  # the same point again
+    assert page.numbers()["Requests"] == 2
+    page.datakit.clear()
+    assert page.numbers() == {}
+    page.call(0.25)
+    assert page.numbers()["Requests"] == 1
+    variables = page.ask("dashboards")["openai"]["variables"]
+    assert variables[0]["values"] == ["shop"]
+
+
+def test_many_points_are_read_in_pieces(page):
+    lines = [f"openai,service_name=shop question=1 {NOW_NS - n * 10**6}" for n in range(1, 12_001)]
+    page.write_lines("metric", *lines)
+    assert page.numbers()["Requests"] == 12_000
+
+
+def test_a_query_that_is_not_known_is_said_on_its_chart(page, monkeypatch):
+    broken = json.loads(json.dumps(shipped.dashboards("en")["openai"]))
+    broken["main"]["charts"][0]["queries"][0]["query"]["q"] = "M::`openai`:(magic(`question`))"
+    monkeypatch.setattr(shipped, "dashboards", lambda language: {"openai": broken})
+    answers = page.ask("data", dashboard="openai")
+    assert "magic" in answers[0]["error"]
+    assert not any("error" in answer for answer in answers[1:])
+
+
+# --- calls
+
+
+def test_the_last_calls_come_with_what_was_said(page):
+    tags = {**TAGS, "status": "ok"}
+    page.call(2)
+    page.write(1, tags=tags, question=1, response_time=3)
+    page.write(1, category="logging", tags=tags, message="<script>", finish_reason="stop")
+    calls = page.ask("calls")["calls"]
+    assert [call["fields"]["response_time"] for call in calls] == [3, 1]
+    assert [(call["said"] or {}).get("message") for call in calls] == ["<script>", None]
+
+
+def test_calls_are_filtered(page):
+    page.call(2, "timeout")
+    page.call(1)
+    assert len(page.ask("calls", **{"v.status": "error"})["calls"]) == 1
+    assert page.ask("calls", **{"v.request_model": "o3"})["calls"] == []
+    assert page.ask("calls")["filters"]["status"] == ["error", "ok"]
+
+
+# --- monitors
+
+
+def test_a_monitor_fires_stays_and_recovers(page):
+    name = "OpenAI quota used up"
+    assert page.states(name) == []
+    page.call(10)
+    page.call(5, "insufficient_quota")
+    [fired] = page.states(name)
+    assert (fired["group"], fired["status"], fired["value"]) == ({"service_name": "shop"}, "critical", 1)
+    assert fired["since"] == page.now_ns // 10**6
+    fired_at_ms = fired["since"]
+    page.now_ns += 120 * SECOND_NS
+    [still] = page.states(name)
+    assert (still["status"], still["since"]) == ("critical", fired_at_ms)
+    # Two checks without a fault end it: five minutes of range, and one minute more.
+    page.now_ns += 180 * SECOND_NS
+    assert page.states(name)[0]["status"] == "critical"
+    page.now_ns += 120 * SECOND_NS
+    assert page.states(name)[0]["status"] == "ok"
+
+
+def test_the_levels_of_a_monitor(page):
+    for second in range(100):
+        page.call((second + 1) / 2, "server_error" if second < 12 else "")
+    [state] = page.states("OpenAI error rate")
+    assert (state["status"], state["value"]) == ("error", 12)
+
+
+def test_a_level_without_data_is_over_and_a_heartbeat_without_data_is_not(page):
+    page.call(1, response_time=100)
+    page.write(1, "openai_monitor", tags={"service_name": "shop"}, datakit_up=1, backlog_lines=0)
+    assert page.states("OpenAI 95th percentile")[0]["status"] == "critical"
+    assert page.states("OpenAI monitor cannot reach")[0]["status"] == "ok"
+    page.now_ns += 1700 * SECOND_NS
+    assert page.states("OpenAI 95th percentile")[0]["status"] == "ok"
+    assert page.states("OpenAI monitor cannot reach")[0]["status"] == "nodata"
+
+
+# --- installed
+
+
+def test_the_dashboards_are_found_where_the_package_is_installed(tmp_path, monkeypatch):
+    root = Path(shipped.__file__).parents[3]
+    # As the wheel has them: inside the package.
+    for kind in ("dashboard", "monitor"):
+        (tmp_path / "guance_chatgpt_monitor").mkdir(exist_ok=True)
+        (tmp_path / "guance_chatgpt_monitor" / kind).symlink_to(root / kind)
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "guance_chatgpt_monitor")
+    assert set(shipped.dashboards("en")) == set(DASHBOARDS)
+    assert len(shipped.checkers("zh")) == len(shipped.checkers("en")) > 10
