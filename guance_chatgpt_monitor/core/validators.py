@@ -7,6 +7,8 @@ Values are never quoted: somebody may have put a key in the wrong place.
 import json
 import math
 import os
+import re
+from datetime import timedelta, timezone, tzinfo
 from typing import Any, Callable, Dict, List, Tuple
 
 from .datakit import DEFAULT_URL, check_url
@@ -17,6 +19,8 @@ from .prices import check_provider
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 MAX_ALLOWED_MODELS = 100
 MAX_DIGITS = 20  # of a whole number: of thousands of them, Python makes none
+
+_OFFSET = re.compile(r"([+-])([01]\d):?([0-5]\d)")
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -150,6 +154,37 @@ def read_models(value: Any) -> List[str]:
     if len(models) > MAX_ALLOWED_MODELS:
         raise ValueError(f"must be {MAX_ALLOWED_MODELS} names at most")
     return models
+
+
+def read_names(value: Any) -> Tuple[str, ...]:
+    names = tuple(value) if isinstance(value, (list, tuple)) else (None,)
+    if len(names) > MAX_ALLOWED_MODELS or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"must be a list of at most {MAX_ALLOWED_MODELS} names")
+    return names
+
+
+def read_timezone(value: Any) -> str:
+    name = read_string(value)
+    timezone_of(name)
+    return name
+
+
+def timezone_of(name: str) -> tzinfo:
+    """The time zone of a name such as Asia/Shanghai, or of an offset such as +08:00. Raises ValueError."""
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        sign, hours, minutes = offset.groups()
+        delta = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-delta if sign == "-" else delta)
+    try:
+        # Late: Python 3.8 has none.
+        import zoneinfo
+
+        return zoneinfo.ZoneInfo(name)
+    except Exception:
+        raise ValueError(
+            "must be an offset such as +08:00, or a name that this Python knows, such as Asia/Shanghai"
+        ) from None
 
 
 def read_backlog(value: Any) -> str:

@@ -3,13 +3,12 @@
 What is beyond them is refused, in OpenAI's error form, before anything is sent.
 """
 
-import time
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+import json
+from typing import Any, Callable, Collection, List, NamedTuple, Optional, Tuple
 
+from .daily_tokens import UNBOUNDED_COMPLETION_TOKENS, DailyTokens, Reservation
+from .extras import refused_extra
 from .request import Answer, Request, error_body
-
-# A day's count outlives its day, also where the clock is put back.
-COUNT_KEPT_S = 48 * 3600
 
 # The parameters that bound an answer; the first is the one put in where a request has none.
 _CHAT_PARAMETERS: Tuple[str, ...] = ("max_completion_tokens", "max_tokens")
@@ -21,6 +20,7 @@ class Admission(NamedTuple):
 
     request: Request
     refusal: Optional[Answer] = None
+    reservation: Optional[Reservation] = None
 
 
 class GuardRails:
@@ -36,39 +36,45 @@ class GuardRails:
         default_model: str,
         allowed_models: Optional[List[str]] = None,
         max_completion_tokens: Optional[int] = None,
-        daily_token_limit: Optional[int] = None,
-        clock: Callable[[], float] = time.time,
-        scope: str = "guance_chatgpt_monitor",
+        daily_tokens: Optional[DailyTokens] = None,
+        allowed_extras: Collection[str] = (),
     ) -> None:
         if allowed_models is not None and default_model not in allowed_models:
             raise ValueError(f"the default model {default_model} must be one of allowed_models")
         self._allowed_models = allowed_models
         self._max_completion_tokens = max_completion_tokens
-        self._daily_token_limit = daily_token_limit
-        self._clock = clock
-        self._scope = scope
+        self._daily_tokens = daily_tokens
+        self._allowed_extras = frozenset(allowed_extras)
+
+    @property
+    def has_limits(self) -> bool:
+        limits = (self._allowed_models, self._max_completion_tokens, self._daily_tokens)
+        return any(limit is not None for limit in limits)
 
     def admit(self, request: Request, cache: Any, say: Callable[[str], None]) -> Admission:
-        """`request` with its completion tokens bounded, or its refusal."""
+        """`request` with its completion tokens bounded, or its refusal. An admission is to be settled."""
+        if not self.has_limits:
+            return Admission(request)
         try:
             self._check_model(request.model)
+            self._check_extras(request)
             bounded = self._bound(request)
-            self._check_day(request, cache, say)
-            return Admission(bounded)
+            return Admission(bounded, reservation=self._reserve(bounded, cache, say))
         except _RefusedError as error:
             body = error_body(str(error), "budget_error", error.param, error.code)
             return Admission(request, Answer(error.status_code, body))
 
-    def count(self, total_tokens: Optional[float], cache: Any, say: Callable[[str], None]) -> None:
-        """Add what an answer reported to the day's count. Never raises."""
-        if self._daily_token_limit is None or not total_tokens:
+    def settle(
+        self, admission: Admission, total_tokens: Optional[float], cache: Any, say: Callable[[str], None]
+    ) -> None:
+        """Count what an answer reported, in place of what was reserved for it. Never raises."""
+        if self._daily_tokens is None or admission.reservation is None:
             return
-        key = self._day_key()
+        used = int(total_tokens or 0)
         try:
-            cache.hincrby(key, "total", int(total_tokens), scope=self._scope)
-            cache.expire(key, COUNT_KEPT_S, scope=self._scope)
+            self._daily_tokens.settle(admission.reservation, used, cache)
         except Exception as error:
-            say(f"{int(total_tokens)} token(s) are missing in the day's count ({type(error).__name__})")
+            say(f"{used} token(s) are missing in the day's count ({type(error).__name__})")
 
     def _check_model(self, model: str) -> None:
         if self._allowed_models is not None and model not in self._allowed_models:
@@ -76,12 +82,21 @@ class GuardRails:
             message = f"this link allows these models only: {names}"
             raise _RefusedError(403, message, "model_not_allowed", "model")
 
+    def _check_extras(self, request: Request) -> None:
+        name = refused_extra(request.operation_name, request.body, self._allowed_extras)
+        if name:
+            message = (
+                f"this link has limits, and does not allow {name[:64]!r}: leave it out, or have it added to "
+                "the setting allowed_extras"
+            )
+            raise _RefusedError(403, message, "extra_not_allowed", name[:64])
+
     def _bound(self, request: Request) -> Request:
         limit = self._max_completion_tokens
         if limit is None:
             return request
         body, is_chat = request.body, request.operation_name == "chat"
-        names = _CHAT_PARAMETERS if is_chat else _RESPONSES_PARAMETERS
+        names = _names_of_bounds(request)
         choices = _choices(body.get("n"), limit) if is_chat else 1
         # Each of a request's choices may have that many.
         allowed = limit // choices
@@ -92,29 +107,25 @@ class GuardRails:
                 raise _too_many(f"{name} must be a whole number up to {limit}{each} on this link", name)
         return request if given else request._replace(body={**body, names[0]: allowed})
 
-    def _check_day(self, request: Request, cache: Any, say: Callable[[str], None]) -> None:
-        limit = self._daily_token_limit
-        if limit is None:
-            return
+    def _reserve(self, request: Request, cache: Any, say: Callable[[str], None]) -> Optional[Reservation]:
+        daily = self._daily_tokens
+        if daily is None:
+            return None
         if request.body.get("background") not in (None, False):
             message = "a background answer reports no tokens, which this link counts: leave background out"
             raise _RefusedError(403, message, "background_not_allowed", "background")
         try:
-            used = int(cache.hget(self._day_key(), "total", scope=self._scope) or 0)
+            reservation = daily.reserve(_most_tokens(request), cache)
         except Exception as error:
             say(f"the daily token limit cannot be checked ({type(error).__name__}): the call passes")
-            return
-        if used >= limit:
-            message = f"this link's {limit} tokens a day are used up; it is open again at {self._reset_at()}"
+            return daily.nothing_reserved()
+        if reservation is None:
+            message = (
+                f"this link's {daily.limit} tokens a day are used up, or reserved by calls under way; "
+                f"it is open again at {daily.resets_at()} at the latest"
+            )
             raise _RefusedError(429, message, "daily_token_limit_reached")
-
-    def _day_key(self) -> str:
-        return time.strftime("tokens_of_%Y-%m-%d", time.localtime(self._clock()))
-
-    def _reset_at(self) -> str:
-        today = time.localtime(self._clock())
-        midnight_s = time.mktime((today.tm_year, today.tm_mon, today.tm_mday + 1, 0, 0, 0, 0, 0, -1))
-        return time.strftime("%Y-%m-%d %H:%M %z", time.localtime(midnight_s))
+        return reservation
 
 
 class _RefusedError(Exception):
@@ -127,6 +138,19 @@ class _RefusedError(Exception):
 
 def _too_many(message: str, param: str) -> _RefusedError:
     return _RefusedError(403, message, "completion_tokens_not_allowed", param)
+
+
+def _names_of_bounds(request: Request) -> Tuple[str, ...]:
+    return _CHAT_PARAMETERS if request.operation_name == "chat" else _RESPONSES_PARAMETERS
+
+
+def _most_tokens(request: Request) -> int:
+    """More than the call will use, as a rule: a token has a byte at least, and 4 of English text."""
+    body = request.body
+    given = [body[name] for name in _names_of_bounds(request) if _is_whole(body.get(name))]
+    choices = body["n"] if _is_whole(body.get("n")) else 1
+    completion = max(1, min(given)) if given else UNBOUNDED_COMPLETION_TOKENS
+    return len(json.dumps(body, ensure_ascii=False).encode("utf-8")) + completion * max(1, choices)
 
 
 def _choices(n: Any, limit: int) -> int:

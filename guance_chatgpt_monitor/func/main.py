@@ -45,6 +45,8 @@ class ChatGPTMonitor:
         allowed_models: Optional[List[str]] = None,
         max_completion_tokens: Optional[int] = None,
         daily_token_limit: Optional[int] = None,
+        timezone: str = "",
+        allowed_extras: Optional[List[str]] = None,
         price_provider: str = "",
         log_content: Optional[bool] = None,
         log_content_max_chars: Optional[int] = None,

@@ -18,6 +18,7 @@ from .cache_backlog import CacheBacklog
 from .chatgpt import ChatGPT, Sdk
 from .collection import Collection, contained
 from .content_logs import Logs
+from .daily_tokens import DailyTokens
 from .guard_rails import Admission, GuardRails
 from .openai_client import make_client
 from .probe import Probe
@@ -60,11 +61,13 @@ class Monitor:
             self._memory_of("points"),
             settings["price_provider"],
         )
+        limit = settings["daily_token_limit"]
         self._guard_rails = GuardRails(
             settings["default_model"],
             settings["allowed_models"],
             settings["max_completion_tokens"],
-            settings["daily_token_limit"],
+            None if limit is None else DailyTokens(limit, settings["timezone"]),
+            settings["allowed_extras"],
         )
         self._probe = Probe(self._api_key, self._base_url, self._service_name, settings["probe_timeout_s"])
 
@@ -187,6 +190,7 @@ class Monitor:
         if admission.refusal is not None:
             call.end("budget")
             return admission.refusal
-        answer = self._chatgpt.ask(admission.request, call, lambda: self._connect(task))
-        self._guard_rails.count(call.usage.total_tokens, task.cache, task.say)
-        return answer
+        try:
+            return self._chatgpt.ask(admission.request, call, lambda: self._connect(task))
+        finally:  # also when Func's time limit strikes
+            self._guard_rails.settle(admission, call.usage.total_tokens, task.cache, task.say)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 import requests
@@ -30,7 +31,7 @@ def refused(stack: Stack, answer: requests.Response, status_code: int, code: str
 
 def at(stack: Stack, now_s: float) -> None:
     """Set the clock of the guard rails."""
-    stack.patch(f"monitor._monitor._guard_rails._clock = lambda: {now_s}")
+    stack.patch(f"monitor._monitor._guard_rails._daily_tokens._clock = lambda: {now_s}")
 
 
 def test_without_limits_a_body_goes_out_as_it_came(stack: Stack) -> None:
@@ -118,6 +119,75 @@ def test_a_request_for_more_is_refused(stack: Stack, body: dict[str, object], pa
     assert stack.openai.requests == []
 
 
+# ---- what costs more than tokens ----
+
+EXTRAS = [
+    ({"messages": HELLO, "tools": [{"type": "web_search"}]}, "web_search"),
+    ({"messages": HELLO, "web_search_options": {}}, "web_search_options"),
+    ({"messages": HELLO, "modalities": ["text", "audio"]}, "modalities"),
+    ({"messages": HELLO, "audio": {"voice": "alloy", "format": "mp3"}}, "audio"),
+    ({"question": "Hi", "service_tier": "priority"}, "service_tier"),
+    ({"question": "Hi", "prediction": {"type": "content", "content": "Hi"}}, "prediction"),
+    ({"question": "Hi", "models": ["gpt-4o", "o1-pro"]}, "models"),
+    ({"question": "Hi", "route": "fallback"}, "route"),
+    ({"question": "Hi", "not_yet_invented": 1}, "not_yet_invented"),
+    ({"input": "Hi", "tools": [{"type": "image_generation"}]}, "image_generation"),
+    ({"input": "Hi", "tools": [{"type": "mcp", "server_url": "http://x"}]}, "mcp"),
+    ({"input": "Hi", "previous_response_id": "resp_1"}, "previous_response_id"),
+    ({"input": "Hi", "conversation": "conv_1"}, "conversation"),
+    ({"input": "Hi", "prompt": {"id": "pmpt_1"}}, "prompt"),
+    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
+    ({"input": [{"id": "msg_1"}]}, "item_reference"),
+]
+
+
+@pytest.mark.parametrize(("body", "extra"), EXTRAS)
+@pytest.mark.parametrize(
+    "limit",
+    [{"allowed_models": ["gpt-4o-mini"]}, {"max_completion_tokens": 100}, {"daily_token_limit": 10**6}],
+)
+def test_an_extra_is_refused_where_any_limit_is_set(
+    stack: Stack, body: dict[str, object], extra: str, limit: dict[str, object]
+) -> None:
+    stack.configure(**limit)
+    answer = stack.post(body)
+    assert "allowed_extras" in refused(stack, answer, 403, "extra_not_allowed")
+    assert answer.json()["error"]["param"] == extra
+    assert stack.openai.requests == []
+
+
+@pytest.mark.parametrize(("body", "extra"), EXTRAS)
+def test_an_extra_that_is_allowed_goes_out(stack: Stack, body: dict[str, object], extra: str) -> None:
+    stack.configure(allowed_models=["gpt-4o-mini"], allowed_extras=[extra])
+    stack.post(body)
+    assert len(stack.openai.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "messages": HELLO,
+            "temperature": 0.5,
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "service_tier": "default",
+            "modalities": ["text"],
+            "audio": None,
+            "response_format": {"type": "json_object"},
+        },
+        {
+            "input": "Hi",
+            "reasoning": {"effort": "low"},
+            "text": {},
+            "tools": [{"type": "function", "name": "f"}],
+        },
+    ],
+)
+def test_what_costs_tokens_only_goes_out(stack: Stack, body: dict[str, object]) -> None:
+    stack.configure(allowed_models=["gpt-4o-mini"])
+    assert stack.post(body).status_code == 200
+
+
 # ---- tokens a day ----
 
 
@@ -133,7 +203,8 @@ def test_a_used_up_day_is_429_until_local_midnight(stack: Stack) -> None:
     assert stack.openai.requests == []
     tomorrow = time.strftime("%Y-%m-%d 00:00", time.localtime(before_midnight_s + 120))
     assert message.startswith(
-        f"this link's {2 * tokens} tokens a day are used up; it is open again at {tomorrow}"
+        f"this link's {2 * tokens} tokens a day are used up, or reserved by calls under way; "
+        f"it is open again at {tomorrow}"
     )
     at(stack, before_midnight_s + 61)
     assert stack.ask().status_code == 200
@@ -145,15 +216,72 @@ def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | Non
         stack.func.clear_cache()
         tokens = stack.ask().json()["usage"]["total_tokens"]
         stack.configure(daily_token_limit=2 * tokens)
-        # Both are under way at once, so each is on a worker of its own, and counts once.
-        stack.openai.faults.extend(["slow:0.5", "slow:0.5"])
-        calls = [threading.Thread(target=stack.ask) for _ in range(2)]
+        assert {stack.ask().status_code for _ in range(2)} == {200}
+        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+
+
+def test_callers_at_the_same_time_do_not_share_what_is_left_for_one(
+    built: Built, shared_redis: LocalRedis | None
+) -> None:
+    redis_url = shared_redis.url if shared_redis else ""
+    with Stack(
+        built, workers=4, redis_url=redis_url, daily_token_limit=10, max_completion_tokens=50
+    ) as stack:
+        stack.func.clear_cache()
+        stack.openai.faults.extend(["slow:1"] * 4)
+        answers: list[int] = []
+        calls = [threading.Thread(target=lambda: answers.append(stack.ask().status_code)) for _ in range(4)]
         for call in calls:
             call.start()
         for call in calls:
-            call.join(30)
-        assert [point.fields["total_tokens"] for point in stack.points()] == [tokens] * 3
-        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+            call.join(60)
+        assert sorted(answers) == [200, 429, 429, 429]
+        assert len(stack.openai.requests) == 1
+
+
+def test_what_a_killed_call_reserved_is_given_back(stack: Stack) -> None:
+    stack.configure(daily_token_limit=10_000, max_completion_tokens=9_000)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    scope = "scope='guance_chatgpt_monitor'"
+    stack.configure(daily_token_limit=100, timezone="+00:00")
+    stack.func.edit(
+        "s__killed",
+        f"DFF.CACHE.hincrby('tokens_of_{day}', 'total', 100, {scope})\n"
+        f"DFF.CACHE.hset('reserved_of_{day}', 'killed', '[100, 1.0]', {scope})\n",
+    )
+    assert stack.func.run("s__killed").status == "success"
+    assert stack.ask().status_code == 200
+
+
+def test_a_call_gives_back_what_it_did_not_use(stack: Stack) -> None:
+    stack.configure(daily_token_limit=1000, max_completion_tokens=900)
+    question = "x" * 400
+    tokens = stack.ask(question).json()["usage"]["total_tokens"]
+    calls = 1
+    while stack.ask(question).status_code == 200:
+        calls += 1
+    assert calls == -(-1000 // tokens)
+    assert sum(point.fields["total_tokens"] for point in stack.points()) == calls * tokens
+
+
+@pytest.mark.parametrize(
+    ("timezone", "now", "midnight"),
+    [
+        ("+08:00", "2026-11-27T15:59:00+00:00", "2026-11-28 00:00 +0800"),
+        ("Asia/Shanghai", "2026-11-27T15:59:00+00:00", "2026-11-28 00:00 +0800"),
+        ("-05:00", "2026-11-28T04:59:00+00:00", "2026-11-28 00:00 -0500"),
+    ],
+)
+def test_the_day_ends_at_midnight_of_the_time_zone(
+    stack: Stack, timezone: str, now: str, midnight: str
+) -> None:
+    now_s = datetime.fromisoformat(now).timestamp()
+    stack.configure(daily_token_limit=1, timezone=timezone)
+    at(stack, now_s)
+    assert stack.ask().status_code == 200
+    assert midnight in refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+    at(stack, now_s + 61)
+    assert stack.ask().status_code == 200
 
 
 def test_what_reports_no_tokens_is_not_counted_and_a_background_answer_not_made(stack: Stack) -> None:
@@ -202,6 +330,9 @@ def test_while_the_cache_is_away_calls_pass_and_the_log_says_so(built: Built, ow
         ("max_completion_tokens='many'", "max_completion_tokens must be a whole number"),
         ("daily_token_limit=0", "daily_token_limit must be a whole number from 1 to"),
         ("daily_token_limit=1e6", "daily_token_limit must be a whole number"),
+        ("timezone='Mars/Olympus'", "timezone must be an offset such as +08:00, or a name"),
+        ("timezone='+25:00'", "timezone must be an offset"),
+        ("allowed_extras='tools'", "allowed_extras must be a list"),
     ],
 )
 def test_a_wrong_limit_is_told_when_deploying(stack: Stack, setting: str, said: str) -> None:

@@ -1,0 +1,54 @@
+"""What a body may switch on beside tokens: paid for by the call, or somebody else's.
+
+With a limit set, a link passes what is known to cost tokens only. From OpenAI's API reference, November 2026.
+"""
+
+from typing import Any, Collection, Dict, Iterator, List
+
+# A parameter, or the type of a tool or of an input item: what `allowed_extras` names.
+_COMMON = (
+    "model metadata parallel_tool_calls prompt_cache_key reasoning safety_identifier store temperature "
+    "tool_choice top_logprobs top_p user verbosity"
+)
+_KNOWN = {
+    "chat": frozenset(
+        f"{_COMMON} frequency_penalty function_call functions logit_bias logprobs max_completion_tokens "
+        "max_tokens messages n presence_penalty reasoning_effort response_format seed stop tools".split()
+    ),
+    "responses": frozenset(
+        f"{_COMMON} background include input instructions max_output_tokens max_tool_calls text tools "
+        "truncation".split()
+    ),
+}
+# Of these, some values cost no more than leaving them out.
+_HARMLESS: Dict[str, List[Any]] = {"service_tier": ["default"], "modalities": [["text"]]}
+_HARMLESS_TOOLS = ("function", "custom")
+
+
+def extras_of(operation_name: str, body: Dict[str, Any]) -> Iterator[str]:
+    """The names of what `body` asks for beyond what costs tokens only."""
+    for name, value in body.items():
+        if value is None or value in _HARMLESS.get(name, ()):
+            continue
+        if name not in _KNOWN[operation_name]:
+            yield name
+    for tool in _objects(body.get("tools")):
+        if tool.get("type") not in _HARMLESS_TOOLS:
+            yield str(tool.get("type"))
+    if operation_name == "responses":
+        # What was said before, perhaps to another.
+        yield from ("item_reference" for item in _objects(body.get("input")) if _is_reference(item))
+
+
+def refused_extra(operation_name: str, body: Dict[str, Any], allowed: Collection[str]) -> str:
+    """The name of the first that is not allowed; empty if all are."""
+    return next((name for name in extras_of(operation_name, body) if name not in allowed), "")
+
+
+def _objects(value: Any) -> List[Dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _is_reference(item: Dict[str, Any]) -> bool:
+    # The type may be left out.
+    return item.get("type") == "item_reference" or ("type" not in item and set(item) == {"id"})
