@@ -7,7 +7,6 @@ OpenAI's own form, in which all is brought: `prompt_tokens` has the cached token
 import json
 import math
 import re
-from functools import partial
 from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 from .fields import field_getter, fields_of
@@ -30,8 +29,6 @@ class Usage(NamedTuple):
 
 
 NO_USAGE = Usage()
-# Of a named tuple, the constructor of its own takes three times as long.
-_new_usage: Callable[[Tuple[Optional[float], ...]], Usage] = partial(tuple.__new__, Usage)
 _ENDLESS = math.inf
 _EXACT = 2**53  # below, a float can be the same number
 
@@ -173,32 +170,28 @@ def usage_of(usage: Any) -> Usage:
         detail = field_getter(details)
         reasoning, completion_audio = _first(detail, _REASONING_DETAILS), _first(detail, _AUDIO_DETAILS)
         completion_image = _first(detail, _IMAGE_DETAILS)
-    if getattr(usage, "__pydantic_extra__", None) != {}:  # else it has OpenAI's own fields only
-        cached = cached or _first(get, _CACHED, cached)
-        written = written or _first(get, _WRITTEN, written)
-        reasoning = reasoning or _first(get, _REASONING, reasoning)
-        if prompt is not None and completion is not None:
-            prompt += _first(get, _TOOL_RESULTS) or 0
-            if (cached or written) and _is_cache_beside(get, total, prompt, completion, reasoning):
-                prompt += (cached or 0) + (written or 0)
+    cached = cached or _first(get, _CACHED, cached)
+    written = written or _first(get, _WRITTEN, written)
+    reasoning = reasoning or _first(get, _REASONING, reasoning)
     if prompt is not None and completion is not None:
+        prompt += _first(get, _TOOL_RESULTS) or 0
+        if (cached or written) and _is_cache_beside(get, total, prompt, completion, reasoning):
+            prompt += (cached or 0) + (written or 0)
         if reasoning and _is_reasoning_beside(total, prompt, completion, reasoning):
             completion += reasoning
         total = total or prompt + completion
-    return _new_usage(
-        (
-            total,
-            prompt,
-            completion,
-            cached,
-            reasoning,
-            written,
-            prompt_audio,
-            completion_audio,
-            prompt_image,
-            completion_image,
-            _first(get, _DURATION) if prompt is None else None,
-        )
+    return Usage(
+        total,
+        prompt,
+        completion,
+        cached,
+        reasoning,
+        written,
+        prompt_audio,
+        completion_audio,
+        prompt_image,
+        completion_image,
+        _first(get, _DURATION) if prompt is None else None,
     )
 
 
@@ -227,7 +220,7 @@ def _plain_usage(usage: Any) -> Optional[Usage]:
         reasoning, completion_audio = _count(detail("reasoning_tokens")), _count(detail("audio_tokens"))
     if completion < 0 or total >= _EXACT:
         return None
-    return _new_usage((total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio))
+    return Usage(total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio)
 
 
 def _is_cache_beside(

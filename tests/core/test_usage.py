@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,6 +226,39 @@ def test_reasoning_beside_the_completion_is_a_part_of_it(usage: Any, total: int,
 def test_the_forms_of_other_apis(usage: Any, read: Usage) -> None:
     assert usage_of(usage) == read
     assert usage_of(_as_object(usage)) == read
+
+
+class OfSdk(pydantic.BaseModel):
+    """As the SDKs' own: with fields that are known, and what else is told."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    input_tokens: int = 10
+    output_tokens: int = 5
+    cache_read_input_tokens: int = 100
+
+
+class Details(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    cached_tokens: int = 8
+    audio_tokens: int = 0
+
+
+class OfOpenAI(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    prompt_tokens: int = 9
+    completion_tokens: int = 1
+    total_tokens: int = 10
+    prompt_tokens_details: Details = Details()
+
+
+def test_the_objects_of_sdks() -> None:
+    assert usage_of(OfSdk()) == Usage(115, 110, 5, 100)
+    usual = usage_of(OfOpenAI())
+    assert usual == Usage(10, 9, 1, 8, prompt_audio_tokens=0)
+    assert len(usual) == len(Usage())
+    assert usage_of(OfOpenAI(prompt_tokens=-9)) == Usage(10, None, 1, 8, prompt_audio_tokens=0)
+    unknown = OfOpenAI(prompt_tokens_details=Details(cached_tokens=0), prompt_cache_hit_tokens=7)
+    assert usage_of(unknown).cached_tokens == 7
 
 
 # ---- wherever they stand ----
