@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Union
 from urllib.parse import quote
 
 from ..core.call import without_credentials
-from .http_client import call
+from .http_client import HTTPAnswer, call
+from .messages import text
 from .user_error import UserError, check_http_url
 
 # Deploying runs the script once, which Func gives up on after 60 s.
@@ -53,11 +54,11 @@ class FuncError(UserError):
     """
 
     def __init__(
-        self, message: str, next_step: str, reason: str = "", status_code: int = 0, detail: Any = None
+        self, key: str, reason: str = "", status: int = 0, detail: Any = None, **values: Any
     ) -> None:
-        super().__init__(message, next_step)
+        super().__init__(key, reason=reason, status=status, **values)
         self.reason = reason
-        self.status_code = status_code
+        self.status_code = status
         self.detail = detail
 
 
@@ -65,7 +66,7 @@ class FuncClient:
     """One Func, as one of its users. `clock` gives seconds since 1970."""
 
     def __init__(self, url: str, credentials: Credentials, clock: Callable[[], float] = time.time) -> None:
-        self._base = check_http_url(url, "address of Func", "http://HOST:8088")
+        self._base = check_http_url(url, text("common.func_address"), "http://HOST:8088")
         self.url = without_credentials(self._base)  # as it is shown
         self._credentials = credentials
         self._clock = clock
@@ -98,7 +99,7 @@ class FuncClient:
             return request
 
         answer = call(method, f"{self._base}/api/v1/{path}", READ_TIMEOUT_S, auth=sign, **content)
-        return _read(answer.status_code, answer.body, self.url)
+        return _read(answer, self.url)
 
     def _headers(self, method: str, path: str, body: Row) -> Dict[str, str]:
         if isinstance(self._credentials, LocalhostToken):
@@ -133,47 +134,44 @@ def signed_text(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else json.dumps(value)
 
 
-def _read(status_code: int, body: bytes, url: str) -> Any:
+def _read(answer: HTTPAnswer, url: str) -> Any:
     try:
-        answer = json.loads(body)
-        if answer["ok"]:
-            return answer.get("data")
-        reason, said = str(answer["reason"]), str(answer.get("message") or "")
+        body = json.loads(answer.body)
+        if body["ok"]:
+            return body.get("data")
+        reason, said, error = str(body["reason"]), str(body.get("message") or ""), body["error"]
     except (ValueError, KeyError, TypeError):
-        raise FuncError(
-            f"{url} answers {status_code}, but not as a Func",
-            "check the address of Func; a proxy or another server may stand in the way",
-            status_code=status_code,
-        ) from None
-    said = said[:MAX_MESSAGE_CHARACTERS]
-    detail = answer.get("detail")
-    next_step = _next_step(reason, said, detail)
+        if 300 <= answer.status_code < 400 and answer.headers.get("Location"):
+            to = without_credentials(answer.headers["Location"].partition("?")[0])
+            raise FuncError("install.func_redirect", status=answer.status_code, url=url, to=to) from None
+        raise FuncError("install.not_func", status=answer.status_code, url=url) from None
+    detail = body.get("detail")
+    key = f"install.func_{_kind(reason, said, detail)}"
     # Only this: `reqDump` repeats the request, and with it a key that was sent.
-    raise FuncError(
-        f"Func answered {answer['error']} {reason}: {said}", next_step, reason, status_code, detail
-    )
+    said = said[:MAX_MESSAGE_CHARACTERS]
+    raise FuncError(key, reason, answer.status_code, detail, said=said, error=error)
 
 
-def _next_step(reason: str, said: str, detail: Any) -> str:
+def _kind(reason: str, said: str, detail: Any) -> str:
+    """Which advice a refusal gets."""
     entity = detail.get("entity") if isinstance(detail, dict) else None
     if "timestamp" in said:
-        return "the clocks of Func and of this host differ by more than 15 min: correct one"
-    if reason.startswith("EUserAuth") and "Token" in said:
-        return "read the token anew, in Func's container: cat /data/localhost-auth-token"
+        return "clock"
     if reason.startswith("EUserAuth"):
-        return "check id and secret of the access key: Func, Management / Access Key"
+        return "token" if "Token" in said else "auth"
     if said.startswith("No such router"):
-        return "this Func is of a version without it: 2024 or later is needed"
+        return "old"
     if entity == "access key":
-        return "there is no access key of this id: look under Management / Access Key"
-    return _STEPS.get(reason.split(".")[0], "look at the message, and at Func's log")
+        return "no_key"
+    word = reason.split(".")[0]
+    return word if word in _REASONS else "other"
 
 
-_STEPS = {
-    "EUserPrivilege": "the user of this access key may not do that: use a key of an administrator",
-    "EUserDisabled": "the user of this access key is disabled: use another",
-    "EClientBadRequest": "this Func takes another form of the request: it may be of another version",
-    "EClientNotFound": "somebody removed it meanwhile: run it again",
-    "EBizRequestConflict": "somebody else is at the same work: wait, then run it again",
-    "ESys": "look at the log of Func's server",
-}
+_REASONS = (
+    "EUserPrivilege",
+    "EUserDisabled",
+    "EClientBadRequest",
+    "EClientNotFound",
+    "EBizRequestConflict",
+    "ESys",
+)

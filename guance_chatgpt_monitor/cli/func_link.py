@@ -6,6 +6,7 @@ import time
 from typing import Any, Callable, Dict, NamedTuple
 
 from .http_client import HTTPAnswer, call
+from .messages import text
 from .user_error import UserError, check_http_url
 
 SECRET_HEADER = "X-ChatGPT-Monitor-Secret"  # noqa: S105 - a header's name
@@ -19,8 +20,8 @@ _LINK = re.compile(r".+/api/v1/(?:al|sync)/[\w-]+")
 class LinkError(UserError):
     """Func answered in place of the script. `reason` is its word, such as `EAPIAuth`, or ours."""
 
-    def __init__(self, message: str, next_step: str, reason: str) -> None:
-        super().__init__(message, next_step)
+    def __init__(self, key: str, reason: str, **values: Any) -> None:
+        super().__init__(key, reason=reason, **values)
         self.reason = reason
 
 
@@ -42,12 +43,10 @@ class Link:
     """An authorization link, with or without `/simplified`; `secret` is that of its API authentication."""
 
     def __init__(self, url: str, secret: str = "", clock: Callable[[], float] = time.perf_counter) -> None:
-        url = check_http_url(url, "link", "http://HOST:8088/api/v1/al/ID")
+        url = check_http_url(url, text("common.link"), "http://HOST:8088/api/v1/al/ID")
         url = url[: -len("/simplified")] if url.endswith("/simplified") else url
         if not _LINK.fullmatch(url):
-            raise UserError(
-                "the link is no authorization link", "give it whole: http://HOST:8088/api/v1/al/ID"
-            )
+            raise UserError("install.no_link")
         self.url = url + "/simplified"
         self._secret = secret
         self._clock = clock
@@ -70,53 +69,36 @@ def _read(answer: HTTPAnswer) -> Dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise LinkError(
-            f"the link answers {answer.status_code}, but neither as Func nor as the script",
-            "check the address; a proxy or another server may stand in the way",
-            "not_func",
-        )
+        raise LinkError("install.link_not_func", "not_func", status=answer.status_code)
     return content
 
 
 def _refusal(content: Dict[str, Any], secret_given: bool) -> LinkError:
-    reason, message = str(content["reason"]), str(content.get("message"))
+    reason, said = str(content["reason"]), str(content.get("message"))[:MAX_SHOWN_CHARACTERS]
     detail = content["detail"] if isinstance(content.get("detail"), dict) else {}
     if reason == "EFuncFailed":
         return _failure(str(detail.get("exception") or ""))
     if reason.startswith("EClientRateLimit"):
-        wait_s = detail.get("waitSeconds")
-        return LinkError("the link's throttling is reached", f"wait {wait_s} s, or raise it in Func", reason)
+        return LinkError("install.link_throttled", reason, seconds=detail.get("waitSeconds"))
     if reason == "EAPIAuth":
-        what = "refuses this secret" if secret_given else "asks for its secret"
-        step = f"put what install printed into CHATGPT_MONITOR_LINK_SECRET (header {SECRET_HEADER})"
-        return LinkError(f"the link {what}", step, reason)
-    if message in _REFUSALS:
-        return LinkError(*_REFUSALS[message], reason)
-    if reason in _REFUSALS:
-        return LinkError(*_REFUSALS[reason], reason)
-    return LinkError(f"Func answered {reason}: {message}", "look at Func's log", reason)
+        key = "install.link_wrong_secret" if secret_given else "install.link_wants_secret"
+        return LinkError(key, reason, header=SECRET_HEADER)
+    key = _REFUSALS.get(said) or _REFUSALS.get(reason) or "install.link_refuses"
+    return LinkError(key, reason, said=said)
 
 
 def _failure(exception: str) -> LinkError:
     missing = re.search(r"No module named '([\w.]+)'", exception)
     if missing:
-        step = "install it: guance-chatgpt-monitor install, or Func's PIP tool"
-        return LinkError(
-            f"the workers of Func lack the Python package {missing.group(1)}", step, "EFuncFailed"
-        )
-    return LinkError(
-        f"the startup script fails: {exception[:MAX_SHOWN_CHARACTERS]}",
-        "look at it in Func, or run install again",
-        "EFuncFailed",
-    )
+        return LinkError("install.link_package", "EFuncFailed", name=missing.group(1))
+    return LinkError("install.link_script_fails", "EFuncFailed", said=exception[:MAX_SHOWN_CHARACTERS])
 
 
-_AGAIN = "run guance-chatgpt-monitor install again"
 _REFUSALS = {
-    "No such Sync API": ("Func knows no such link", f"check the link, or {_AGAIN}"),
-    "No such Func": ("the link leads to a function that is not there", _AGAIN),
-    "EBizCondition.SyncAPIDisabled": ("the link is disabled", "enable it in Func"),
-    "EBizCondition.SyncAPIExpired": ("the link has expired", "give it another time limit in Func"),
-    "EFuncTimeout": ("the script ran past its time limit", "look at the task's record in Func"),
-    "EWorkerNoResponse": ("no worker of Func took the call in time", "look whether Func's workers run"),
+    "No such Sync API": "install.link_unknown",
+    "No such Func": "install.link_no_function",
+    "EBizCondition.SyncAPIDisabled": "install.link_is_disabled",
+    "EBizCondition.SyncAPIExpired": "install.link_expired",
+    "EFuncTimeout": "install.link_timeout",
+    "EWorkerNoResponse": "install.link_no_worker",
 }

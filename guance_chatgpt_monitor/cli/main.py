@@ -28,8 +28,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             print(printable(detail), file=sys.stderr)
         _tell(words, error.message, error.next_step, error.details)
         return 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
-        _tell_stopped()
+    except KeyboardInterrupt as stopped:
+        _tell_stopped(str(stopped))
         return 130
     except BrokenPipeError:  # nobody reads any more
         discard_output()
@@ -83,5 +83,7 @@ def _tell(words: List[str], message: str, next_step: str, details: Sequence[str]
         print(json.dumps({"error": message, "next": next_step, **problems}, ensure_ascii=False))
 
 
-def _tell_stopped() -> None:
-    print(paint(text("common.stopped"), "warn", sys.stderr), file=sys.stderr, flush=True)
+def _tell_stopped(what: str) -> None:
+    """`what` was done and what was not, where the command knows; most have changed nothing."""
+    said = what or text("common.stopped")
+    print(paint(one_line(said), "warn", sys.stderr), file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ class UserError(Exception):
     details: List[str] = []  # noqa: RUF012 - none, unless a subclass has some
 
     def __init__(self, key: str, next_step: str = "", **values: Any) -> None:
+        self.key = key
         self.message, self.next_step = (key, next_step) if next_step else problem(key, **values)
         super().__init__(self.message)
 

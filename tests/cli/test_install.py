@@ -4,9 +4,11 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,7 +149,7 @@ def test_install_makes_all_that_a_call_needs(parts: Parts, run: CommandLine, ins
     assert 'OPENAI_KEY = "" # OpenAI key' in parts.func.script(STARTUP)
     assert parts.func.cron_jobs == {f"cron-starup-{SET}": (f"{STARTUP}.collect", "* * * * *")}
     link = parts.link()
-    assert (link["throttlingJSON"], link["taskRecordLimit"]) == ({"byMinute": 60}, 10)
+    assert (link["throttlingJSON"], link["taskRecordLimit"]) == ({"byMinute": 60}, 0)
     (env,) = parts.client.list("env-variables")
     assert (env["id"], env["autoTypeCasting"]) == ("OPENAI_API_KEY", "password")
 
@@ -540,12 +542,67 @@ def test_a_set_that_others_imported_stays_theirs_when_brought_up_to_date(
     assert set(built.scripts) == {row["id"] for row in parts.client.list("scripts")}
 
 
-def test_uninstall_leaves_an_edited_startup_script(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_uninstall_leaves_an_edited_startup_script_and_what_it_needs(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
     parts.func.edit(STARTUP, parts.func.script(STARTUP) + "\n# mine\n")
     said = run("uninstall")
-    assert f"left: {STARTUP} was edited; delete it in Func" in said.out
-    assert [row["id"] for row in parts.client.list("scripts")] == [STARTUP]
-    assert parts.client.list("cron-jobs") == []
+    assert said.out.count(f"left, with all that it needs: {STARTUP} was edited") == 3
+    assert STARTUP in {row["id"] for row in parts.client.list("scripts")}
+    assert parts.func.cron_jobs
+    # What is left runs.
+    assert parts.func.fire_cron()[0].status == "success"
+
+
+def test_uninstall_after_a_deployment_by_hand_leaves_all_that_runs(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
+    parts.client.get(f"scripts/{STARTUP}/do/delete")
+    parts.func.deploy(SET, {"OpenAI base URL": parts.openai.base_url, "DataKit URL": parts.datakit.url})
+    said = run("uninstall", "--json")
+    rows = {row["name"]: row for row in json.loads(said.out)["steps"]}
+    for name in ("startup script", "auto-trigger", "script set"):
+        assert rows[name]["removed"] is False
+        assert "was deployed by hand" in rows[name]["text"]
+    assert parts.func.fire_cron()[0].status == "success"
+    parts.client.get(f"scripts/{STARTUP}/do/delete")
+    run("uninstall")
+    assert parts.client.list("scripts") == []
+
+
+def test_task_records_of_an_earlier_install_are_told(parts: Parts, run: CommandLine, installed: Said) -> None:
+    assert "task records" not in run("install", "--dry-run").out.partition("warning:")[2]
+    parts.client.post(f"sync-apis/{parts.link()['id']}/do/modify", {"data": {"taskRecordLimit": 10}})
+    assert "warning: Func keeps the link's questions and answers in clear text" in run("install").out
+    assert run("install", "--task-records", "0").code == 0
+    assert parts.link()["taskRecordLimit"] == 0
+    parts.func.records.clear()
+    run("install")  # its test call goes through the link
+    assert [record for record in parts.func.records if record["origin"] != "cronJob"] == []
+
+
+def test_a_set_of_this_id_of_another_product_is_told(
+    parts: Parts, run: CommandLine, built: Built, tmp_path: Path
+) -> None:
+    market = tmp_path / "market"
+    shutil.copytree(built.market_dir, market)
+    for path in (market / "script-sets" / SET).glob("*.py"):
+        path.write_text("# the official market's\n")
+    meta = (market / "META.yaml").read_text("utf-8")
+    (market / "META.yaml").write_text(re.sub(r"\n *codeMD5: \w+", "", meta), "utf-8")
+    parts.func.install(str(market))
+    found = run("check")
+    assert "another product's" in found.out
+    said = run("install", *parts.servers)
+    assert said.code == 0, said.everything
+    assert "warning: Func had a set of this ID of another product" in said.out
+
+
+def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) -> None:
+    said = run("install", *parts.servers, "--openai-key", KEY)
+    assert said.code == 0
+    assert "warning: --openai-key stands on the command line" in said.err
+    assert KEY not in said.everything
 
 
 def test_uninstall_never_opens_another_link(parts: Parts, run: CommandLine, installed: Said) -> None:

@@ -1,12 +1,13 @@
-"""Goes through the chain from OpenAI to DataKit, and says of each link what is wrong and what to do."""
+"""Goes through the chain from OpenAI to the workspace, and says of each link what is wrong."""
 
-import json
 import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional
 
 from ..build import build, default_manifest
 from ..func_client import FuncClient
+from ..messages import text
+from ..terminal import Waiting
 from .datakit import check_datakit
 from .finding import Finding, good
 from .func import check_func
@@ -21,42 +22,29 @@ class Targets(NamedTuple):
     sources: List[str]
     openai: Optional[OpenAITarget] = None
     datakit_url: str = ""
+    logs: bool = False  # whether DataKit is to take logs, too
     link: str = ""
     link_secret: str = ""
     func: Optional[FuncClient] = None
 
 
-def check(targets: Targets, show: Callable[[Finding], None]) -> int:
-    """Show each finding as it is made; the severity of the worst."""
-    worst = 0
-    for finding in _findings(targets):
-        show(finding)
-        worst = max(worst, finding.severity)
-    return worst
+def check(targets: Targets) -> List[Finding]:
+    """All findings, as they were made. The longest of them says what it waits for."""
+    findings: List[Finding] = []
+    with Waiting(text("check.waiting")):
+        findings += _findings(targets)
+    return findings
 
 
 def _findings(targets: Targets) -> Iterator[Finding]:
-    yield good("settings", "; ".join(targets.sources))
+    yield good("settings", "check.settings", sources="; ".join(targets.sources))
     yield check_prices()
-    if targets.openai is not None:
-        yield from check_openai(targets.openai)
-    if targets.datakit_url:
-        yield from check_datakit(targets.datakit_url)
-    if targets.link:
-        yield from check_link(targets.link, targets.link_secret)
     if targets.func is not None:
         with tempfile.TemporaryDirectory() as folder:
             yield from check_func(targets.func, build(Path(folder), default_manifest()))
-
-
-def as_text(finding: Finding) -> str:
-    """One line, and the next step below it."""
-    line = f"{finding.status:5} {finding.name:20} {finding.what}"
-    return f"{line}\n{'':6}next: {finding.next_step}" if finding.next_step else line
-
-
-def as_json(findings: List[Finding]) -> str:
-    """For a machine."""
-    worst = max(findings, key=lambda finding: finding.severity).status
-    rows = [finding._asdict() for finding in findings]
-    return json.dumps({"worst": worst, "findings": rows}, ensure_ascii=False, indent=2)
+    if targets.link:
+        yield from check_link(targets.link, targets.link_secret)
+    if targets.openai is not None:
+        yield from check_openai(targets.openai)
+    if targets.datakit_url:
+        yield from check_datakit(targets.datakit_url, targets.logs)

@@ -1,6 +1,7 @@
-"""Whether DataKit can be reached and takes points, by the same clock, with room below its rate limit."""
+"""Whether DataKit can be reached and takes points and their times, with room below its rate limit."""
 
 import json
+import re
 import time
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 from urllib.parse import urlsplit
@@ -8,125 +9,169 @@ from urllib.parse import urlsplit
 import requests
 
 from ...core.call import without_credentials
-from ...core.datakit import DEFAULT_URL, INPUT_NAME, DataKit, DataKitError, check_url, make_session
+from ...core.datakit import INPUT_NAME, check_url, make_session
 from ...core.line_protocol import Point, encode
 from ...core.metrics import MONITOR_MEASUREMENT
 from ..connection_advice import explain_unreachable
 from ..user_error import UserError
-from .finding import Finding, bad, doubtful, from_problem, good
+from .datakit_metrics import Metrics, check_uploads, parse_metrics
+from .finding import Finding, bad, doubtful, from_error, good
 
 TIMEOUT_S = (2.0, 5.0)
-# What is further from DataKit's clock than this gets DataKit's time (observed).
-MAX_CLOCK_SKEW_S = 2 * 3600.0
+MAX_ANSWER_BYTES = 4 * 1024 * 1024  # /metrics of a busy DataKit has some hundred KiB
 CLOCK_SKEW_NOTED_S = 30.0
 # A tenth of DataKit's default limit of 100 requests a second, for each client address and path.
 RATE_PROBE_REQUESTS = 10
+# The oldest whose write API has all that is relied on here (`dry`, `echo`, `input`), by its documentation.
+OLDEST_VERSION = (1, 30, 0)
 
-_WRITE = f"/v1/write/metric?input={INPUT_NAME}&precision=n"
-_RESTART = "then: datakit service -R"
+_ADJUSTED = "datakit_io_point_time_adjusted_total"
 
 
-def check_datakit(url: str, clock_ns: Callable[[], int] = time.time_ns) -> Iterator[Finding]:
+def check_datakit(
+    url: str, logs: bool = False, clock_ns: Callable[[], int] = time.time_ns
+) -> Iterator[Finding]:
     """The chain, up to the first thing that is wrong. Leaves one point: `openai_monitor`, field `check`."""
     try:
         probe = _Probe(check_url(url))
-    except ValueError as error:
-        yield bad("DataKit reachable", str(error), f"give an address such as {DEFAULT_URL}")
+    except ValueError:
+        yield bad("datakit_reachable", "common.no_datakit_address")
         return
     with probe.session:
         try:
-            yield good("DataKit reachable", _read_version(probe))
+            yield from _check_ping(probe)
         except _RefusedError as error:
-            yield from_problem("DataKit reachable", error)
+            yield from_error("datakit_reachable", error)
             if error.status_code != 403:  # it may close ping to us, and take our points
                 return
-        except UserError as problem:
-            yield from_problem("DataKit reachable", problem)
+        except UserError as error:
+            yield from_error("datakit_reachable", error)
             return
         try:
-            yield from _check_writes(probe, url, clock_ns)
-        except UserError as problem:
-            yield from_problem("DataKit write", problem)
+            yield from _check_writes(probe, logs, clock_ns)
+        except UserError as error:
+            yield from_error("datakit_write", error)
 
 
-def _read_version(probe: "_Probe") -> str:
+def _check_ping(probe: "_Probe") -> Iterator[Finding]:
+    answer = probe.get("/v1/ping")
     try:
-        content = json.loads(probe.get("/v1/ping").body)["content"]
-        return f"{probe.shown}, version {content['version']}, host {content['host']}"
+        content = json.loads(answer.body)["content"]
+        version, host = str(content["version"]), str(content["host"])
     except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{probe.shown} answers, but not as a DataKit", "check the address; a proxy may stand in the way"
-        ) from None
+        raise UserError("check.not_datakit", url=probe.shown) from None
+    yield good("datakit_reachable", "check.datakit_reachable", url=probe.shown, version=version, host=host)
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    if found and tuple(map(int, found.groups())) < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        yield doubtful("datakit_version", "check.datakit_old", version=version, oldest=oldest)
 
 
-def _check_writes(probe: "_Probe", url: str, clock_ns: Callable[[], int]) -> Iterator[Finding]:
-    answer = probe.post(_WRITE + "&dry=1", _line(clock_ns()))
+def _check_writes(probe: "_Probe", logs: bool, clock_ns: Callable[[], int]) -> Iterator[Finding]:
+    answer = probe.post(_write("&dry=1"), _line(clock_ns()))
+    if b"<" in answer.body[:200]:  # a page: DataKit's answer is empty
+        yield bad("datakit_write", "check.page_instead", url=probe.shown)
+        return
     if "X-Datakit" not in answer.headers:
-        yield doubtful(
-            "DataKit write",
-            "answered 200 without the header X-Datakit: points may be lost",
-            "look at DataKit's log; a proxy in between may drop the header",
-        )
+        yield doubtful("datakit_write", "check.no_header")
     else:
-        yield good("DataKit write", "would be accepted (dry run)")
-    try:
-        DataKit(url, read_timeout_s=TIMEOUT_S[1]).write([_line(clock_ns())])
-        yield good("test point", f"accepted: {MONITOR_MEASUREMENT}, field check")
-    except DataKitError as error:
-        yield bad("test point", str(error), "look at DataKit's log")
-    yield _check_clock(probe, clock_ns)
+        yield good("datakit_write", "check.dry_run")
+    before = _read_metrics(probe)
+    probe.post(_write(), _line(clock_ns()))
+    yield good("test_point", "check.test_point", measurement=MONITOR_MEASUREMENT)
+    if logs:
+        yield _check_logs(probe, clock_ns)
+    skew_s = _clock_skew_s(probe, clock_ns)
     yield _check_rate(probe, _line(clock_ns()))
+    after = _read_metrics(probe)
+    yield _check_clock(skew_s, before, after)
+    yield from check_uploads(after)
+
+
+def _write(flags: str = "", category: str = "metric") -> str:
+    return f"/v1/write/{category}?input={INPUT_NAME}&precision=n{flags}"
 
 
 def _line(timestamp_ns: int) -> str:
     return encode(Point(MONITOR_MEASUREMENT, {"service_name": "check"}, {"check": 1.0}, timestamp_ns))
 
 
-def _check_clock(probe: "_Probe", clock_ns: Callable[[], int]) -> Finding:
-    """Compare with the time that DataKit gives a point without one, which it echoes.
+def _check_logs(probe: "_Probe", clock_ns: Callable[[], int]) -> Finding:
+    try:
+        probe.post(_write("&dry=1", "logging"), f'openai,service_name=check message="check" {clock_ns()}')
+    except UserError as error:
+        return from_error("datakit_logs", error)
+    return good("datakit_logs", "check.logs_taken")
 
-    That is the clock by which it judges points, to the millisecond; the Date header has whole seconds,
-    and a proxy may have written it.
+
+def _clock_skew_s(probe: "_Probe", clock_ns: Callable[[], int]) -> float:
+    """How far the clock of DataKit's host is ahead; NaN where it does not tell.
+
+    It is the time of a point without one, which DataKit echoes.
     """
     untimed = _line(0).rpartition(" ")[0]
     before_ns = clock_ns()
-    echo = probe.post(_WRITE + "&dry=1&echo=json", untimed).body
+    echo = probe.post(_write("&dry=1&echo=json"), untimed).body
     now_ns = (before_ns + clock_ns()) // 2
     try:
-        skew_s = (int(json.loads(echo)[0]["time"]) - now_ns) / 1e9
+        return (int(json.loads(echo)[0]["time"]) - now_ns) / 1e9
     except (ValueError, KeyError, TypeError, IndexError):
-        return doubtful("clock", "DataKit does not tell its time", "compare on both hosts: date -u")
-    if abs(skew_s) > MAX_CLOCK_SKEW_S:
-        what = f"DataKit's differs by {skew_s:+.0f} s: it overwrites the times of all points from this host"
-        step = "correct the clock (NTP), or set auto_timestamp_correction = false under [io] in datakit.conf"
-        return bad("clock", what, step)
-    if abs(skew_s) > CLOCK_SKEW_NOTED_S:
-        what = f"DataKit's differs by {skew_s:+.0f} s: points stand at another time than they were made"
-        return doubtful("clock", what, "correct the clock (NTP) of this host, or of DataKit's")
-    return good("clock", f"DataKit's differs by {skew_s:+.3f} s")
+        return float("nan")
+
+
+def _check_clock(skew_s: float, before: Metrics, after: Metrics) -> Finding:
+    """Whether DataKit gave the test point its own time.
+
+    Its "now" is the one of its Dataway, which no answer of it shows: only its counter tells.
+    """
+    skew = f"{skew_s:+.3f}"
+    if before.known and after.known:
+        n_before, n_after = (m.total(_ADJUSTED, name=INPUT_NAME) for m in (before, after))
+        if n_after > n_before:
+            return bad("clock", "check.clock_overwritten", skew=skew)
+        if n_after:
+            return doubtful("clock", "check.clock_was_overwritten", n=f"{n_after:.0f}")
+    if not abs(skew_s) <= CLOCK_SKEW_NOTED_S:  # NaN, too
+        return doubtful("clock", "check.clock_differs", skew=skew)
+    if not (before.known and after.known):
+        return doubtful("clock", "check.clock_unknown", skew=skew)
+    return good("clock", "check.clock_ok", skew=skew)
 
 
 def _check_rate(probe: "_Probe", line: str) -> Finding:
+    limit = ""
     try:
         for _ in range(RATE_PROBE_REQUESTS):
-            probe.post(_WRITE + "&dry=1", line)
+            answer = probe.post(_write("&dry=1"), line)
+            limit = answer.headers.get("X-Rate-Limit-Limit", limit)
     except _RefusedError as error:
         if error.status_code != 429:
             raise
-        what = f"near: {RATE_PROBE_REQUESTS} more requests at once were too many for this host"
-        return doubtful("rate limit", what, _RAISE_LIMIT)
-    return good("rate limit", f"not near: {RATE_PROBE_REQUESTS} more requests at once went through")
+        limit = error.headers.get("X-Rate-Limit-Limit", limit)
+        key = "check.rate_near_limit" if limit else "check.rate_near"
+        return doubtful("rate_limit", key, n=RATE_PROBE_REQUESTS, limit=limit)
+    key = "check.rate_ok_limit" if limit else "check.rate_ok"
+    return good("rate_limit", key, n=RATE_PROBE_REQUESTS, limit=limit)
+
+
+def _read_metrics(probe: "_Probe") -> Metrics:
+    try:
+        return parse_metrics(probe.get("/metrics").body.decode("utf-8", "replace"))
+    except UserError:
+        return Metrics({}, known=False)
 
 
 class _Answer(NamedTuple):
+    status_code: int
     body: bytes
     headers: Mapping[str, str]
 
 
 class _RefusedError(UserError):
-    def __init__(self, message: str, next_step: str, status_code: int) -> None:
-        super().__init__(message, next_step)
-        self.status_code = status_code
+    def __init__(self, key: str, answer: _Answer, **values: Any) -> None:
+        super().__init__(key, status=answer.status_code, **values)
+        self.status_code = answer.status_code
+        self.headers = answer.headers
 
 
 class _Probe:
@@ -145,47 +190,55 @@ class _Probe:
 
     def _send(self, method: str, path: str, **content: Any) -> _Answer:
         try:
-            answer = self.session.request(
-                method, self._url + path, timeout=TIMEOUT_S, allow_redirects=False, **content
-            )
+            with self.session.request(
+                method, self._url + path, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **content
+            ) as response:
+                body = _read(response, time.monotonic() + TIMEOUT_S[1])
+                answer = _Answer(response.status_code, body, response.headers)
         except requests.RequestException as error:
             raise self._explain(error) from None
         if answer.status_code != 200:
             raise self._refusal(answer)
-        return _Answer(answer.content, answer.headers)
+        return answer
 
     def _explain(self, error: requests.RequestException) -> UserError:
         problem = explain_unreachable(error, self._url)
-        if "refused" not in str(problem):
+        if problem.key != "common.refused":
             return problem
-        if urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1"):
-            step = (
-                "start DataKit: datakit service -S. In a container, localhost is the container: there give "
-                f"the host's address, and {_LISTEN}"
-            )
-        else:
-            step = f"see that DataKit runs; by default it listens to its own host only: {_LISTEN}"
-        return UserError(str(problem), step)
+        local = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
+        return UserError(
+            "check.refused_local" if local else "check.refused_remote", address=urlsplit(self._url).netloc
+        )
 
-    def _refusal(self, answer: requests.Response) -> UserError:
-        try:
-            # The message beside it quotes the whole request.
-            reason = str(answer.json()["error_code"]).rpartition(".")[2]
-        except (ValueError, KeyError, TypeError):
-            reason = ""
-        status = answer.status_code
-        step = _STEPS.get(reason) or _STEPS.get(str(status)) or "look at DataKit's log"
-        return _RefusedError(f"{self.shown} answered {status} {reason}".rstrip(), step, status)
+    def _refusal(self, answer: _Answer) -> _RefusedError:
+        status, reason = answer.status_code, _error_code(answer.body)
+        if reason in ("publicAccessDisabled", "reachMaxAPILimit"):
+            return _RefusedError(f"check.datakit_{reason}", answer, url=self.shown)
+        if reason or "X-Datakit" in answer.headers:
+            return _RefusedError("check.datakit_refuses", answer, url=self.shown, reason=reason)
+        if b"HTTPS" in answer.body and status == 400:  # the words of Go's server, nginx's, Apache's
+            return _RefusedError("check.datakit_wants_tls", answer, url=self.shown)
+        if 300 <= status < 400:
+            to = urlsplit(answer.headers.get("Location", ""))
+            shown = without_credentials(f"{to.scheme}://{to.netloc}") if to.netloc else to.path
+            return _RefusedError("check.datakit_redirect", answer, url=self.shown, to=shown)
+        key = {401: "401", 407: "407", 404: "404", 502: "gateway", 503: "gateway", 504: "gateway"}.get(status)
+        return _RefusedError(f"check.datakit_{key or 'other'}", answer, url=self.shown)
 
 
-_LISTEN = f'set http_listen = "0.0.0.0:9529" in its datakit.conf, {_RESTART}'
-_RAISE_LIMIT = f"raise the request rate limit under [http_api] in datakit.conf, {_RESTART}"
-_STEPS = {
-    "publicAccessDisabled": (
-        'allow other hosts: in datakit.conf, [http_api] public_apis = ["/v1/write/metric", "/v1/ping"], '
-        f"{_RESTART}"
-    ),
-    "reachMaxAPILimit": f"the rate limit is reached: {_RAISE_LIMIT}",
-    "404": "check the address: something else listens there",
-    "407": "a proxy stands in the way: give DataKit's own address",
-}
+def _read(response: requests.Response, ends_s: float) -> bytes:
+    """The body, as far as it comes in time: a server that drips holds nobody for longer."""
+    body = b""
+    for chunk in response.iter_content(64 * 1024):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES or time.monotonic() > ends_s:
+            break
+    return body
+
+
+def _error_code(body: bytes) -> str:
+    try:
+        # The message beside it quotes the whole request.
+        return str(json.loads(body)["error_code"]).rpartition(".")[2][:64]
+    except (ValueError, KeyError, TypeError):
+        return ""

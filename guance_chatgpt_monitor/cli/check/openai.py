@@ -2,12 +2,15 @@
 
 import json
 from typing import Iterator, List, NamedTuple, Optional
+from urllib.parse import urlsplit
 
 from ...core.call import without_credentials
-from ...func.chatgpt import DEFAULT_BASE_URL, DEFAULT_MODEL
+from ...core.settings import DEFAULT_MODEL
+from ...core.validators import DEFAULT_BASE_URL
 from ..http_client import HTTPAnswer, call
+from ..messages import text
 from ..user_error import UserError, check_http_url, check_secret
-from .finding import Finding, bad, from_problem, good
+from .finding import Finding, bad, from_error, good
 
 READ_TIMEOUT_S = 20.0
 # A Func that serves one team has a handful of models; api.openai.com lists about a hundred.
@@ -29,26 +32,26 @@ class OpenAITarget(NamedTuple):
 def check_openai(target: OpenAITarget) -> Iterator[Finding]:
     """The chain, up to the first thing that is wrong."""
     try:
-        base_url = check_http_url(target.base_url, "OpenAI base URL", DEFAULT_BASE_URL)
-        key = check_secret(target.key, "OpenAI key")
+        base_url = check_http_url(target.base_url, text("common.openai_base_url"), DEFAULT_BASE_URL)
+        key = check_secret(target.key, text("common.openai_key"))
         shown = without_credentials(base_url)
         if not key:
-            yield bad("OpenAI key", f"there is none in {target.key_source}", "export OPENAI_API_KEY=…")
+            yield bad("openai_key", "check.no_key", source=target.key_source)
             return
         headers = {"Authorization": f"Bearer {key}"}
         answer = call("GET", f"{base_url}/models", READ_TIMEOUT_S, headers=headers)
-    except UserError as problem:
-        yield from_problem("OpenAI reachable", problem)
+    except UserError as error:
+        yield from_error("openai_reachable", error)
         return
     models = _models(answer)
     if models is None and answer.status_code not in (401, 403, 429):
-        yield _not_openai(answer.status_code, shown)
+        yield _not_openai(answer, shown)
         return
-    yield good("OpenAI reachable", shown)
+    yield good("openai_reachable", "check.openai_reachable", url=shown)
     if models is None:
-        yield _refused_key(answer.status_code)
+        yield bad("openai_key", f"check.key_{answer.status_code}")
         return
-    yield good("OpenAI key", f"accepted (from {target.key_source})")
+    yield good("openai_key", "check.key_accepted", source=target.key_source)
     yield _check_model(target.model, models)
 
 
@@ -61,33 +64,22 @@ def _models(answer: HTTPAnswer) -> Optional[List[str]]:
         return None
 
 
-def _not_openai(status_code: int, shown: str) -> Finding:
-    if status_code == 407:
-        step = "a proxy wants a name and password: put them into HTTPS_PROXY, or the host into NO_PROXY"
-    elif status_code == 404:
-        step = f"check the base URL: OpenAI's own is {DEFAULT_BASE_URL}"
-    elif status_code >= 500:
-        step = "wait; https://status.openai.com tells more. A proxy may stand in the way, too"
-    else:
-        step = "check the base URL; a proxy or a login page may stand in the way"
-    return bad("OpenAI reachable", f"{shown} answers {status_code}, but not with its models", step)
-
-
-def _refused_key(status_code: int) -> Finding:
-    if status_code == 401:
-        step = "make a new key at https://platform.openai.com/api-keys, or check that it was copied whole"
-        return bad("OpenAI key", "refused (401): wrong, or withdrawn", step)
-    if status_code == 403:
-        step = "give the key the permission to list models, or call from a country that OpenAI serves"
-        return bad(
-            "OpenAI key", "not allowed (403): a restricted key, or OpenAI does not serve this place", step
+def _not_openai(answer: HTTPAnswer, shown: str) -> Finding:
+    status = answer.status_code
+    if 300 <= status < 400:
+        parts = urlsplit(answer.headers.get("Location", ""))
+        to = (
+            without_credentials(f"{parts.scheme}://{parts.netloc}{parts.path}")
+            if parts.netloc
+            else parts.path
         )
-    return bad("OpenAI key", "rate limited (429)", "wait a minute; if it stays, check the account's limits")
+        return bad("openai_reachable", "check.openai_redirect", url=shown, status=status, to=to)
+    key = {407: "407", 404: "404"}.get(status, "5xx" if status >= 500 else "other")
+    return bad("openai_reachable", f"check.openai_{key}", url=shown, status=status, official=DEFAULT_BASE_URL)
 
 
 def _check_model(model: str, models: List[str]) -> Finding:
     if model in models:
-        return good("default model", f"{model} is allowed")
+        return good("default_model", "check.model_allowed", model=model)
     named = ", ".join(sorted(models)[:MAX_MODELS_NAMED])
-    step = f"allow it for the key's project, or choose one that is allowed: {named}"
-    return bad("default model", f"the key does not allow {model}", step)
+    return bad("default_model", "check.model_not_allowed", model=model, named=named)

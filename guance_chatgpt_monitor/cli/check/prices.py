@@ -7,13 +7,10 @@ from typing import Any, Iterator
 
 from ...core.prices import load_table
 from ..func_client import FuncClient
+from ..messages import problem, text
 from .finding import OK, Finding, doubtful, good
 
 PACKAGE = "genai-prices"
-
-_NO_COST = f"{PACKAGE} is not installed: points have no cost"
-_EXTRA = "pip install 'guance-chatgpt-monitor[cost]'"
-_NEEDS = "it needs Python 3.9 or later"
 
 
 def check_prices() -> Finding:
@@ -21,12 +18,10 @@ def check_prices() -> Finding:
     table = load_table()
     if table is not None:
         version = getattr(table, "__version__", "")
-        return good("prices", f"{PACKAGE} {version}, its latest price of {_latest_price(table)}")
+        return good("prices", "check.prices", version=version, date=_latest_price(table))
     if find_spec("genai_prices") is not None:
-        what = f"{PACKAGE} is installed, but cannot be imported: points have no cost"
-        return doubtful("prices", what, f"{_EXTRA} --force-reinstall")
-    step = _EXTRA if sys.version_info >= (3, 9) else f"{_EXTRA}; {_NEEDS}"
-    return Finding("prices", OK, _NO_COST, f"if they are to have one: {step}")
+        return doubtful("prices", "check.prices_broken")
+    return _none("prices", "check.prices_none" if sys.version_info >= (3, 9) else "check.prices_none_38")
 
 
 def check_prices_in_func(client: FuncClient) -> Finding:
@@ -35,9 +30,13 @@ def check_prices_in_func(client: FuncClient) -> Finding:
         # A wheel that was uploaded is listed as `genai-prices @ file:///…`.
         if row["name"].partition(" @ ")[0].replace("_", "-").lower() == PACKAGE:
             version = row.get("userInstalledVersion") or row.get("builtinVersion") or ""
-            return good("prices in Func", f"{PACKAGE} {version}".rstrip())
-    step = f"if they are to have one: install {PACKAGE} with Func's PIP tool; {_NEEDS}"
-    return Finding("prices in Func", OK, _NO_COST, step)
+            return Finding("prices_in_func", OK, f"{PACKAGE} {version}".rstrip())
+    return _none("prices_in_func", "check.prices_none_func")
+
+
+def _none(name: str, key: str) -> Finding:
+    """No fault: a cost is an extra."""
+    return Finding(name, OK, *problem(key))
 
 
 def _latest_price(table: Any) -> str:
@@ -46,7 +45,7 @@ def _latest_price(table: Any) -> str:
         today = datetime.now(timezone.utc).date()
         return max(start for start in _start_dates(table) if start <= today).isoformat()
     except Exception:
-        return "an unknown date"  # a version that keeps its prices another way
+        return text("check.unknown_date")  # a version that keeps its prices another way
 
 
 def _start_dates(table: Any) -> Iterator[date]:

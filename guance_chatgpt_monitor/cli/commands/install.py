@@ -5,16 +5,17 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
 
 from ...core.call import without_credentials
 from ..messages import text
 from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
-from ..terminal import progress
+from ..terminal import one_line, pad, paint, progress, say
+from ..user_error import UserError
 
 if TYPE_CHECKING:
     from ..install.installer import Installed
-    from ..install.steps import Settings, Step
+    from ..install.steps import InstallOptions, Step
 
 MAX_TASK_RECORDS = 10_000  # Func refuses more
 
@@ -42,23 +43,32 @@ def run(options: Any) -> int:
     from ..build import build, default_manifest
     from ..install.func_contents import SET_ID, read_func_contents
     from ..install.installer import Installer, needs_key
+    from ..terminal import Waiting
 
-    settings, client = _settings(options), make_client(options)
+    wanted, client = _wanted(options), make_client(options)
+    tell = progress(options.json)
+    if options.openai_key:
+        _warn(
+            text("common.key_on_command_line", option="--openai-key", variable="OPENAI_API_KEY"), sys.stderr
+        )
     with tempfile.TemporaryDirectory() as folder:
         built = build(Path(folder), default_manifest())
-        found = read_func_contents(client, built.scripts[f"{SET_ID}__example"])
-        if needs_key(found) and not settings.openai_key and not options.dry_run:
+        with Waiting(text("install.reading")):
+            found = read_func_contents(client, built.scripts[f"{SET_ID}__example"])
+        if needs_key(found) and not wanted.openai_key and not options.dry_run:
             key = read_secret("", "OPENAI_API_KEY", text("common.openai_key"))
             required(key, text("common.openai_key"), "OPENAI_API_KEY", "--openai-key-env NAME")
-            settings = settings._replace(openai_key=key)
-        installer = Installer(client, found, settings, built, progress(options.json))
+            wanted = wanted._replace(openai_key=key)
+        installer = Installer(client, found, wanted, built, tell)
         if options.dry_run:
-            return _show_plan(installer.plan(), options.json)
+            steps = installer.plan()
+            show_plan(steps, options.json, installer.warnings)
+            return 0
         return _show_installed(installer.install(), options)
 
 
-def _settings(options: Any) -> "Settings":
-    from ..install.steps import Settings
+def _wanted(options: Any) -> "InstallOptions":
+    from ..install.steps import InstallOptions
 
     check_urls(options.openai_base_url, options.datakit)
     parameters = {
@@ -67,7 +77,7 @@ def _settings(options: Any) -> "Settings":
         "DataKit URL": options.datakit,
         "Service name": options.service,
     }
-    return Settings(
+    return InstallOptions(
         {label: value for label, value in parameters.items() if value},
         _named_key(options),
         options.open,
@@ -80,39 +90,48 @@ def _settings(options: Any) -> "Settings":
 
 def _named_key(options: Any) -> str:
     """The key that the user named now. One that only stands in OPENAI_API_KEY never replaces Func's."""
-    variable = options.openai_key_env
-    key = read_secret(options.openai_key, variable, text("common.openai_key"), ask=False)
-    return required(key, text("common.openai_key"), variable, "another variable") if variable else key
+    variable, name = options.openai_key_env, text("common.openai_key")
+    key = read_secret(options.openai_key, variable, name, ask=False)
+    return required(key, name, variable, text("install.another_variable")) if variable else key
 
 
-def _show_plan(steps: "List[Step]", as_json: bool) -> int:
+def show_plan(steps: "List[Step]", as_json: bool, warnings: List[str]) -> None:
+    """The steps of a dry run."""
     if as_json:
-        print(json.dumps({"dry_run": True, "steps": _rows(steps)}, ensure_ascii=False, indent=2))
-        return 0
+        rows = [step.facts() for step in steps]
+        print(json.dumps({"dry_run": True, "steps": rows}, ensure_ascii=False, indent=2))
+        return
     for step in steps:
-        print(f"{step.action:7} {step.name:20} {step.text}")
-    print("nothing was changed: --dry-run")
-    return 0
+        say(f"{pad(text(f'install.action_{step.action}'), 7)} {pad(step.title, 20)} {one_line(step.text)}")
+    for warning in warnings:
+        _warn(warning)
+    say(text("install.nothing_changed"))
+
+
+def _warn(said: str, file: Optional[TextIO] = None) -> None:
+    say(f"{paint(text('install.warning'), 'warn', file)} {one_line(said)}", file)
 
 
 def _show_installed(installed: "Installed", options: Any) -> int:
     from ..func_link import SECRET_HEADER
 
     if options.json:
-        facts: Dict[str, Any] = {**installed._asdict(), "steps": _rows(installed.steps)}
+        facts: Dict[str, Any] = {**installed._asdict(), "steps": [step.facts() for step in installed.steps]}
         if not installed.secret:
             del facts["secret"]
         print(json.dumps({**facts, "header": SECRET_HEADER}, ensure_ascii=False, indent=2))
     else:
-        print(_usage(installed))
+        say(_usage(installed))
         for warning in installed.warnings:
-            print(f"warning: {warning}")
-    if installed.problem:
-        print(f"error: it is installed, but OpenAI did not answer: {installed.problem}", file=sys.stderr)
-        base_url = without_credentials(options.openai_base_url)
-        further = f" --openai-base-url {base_url}" if base_url else ""
-        print(f"next: guance-chatgpt-monitor check --openai{further} tells more", file=sys.stderr)
-    return 1 if installed.problem else 0
+            _warn(warning)
+    if not installed.problem:
+        return 0
+    base_url = without_credentials(options.openai_base_url)
+    further = f" --openai-base-url {base_url}" if base_url else ""
+    error = UserError("install.no_answer", problem=installed.problem, further=further)
+    say(f"{paint(text('common.error'), 'fail', sys.stderr)} {one_line(error.message)}", sys.stderr)
+    say(f"{paint(text('common.next'), 'bold', sys.stderr)} {error.next_step}", sys.stderr)
+    return 1
 
 
 def _usage(installed: "Installed") -> str:
@@ -122,7 +141,7 @@ def _usage(installed: "Installed") -> str:
     if installed.secret:
         lines += [
             f"export CHATGPT_MONITOR_LINK_SECRET={installed.secret}",
-            "# The secret is shown this once; Func keeps it, under API authentication.",
+            f"# {text('install.secret_once')}",
         ]
     curl_header, python_headers = "", ""
     if installed.protected:
@@ -140,7 +159,3 @@ def _usage(installed: "Installed") -> str:
         'print(answer.json()["choices"][0]["message"]["content"])',
     ]
     return "\n".join(lines)
-
-
-def _rows(steps: "List[Step]") -> List[Dict[str, str]]:
-    return [{"name": step.name, "action": step.action, "text": step.text} for step in steps]

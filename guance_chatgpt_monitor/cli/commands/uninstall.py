@@ -7,7 +7,8 @@ from typing import Any
 
 from ..messages import text
 from ..options import add_func_options, add_json, make_client
-from ..terminal import progress
+from ..terminal import pad, progress
+from .install import show_plan
 
 
 def add_arguments(parser: Any) -> None:
@@ -19,22 +20,23 @@ def add_arguments(parser: Any) -> None:
 def run(options: Any) -> int:
     from ..build import build, default_manifest
     from ..install.func_contents import SET_ID, read_func_contents
-    from ..install.uninstall import plan_removal, remove
+    from ..install.steps import run_steps
+    from ..install.uninstall import plan_removal
+    from ..terminal import Waiting
 
     client = make_client(options)
     with tempfile.TemporaryDirectory() as folder:
         template = build(Path(folder), default_manifest()).scripts[f"{SET_ID}__example"]
-    plan = plan_removal(client, read_func_contents(client, template))
+    with Waiting(text("install.reading")):
+        plan = plan_removal(client, read_func_contents(client, template))
     tell = progress(options.json)
-    if not options.dry_run:
-        remove(client, plan, tell)
-    if options.json:
-        rows = [{"name": row.name, "text": row.text, "removed": bool(row.path)} for row in plan]
-        print(json.dumps({"dry_run": options.dry_run, "steps": rows}, ensure_ascii=False, indent=2))
-    elif options.dry_run:
-        for row in plan:
-            print(f"{'remove' if row.path else 'keep':7} {row.name:20} {row.text}")
-        print("nothing was changed: --dry-run")
     if not plan:
-        tell("there is nothing of the monitor in this Func")
+        tell(text("install.nothing_there"))
+    if options.dry_run and not options.json:
+        show_plan(plan, False, [])
+        return 0
+    steps = plan if options.dry_run else run_steps(plan, lambda s: tell(f"{pad(s.title, 20)} {s.text}"))
+    if options.json:
+        rows = [{**step.facts(), "removed": step.action == "remove"} for step in steps]
+        print(json.dumps({"dry_run": options.dry_run, "steps": rows}, ensure_ascii=False, indent=2))
     return 0

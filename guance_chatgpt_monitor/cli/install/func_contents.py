@@ -1,5 +1,7 @@
 """What of the monitor is in a Func: read through its management API."""
 
+import re
+from datetime import datetime
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..func_client import FuncClient, Row
@@ -13,6 +15,8 @@ ENV_ID = "OPENAI_API_KEY"
 # What install makes says so, in a title, description or note: uninstall takes away that, and only that.
 MADE_BY = "made by guance-chatgpt-monitor install"
 
+_SETTING = re.compile(r'^([A-Z_]+) = "(.*)"', re.MULTILINE)
+
 
 class Startup(NamedTuple):
     """The startup script. `parameters` is None when it was edited, or made from another template."""
@@ -22,6 +26,7 @@ class Startup(NamedTuple):
     registered: bool  # its functions are known to Func
     parameters: Optional[Dict[str, str]]
     ours: bool
+    deployed_at_s: float = 0.0  # since 1970: when Func registered its functions; 0 if it does not tell
 
 
 class FuncContents(NamedTuple):
@@ -58,6 +63,22 @@ def read_func_contents(client: FuncClient, new_template: str) -> FuncContents:
     )
 
 
+def is_this_product(script_set: Row) -> bool:
+    """Whether the set of our ID is ours: the official market has another of the same."""
+    return any("class ChatGPTMonitor" in (script.get("code") or "") for script in script_set["scripts"])
+
+
+def read_startup_settings(client: FuncClient) -> Dict[str, str]:
+    """The settings that stand in the startup script, by their names there, but for keys; {} without one.
+
+    `LOGS` is among them where it logs what is said. Raises UserError.
+    """
+    script = _first(client.list("scripts", id=STARTUP_ID, _withCode="true"))
+    code = (script or {}).get("code") or ""
+    settings = {name: value for name, value in _SETTING.findall(code) if "KEY" not in name}
+    return {**settings, **({"LOGS": "1"} if re.search(r"^\s*log_content=True", code, re.MULTILINE) else {})}
+
+
 def is_ours(row: Row) -> bool:
     """Whether install made it."""
     return any(MADE_BY in (row.get(name) or "") for name in ("title", "description", "note"))
@@ -79,12 +100,29 @@ def _read_startup(client: FuncClient, templates: List[str]) -> Optional[Startup]
     if script is None:
         return None
     code = script.get("code") or ""
-    known = {row["id"] for row in client.list("funcs", scriptId=STARTUP_ID)}
+    funcs = client.list("funcs", scriptId=STARTUP_ID)
+    known = {row["id"] for row in funcs}
     parameters = None
     if script["codeMD5"] == script["codeDraftMD5"]:  # else an edit waits to be published
         found: Any = (read_back(template, code) for template in templates)
         parameters = next((item for item in found if item is not None), None)
-    return Startup(code, script["codeDraftMD5"], {CHAT_ID, COLLECT_ID} <= known, parameters, is_ours(script))
+    return Startup(
+        code,
+        script["codeDraftMD5"],
+        {CHAT_ID, COLLECT_ID} <= known,
+        parameters,
+        is_ours(script),
+        max(map(_changed_at_s, funcs), default=0.0),
+    )
+
+
+def _changed_at_s(row: Row) -> float:
+    """Deploying and publishing make a script's functions anew."""
+    try:
+        text = str(row["updateTime"]).replace("Z", "+00:00")
+        return datetime.fromisoformat(text).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _first(rows: List[Row]) -> Optional[Row]:

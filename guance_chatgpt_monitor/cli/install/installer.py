@@ -14,13 +14,14 @@ import yaml
 
 from ..build import META_FILE, Built
 from ..func_client import FuncClient, Row
+from ..messages import text
 from ..user_error import UserError
-from .func_contents import ENV_ID, MADE_BY, FuncContents, is_ours
+from .func_contents import ENV_ID, MADE_BY, FuncContents, is_ours, is_this_product
 from .link import LinkSetup
 from .packages import install_packages, missing_packages
 from .startup_script import StartupSetup
 from .startup_template import check_parameter
-from .steps import KEY_LABEL, Progress, Settings, Step
+from .steps import KEY_LABEL, InstallOptions, Progress, Step, run_steps
 
 
 class Installed(NamedTuple):
@@ -44,24 +45,29 @@ class Installer:
         self,
         client: FuncClient,
         found: FuncContents,
-        settings: Settings,
+        options: InstallOptions,
         built: Built,
         say: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        for label, value in settings.parameters.items():
+        for label, value in options.parameters.items():
             check_parameter(label, value)
         self._client = client
         self._found = found
-        self._settings = settings
+        self._options = options
         self._built = built
         self._progress = Progress(say, sleep, clock, [])
         with zipfile.ZipFile(built.zip_path) as archive:
             self._meta: Row = yaml.safe_load(archive.read(META_FILE))
         template = built.scripts[f"{built.set_id}__example"]
-        self._startup = StartupSetup(client, found, settings, template, self._progress)
-        self._link = LinkSetup(client, found, settings, self._progress)
+        self._startup = StartupSetup(client, found, options, template, self._progress)
+        self._link = LinkSetup(client, found, options, self._progress)
+
+    @property
+    def warnings(self) -> List[str]:
+        """What the user should know; whole once the plan is made."""
+        return self._progress.warnings
 
     def plan(self) -> List[Step]:
         """The steps, none of them run. Raises UserError."""
@@ -73,16 +79,12 @@ class Installer:
             self._startup.step(scripts_change=script_set.run is not None),
             self._link.auth_step(),
             self._link.link_step(),
-            Step("test call", "test", "ask one question through the link", self._link.test),
+            Step("test_call", "test", text("install.ask_one"), self._link.test),
         ]
 
     def install(self) -> Installed:
         """Run the steps. Raises UserError; run again, it goes on from there."""
-        done: List[Step] = []
-        for step in self.plan():
-            text = step.run() if step.run else step.text
-            done.append(step._replace(text=text))
-            self._progress.tell(step.name, text)
+        done = run_steps(self.plan(), lambda step: self._progress.tell(step.name, step.text))
         link = self._link
         return Installed(
             done, link.url, link.new_secret, link.protected, self._progress.warnings, link.problem
@@ -93,14 +95,16 @@ class Installer:
     def _set_step(self) -> Step:
         row, wanted = self._found.script_set, _code_md5s(self._built.scripts)
         if row is None:
-            return Step("script set", "make", f"import {len(wanted)} scripts", self._import)
+            return Step("script_set", "make", text("install.import_set", n=len(wanted)), self._import)
+        if not is_this_product(row):
+            self._progress.warn(text("install.set_of_others", title=row.get("title") or ""))
         present = {script["id"]: script["codeMD5"] for script in row["scripts"]}
         if row.get("originMD5") == self._built.origin_md5 and present == wanted:
-            return Step("script set", "keep", f"is up to date ({len(wanted)} scripts)")
+            return Step("script_set", "keep", text("install.set_up_to_date", n=len(wanted)))
         n_same = len(present.items() & wanted.items())
         n_differ = max(len(wanted), len(present)) - n_same
         return Step(
-            "script set", "change", f"replace: {n_differ} of {len(wanted)} scripts differ", self._import
+            "script_set", "change", text("install.replace_set", n=n_differ, total=len(wanted)), self._import
         )
 
     def _import(self) -> str:
@@ -108,19 +112,19 @@ class Installer:
         if self._found.script_set is None or is_ours(self._found.script_set):
             content = _mark(content, self._meta)
         self._client.upload("script-sets/do/import", self._built.zip_path.name, content)
-        return f"imported {len(self._built.scripts)} scripts"
+        return text("install.imported", n=len(self._built.scripts))
 
     def _package_steps(self) -> List[Step]:
-        if not self._settings.packages:
+        if not self._options.packages:
             return []
         missing = missing_packages(self._client, self._requirements())
         if not missing:
-            return [Step("packages", "keep", "are there")]
-        text = f"install {', '.join(missing)} with Func's installer"
-        return [Step("packages", "make", text, lambda: self._install_packages(missing))]
+            return [Step("packages", "keep", text("install.packages_there"))]
+        what = text("install.add_packages", packages=", ".join(missing))
+        return [Step("packages", "make", what, lambda: self._install_packages(missing))]
 
     def _install_packages(self, missing: List[str]) -> str:
-        return install_packages(self._client, missing, self._settings.pip_index, self._progress)
+        return install_packages(self._client, missing, self._options.pip_index, self._progress)
 
     def _requirements(self) -> List[str]:
         return str(self._meta["scriptSets"][0]["requirements"]).split()
@@ -128,27 +132,25 @@ class Installer:
     # ---- the key ----
 
     def _key_step(self) -> Step:
-        row, key = self._found.env, self._settings.openai_key
+        row, key = self._found.env, self._options.openai_key
         if row is not None and not key:
-            return Step(ENV_ID, "keep", "is there; --openai-key-env NAME replaces its key")
+            return Step("openai_key", "keep", text("install.key_there"))
         if row is not None:
-            return Step(
-                ENV_ID, "change", "set the key given now: what it holds, Func does not show", self._set_key
-            )
+            return Step("openai_key", "change", text("install.set_key"), self._set_key)
         if not key and _has_key_in_script(self._found):
-            return Step(ENV_ID, "keep", "none: the startup script has its own way to a key")
-        return Step(ENV_ID, "make", "add it, of type password", self._set_key)
+            return Step("openai_key", "keep", text("install.key_in_script"))
+        return Step("openai_key", "make", text("install.add_key"), self._set_key)
 
     def _set_key(self) -> str:
-        if not self._settings.openai_key:
-            raise UserError("no OpenAI key was given", "export OPENAI_API_KEY=…, then run it again")
-        value = {"autoTypeCasting": "password", "valueTEXT": self._settings.openai_key}
+        if not self._options.openai_key:
+            raise UserError("install.no_key")
+        value = {"autoTypeCasting": "password", "valueTEXT": self._options.openai_key}
         if self._found.env is not None:
             self._client.post(f"env-variables/{ENV_ID}/do/modify", {"data": value})
-            return "set"
+            return text("install.key_set")
         about = {"id": ENV_ID, "title": "OpenAI key", "description": MADE_BY}
         self._client.post("env-variables/do/add", {"data": {**about, **value}})
-        return "added, of type password"
+        return text("install.key_added")
 
 
 def needs_key(found: FuncContents) -> bool:
@@ -173,10 +175,12 @@ def _mark(content: bytes, meta: Row) -> bytes:
     """The import zip, whose script set says that install made it."""
     first, *others = meta["scriptSets"]
     marked_set = {**first, "description": f"{first['description'].rstrip()}\n{MADE_BY}\n"}
-    text = yaml.safe_dump({**meta, "scriptSets": [marked_set, *others]}, allow_unicode=True, sort_keys=False)
+    new_meta = yaml.safe_dump(
+        {**meta, "scriptSets": [marked_set, *others]}, allow_unicode=True, sort_keys=False
+    )
     marked = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(marked, "w") as target:
         for info in source.infolist():
-            data = text.encode("utf-8") if info.filename == META_FILE else source.read(info)
+            data = new_meta.encode("utf-8") if info.filename == META_FILE else source.read(info)
             target.writestr(info, data)
     return marked.getvalue()

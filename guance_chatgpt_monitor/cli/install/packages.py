@@ -4,6 +4,7 @@ import re
 from typing import List
 
 from ..func_client import FuncClient
+from ..messages import text
 from ..user_error import UserError
 from .steps import Progress
 
@@ -32,12 +33,13 @@ def install_packages(client: FuncClient, packages: List[str], index_url: str, pr
         if failed:
             raise _failure(failed[0]["package"], str(failed[0].get("error") or ""))
         if all(row["status"] == "success" for row in rows):
-            return f"installed {', '.join(packages)} ({progress.clock() - started_s:.0f} s)"
-        if progress.clock() - started_s > INSTALL_TIMEOUT_S:
-            raise UserError(
-                f"the packages are not installed after {INSTALL_TIMEOUT_S:.0f} s: {status}",
-                "look at Func's PIP tool, then run install again",
+            return text(
+                "install.packages_added",
+                packages=", ".join(packages),
+                seconds=f"{progress.clock() - started_s:.0f}",
             )
+        if progress.clock() - started_s > INSTALL_TIMEOUT_S:
+            raise UserError("install.packages_late", seconds=f"{INSTALL_TIMEOUT_S:.0f}", status=status)
         if status != shown:
             progress.tell("packages", status)
             shown = status
@@ -47,11 +49,8 @@ def install_packages(client: FuncClient, packages: List[str], index_url: str, pr
 def _failure(package: str, error: str) -> UserError:
     # The last line says it; those before are pip's progress.
     lines = [line for line in error.splitlines() if line.strip()]
-    said = lines[-1].strip()[:MAX_ERROR_CHARACTERS] if lines else "no reason given"
-    return UserError(
-        f"pip in Func could not install {package}: {said}",
-        "give an index that Func reaches (--pip-index URL), or upload a wheel in Func's PIP tool",
-    )
+    said = lines[-1].strip()[:MAX_ERROR_CHARACTERS] if lines else text("install.no_reason")
+    return UserError("install.packages_failed", package=package, said=said)
 
 
 def _normal(name: str) -> str:

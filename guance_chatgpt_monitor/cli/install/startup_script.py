@@ -4,19 +4,16 @@ import base64
 from typing import Any, Dict
 
 from ..func_client import FuncClient, FuncError, path_part
+from ..messages import text
 from ..user_error import UserError
 from .func_contents import MADE_BY, SET_ID, STARTUP_ID, FuncContents, Startup
 from .startup_template import fill_in
-from .steps import KEY_LABEL, Progress, Settings, Step
+from .steps import KEY_LABEL, InstallOptions, Progress, Step
 
 STARTUP_TITLE = f"ChatGPT ({MADE_BY})"
 MAX_EXCEPTION_CHARACTERS = 300
 
-_NAME = "startup script"
-_EDITED = (
-    f"{STARTUP_ID} differs from what its template gives: edited, or of an earlier version. It was left as "
-    "it is. To renew it: copy your edits, delete the script in Func, run install again"
-)
+_NAME = "startup_script"
 
 
 class StartupSetup:
@@ -26,13 +23,13 @@ class StartupSetup:
         self,
         client: FuncClient,
         found: FuncContents,
-        settings: Settings,
+        options: InstallOptions,
         template: str,
         progress: Progress,
     ) -> None:
         self._client = client
         self._found = found
-        self._settings = settings
+        self._options = options
         self._template = template
         self._progress = progress
 
@@ -40,27 +37,27 @@ class StartupSetup:
         """What is to be done about it."""
         startup, cron_job = self._found.startup, self._found.cron_job
         if startup is None:
-            text = f"deploy {STARTUP_ID}, with its auto-trigger"
-            return Step(_NAME, "make", text, self._deploy_new)
+            what = text("install.deploy", startup=STARTUP_ID)
+            return Step(_NAME, "make", what, self._deploy_new)
         if cron_job is not None and cron_job.get("isDisabled"):
-            self._progress.warn(
-                "the auto-trigger is disabled: enable it in Func, or what waits is not delivered"
-            )
+            self._progress.warn(text("install.trigger_disabled"))
         if startup.parameters is None:
-            self._progress.warn(_EDITED)
+            self._progress.warn(text("install.startup_edited", startup=STARTUP_ID))
         elif self._wanted_code(startup.parameters) != startup.code:
-            text = "renew it: its template or its parameters change"
-            return Step(_NAME, "change", text, lambda: self._renew(startup))
+            return Step(_NAME, "change", text("install.renew"), lambda: self._renew(startup))
         if scripts_change or not startup.registered or cron_job is None:
-            text = "keep it, run it once with the present scripts, register its functions"
-            return Step(_NAME, "change", text, self._deploy_again)
-        return Step(_NAME, "keep", "is up to date" if startup.parameters is not None else "left as it is")
+            return Step(_NAME, "change", text("install.deploy_again"), self._deploy_again)
+        return Step(
+            _NAME,
+            "keep",
+            text("install.startup_left" if startup.parameters is None else "install.up_to_date"),
+        )
 
     def _wanted_code(self, present: Dict[str, str]) -> str:
         kept = dict(present)
-        if self._settings.openai_key:
+        if self._options.openai_key:
             kept.pop(KEY_LABEL, None)  # the key given now stands in the environment variable
-        return fill_in(self._template, {**kept, **self._settings.parameters})
+        return fill_in(self._template, {**kept, **self._options.parameters})
 
     def _deploy_new(self) -> str:
         try:
@@ -69,7 +66,7 @@ class StartupSetup:
             # A failed deploy leaves its script, which the next one would take for good (observed).
             self._delete()
             raise
-        return f"deployed {STARTUP_ID}, auto-trigger every minute"
+        return text("install.deployed", startup=STARTUP_ID)
 
     def _delete(self) -> None:
         try:
@@ -79,14 +76,14 @@ class StartupSetup:
 
     def _deploy_again(self) -> str:
         self._deploy()
-        return "kept; it runs with the present scripts"
+        return text("install.deployed_again")
 
     def _deploy(self) -> None:
         body = {
             "withCronJob": True,
             "startupScriptTitle": STARTUP_TITLE,
             # Texts only: anything else crashes Func (observed).
-            "configReplacer": self._settings.parameters,
+            "configReplacer": self._options.parameters,
         }
         try:
             deployed = self._client.post(f"script-sets/{SET_ID}/do/deploy", body)
@@ -94,10 +91,7 @@ class StartupSetup:
             raise _explain(error) from None
         if not (deployed or {}).get("startupCronJobId"):
             # (read) A script that runs past its time is no failure there, and has no functions.
-            raise UserError(
-                "Func deployed the startup script without its functions",
-                "look whether Func's workers are busy, then run install again",
-            )
+            raise UserError("install.no_functions")
 
     def _renew(self, startup: Startup) -> str:
         path = f"scripts/{path_part(STARTUP_ID)}/do"
@@ -112,7 +106,7 @@ class StartupSetup:
             raise _explain(error) from None
         if self._found.cron_job is None:
             self._deploy()
-        return "renewed"
+        return text("install.renewed")
 
 
 def _explain(error: FuncError) -> UserError:
@@ -121,11 +115,9 @@ def _explain(error: FuncError) -> UserError:
     exception = detail.get("exception") or (detail.get("result") or {}).get("exception")
     if not exception:
         return error
-    text = str(exception)[:MAX_EXCEPTION_CHARACTERS]
-    step = "correct what it names, and run install again"
-    if "No module named" in text:
-        step = "let install add the packages (without --no-packages), or use Func's PIP tool"
-    return UserError(f"the startup script fails: {text}", step)
+    said = str(exception)[:MAX_EXCEPTION_CHARACTERS]
+    key = "install.startup_package" if "No module named" in said else "install.startup_fails"
+    return UserError(key, said=said)
 
 
 def _base64(text: str) -> str:

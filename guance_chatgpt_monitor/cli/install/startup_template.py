@@ -3,6 +3,7 @@
 import re
 from typing import Dict, Optional
 
+from ..messages import text
 from ..user_error import UserError
 
 # What deploying would turn into something else: (observed) Func escapes no backslash and no line end, and
@@ -18,13 +19,10 @@ def check_parameter(label: str, value: str) -> str:
         return value
     what = found.group()
     if what.startswith("<"):
-        what = "<…> around it"
+        what = text("install.in_brackets")
     elif not what.startswith(("\\", "$", '"')):
-        what = "a line end or control character"
-    raise UserError(
-        f"the parameter {label!r} contains {what}, which Func would not put into the script as it is",
-        "give another value, or enter it in the startup script in Func",
-    )
+        what = text("install.control_character")
+    raise UserError("install.odd_parameter", label=label, what=what)
 
 
 def fill_in(template: str, parameters: Dict[str, str]) -> str:

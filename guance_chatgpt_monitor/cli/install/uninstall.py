@@ -1,71 +1,75 @@
 """Takes out of a Func what install made, and only that."""
 
-from typing import Callable, List, NamedTuple
+from typing import Callable, List
 
-from ..func_client import FuncClient
+from ..func_client import FuncClient, Row
+from ..messages import text
 from .func_contents import COLLECT_ID, ENV_ID, SET_ID, STARTUP_ID, FuncContents, is_ours
+from .steps import Step
 
 
-class Removal(NamedTuple):
-    """One thing that is removed, by a GET of `path`; without one it is left, and `text` says why."""
+def plan_removal(client: FuncClient, found: FuncContents) -> List[Step]:
+    """What to remove, in order; what is kept says why. Raises UserError.
 
-    name: str
-    text: str
-    path: str = ""
+    Where the startup script stays, its auto-trigger and the script set stay, too: it does not run without.
+    """
 
+    def remove(path: str, what: str) -> Callable[[], str]:
+        def run() -> str:
+            client.get(path)
+            return text("install.removed", what=what)
 
-def plan_removal(client: FuncClient, found: FuncContents) -> List[Removal]:
-    """What to remove, in order. Raises UserError."""
-    plan: List[Removal] = []
+        return run
+
+    def going(name: str, what: str, path: str) -> Step:
+        return Step(name, "remove", what, remove(path, what))
+
+    plan: List[Step] = []
     for link in found.links:
-        path = f"sync-apis/{link['id']}/do/delete" if is_ours(link) else ""
-        plan.append(Removal("link", link["id"] if path else f"left: {link['id']}, not made by install", path))
-    plan += _plan_auths(client, found)
-    plan += _plan_startup(found)
-    if found.script_set is not None:
-        path = f"script-sets/{SET_ID}/do/delete" if is_ours(found.script_set) else ""
-        plan.append(Removal("script set", SET_ID if path else "left: not imported by install", path))
+        if is_ours(link):
+            plan.append(going("link", link["id"], f"sync-apis/{link['id']}/do/delete"))
+        else:
+            plan.append(Step("link", "keep", text("install.left_link", link=link["id"])))
+    for auth in filter(is_ours, found.auths.values()):
+        if auth["id"] in _auths_in_use(client, found):
+            plan.append(Step("api_auth", "keep", text("install.left_auth")))
+        else:
+            plan.append(going("api_auth", auth["id"], f"api-auth/{auth['id']}/do/delete"))
+    reason = _reason_to_keep_all(found)
+    cron_job: Row = found.cron_job or {}
+    parts = (
+        ("auto_trigger", COLLECT_ID, f"cron-jobs/{cron_job.get('id')}/do/delete", found.cron_job),
+        ("startup_script", STARTUP_ID, f"scripts/{STARTUP_ID}/do/delete", found.startup),
+        ("script_set", SET_ID, f"script-sets/{SET_ID}/do/delete", found.script_set),
+    )
+    for name, what, path, there in parts:
+        if there is not None:
+            of_others = name == "script_set" and not is_ours(found.script_set or {})
+            why = reason or (text("install.left_imported") if of_others else "")
+            plan.append(Step(name, "keep", why) if why else going(name, what, path))
     if found.env is not None:
-        path = f"env-variables/{ENV_ID}/do/delete" if is_ours(found.env) else ""
-        plan.append(Removal(ENV_ID, "with its key" if path else "left: not made by install", path))
-    if any(removal.path for removal in plan):
-        plan.append(Removal("packages", "left: other scripts may use openai and requests"))
+        if is_ours(found.env):
+            what = text("install.with_its_key")
+            plan.append(going("openai_key", what, f"env-variables/{ENV_ID}/do/delete"))
+        else:
+            plan.append(Step("openai_key", "keep", text("install.left_env")))
+    if any(step.run for step in plan):
+        plan.append(Step("packages", "keep", text("install.left_packages")))
     return plan
 
 
-def remove(client: FuncClient, plan: List[Removal], say: Callable[[str], None]) -> None:
-    """Remove what is planned. Raises UserError; run again, it goes on from there."""
-    for removal in plan:
-        if removal.path:
-            client.get(removal.path)
-        say(f"{removal.name:20} {'removed: ' if removal.path else ''}{removal.text}")
+def _reason_to_keep_all(found: FuncContents) -> str:
+    """Why the startup script stays, and with it its auto-trigger and script set; "" if it goes."""
+    startup = found.startup
+    if startup is not None and startup.parameters is None:
+        return text("install.left_edited", startup=STARTUP_ID)
+    if startup is not None and not startup.ours:
+        return text("install.left_deployed_by_hand", startup=STARTUP_ID)
+    return ""
 
 
-def _plan_auths(client: FuncClient, found: FuncContents) -> List[Removal]:
-    # (read) A link or asynchronous API whose authentication is deleted is open from then on.
+def _auths_in_use(client: FuncClient, found: FuncContents) -> List[str]:
+    """(read) A link or asynchronous API whose authentication is deleted is open from then on."""
     rows = client.list("sync-apis") + client.list("async-apis")
     going = {link["id"] for link in found.links if is_ours(link)}
-    used = {row.get("apiAuthId") for row in rows if row["id"] not in going}
-    plan: List[Removal] = []
-    for auth in filter(is_ours, found.auths.values()):
-        if auth["id"] in used:
-            plan.append(Removal("API authentication", "left: another link uses it"))
-        else:
-            plan.append(Removal("API authentication", auth["id"], f"api-auth/{auth['id']}/do/delete"))
-    return plan
-
-
-def _plan_startup(found: FuncContents) -> List[Removal]:
-    startup, cron_job = found.startup, found.cron_job
-    if startup is None:
-        return []
-    if not startup.ours:
-        return [Removal("startup script", "left: not deployed by install")]
-    plan: List[Removal] = []
-    if cron_job is not None:
-        plan.append(Removal("auto-trigger", COLLECT_ID, f"cron-jobs/{cron_job['id']}/do/delete"))
-    if startup.parameters is None:
-        plan.append(Removal("startup script", f"left: {STARTUP_ID} was edited; delete it in Func"))
-    else:
-        plan.append(Removal("startup script", STARTUP_ID, f"scripts/{STARTUP_ID}/do/delete"))
-    return plan
+    return [str(row.get("apiAuthId")) for row in rows if row["id"] not in going]

@@ -57,6 +57,12 @@ def problem(key: str, **values: object) -> Tuple[str, str]:
     return what.format(**values), next_step.format(**values)
 
 
-def _entry(key: str) -> Any:
+def english(key: str) -> str:
+    """The text of `key` that is the same in every language: what a script goes by."""
+    found: str = _entry(key, "en")
+    return found
+
+
+def _entry(key: str, language: str = "") -> Any:
     file, _, name = key.partition(".")
-    return import_module(f"{__name__}.{_language}.{file}").TEXTS[name]
+    return import_module(f"{__name__}.{language or _language}.{file}").TEXTS[name]

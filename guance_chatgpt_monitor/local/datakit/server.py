@@ -5,6 +5,7 @@ Python or over HTTP:
 
 - `GET /`: a page that draws the shipped dashboards over the points (see `local/viewer/`).
 - `POST /v1/write/CATEGORY`, `GET /v1/ping`: as DataKit. Line protocol only, gzip or plain.
+- `GET /metrics`: what became of the points, as DataKit tells it; 404 with `metrics_public=False`.
 - `GET /_local/points?measurement=&category=`: a list of points, oldest first.
 - `DELETE /_local/points`: forget all.
 - `POST /_local/mode {"mode": FAULT}`: what happens to every write from now on; null ends it.
@@ -50,6 +51,7 @@ from ..http_server import LocalServer, Request, Response
 from ..viewer.points import Row
 from ..viewer.server import Viewer
 from .line_parser import FieldValue, LineError, ParsedPoint, Unsigned, parse_lines
+from .prometheus import Counters
 
 CATEGORIES = (
     "metric",
@@ -130,6 +132,7 @@ class LocalDataKit(LocalServer):
         global_tags: Optional[Mapping[str, str]] = None,
         host: str = "127.0.0.1",
         forgetful: bool = False,
+        metrics_public: bool = True,
     ) -> None:
         super().__init__(port, host)
         if rate_limit is not None and rate_limit <= 0:
@@ -139,6 +142,8 @@ class LocalDataKit(LocalServer):
         self.auto_timestamp_correction = auto_timestamp_correction
         self.known_public = known_public
         self.global_tags = {"host": hostname} if global_tags is None else dict(global_tags)
+        self.counters = Counters()
+        self.metrics_public = metrics_public
         self.faults: Deque[str] = deque()
         self.requests_total = 0
         self._clock_ns = clock_ns
@@ -212,6 +217,8 @@ class LocalDataKit(LocalServer):
             return self._respond_write(request, category)
         if request.method == "GET" and request.path == "/v1/ping":
             return self._respond_ping(request)
+        if request.method == "GET" and request.path == "/metrics" and self.metrics_public:
+            return Response(200, self.counters.page(), "text/plain; version=0.0.4", self._headers())
         return Response(404, _PAGE_404, "text/html", self._headers())
 
     def _record(self, request: Request) -> None:
@@ -350,9 +357,9 @@ class LocalDataKit(LocalServer):
         if not flag("dry"):
             tags = {} if flag("ignore_global_host_tags") else self.global_tags
             input_name = flag("input") or category
-            self._store.write(
-                self._finish(point, tags, category, input_name, received_at_ns) for point in parsed
-            )
+            points = [self._finish(point, tags, category, input_name, received_at_ns) for point in parsed]
+            self._store.write(points)
+            self.counters.count_points(category, input_name, ("__orig_time" in p.fields for p in points))
         return Response(200, answer, _TEXT if answer else "", self._headers())
 
     def _finish(

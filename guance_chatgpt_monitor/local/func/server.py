@@ -272,12 +272,14 @@ class LocalFunc(LocalServer):
         }
         rows = self._state.cron_jobs if task.origin == "cronJob" else self._state.sync_apis
         owner = rows.get(origin_id, {})
-        limit = owner.get("taskRecordLimit") or LINK_RECORDS_KEPT  # 0 is taken for "not given"
+        limit = owner.get("taskRecordLimit")
+        limit = LINK_RECORDS_KEPT if limit is None else limit
         with self._records_lock:
             same = [kept for kept in self.records if origin_id and kept["origin_id"] == origin_id]
             for old in same[: max(0, len(same) + 1 - limit)]:
                 self.records.remove(old)
-            self.records.append(record)
+            if limit:
+                self.records.append(record)
         if origin_id in rows:
             status = "success" if result.status == "success" else "failure"
             owner["lastTaskStatus"] = {"status": status, "timestamp": int(started_s)}

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections import deque
+from datetime import datetime, timezone
 from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 Row = Dict[str, Any]
@@ -134,7 +135,14 @@ class FuncState:
         for func in funcs:
             func_id = f"{script_id}.{func['name']}"
             set_id = script_id.split("__")[0]
-            self.funcs[func_id] = {**func, "id": func_id, "scriptId": script_id, "scriptSetId": set_id}
+            updated = datetime.fromtimestamp(self._clock(), timezone.utc).isoformat().replace("+00:00", "Z")
+            self.funcs[func_id] = {
+                **func,
+                "id": func_id,
+                "scriptId": script_id,
+                "scriptSetId": set_id,
+                "updateTime": updated,
+            }
 
     def delete_script(self, script_id: str) -> None:
         """Delete a script and its functions; links and auto-triggers to them stay, and lead nowhere."""

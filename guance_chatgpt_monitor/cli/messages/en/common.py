@@ -76,8 +76,9 @@ TEXTS: Dict[str, Text] = {
     ),
     "broken": (
         "the connection to {address} broke before an answer came",
-        "check that it speaks HTTP: if it wants TLS, begin the address with https://; else look at the server's log",
+        "check that it speaks HTTP, then look at the server's log",
     ),
+    "wants_tls": ("{address} wants TLS, and plain HTTP was spoken to it", "begin the address with https://"),
     "no_tls": ("no TLS with {shown}", "if it speaks plain HTTP, begin the address with http://"),
     "certificate_name": (
         "the TLS certificate of {shown} is for another name than {host}",

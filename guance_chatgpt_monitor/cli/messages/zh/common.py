@@ -58,8 +58,9 @@ TEXTS: Dict[str, Text] = {
     "refused": ("连接被拒绝：{address} 上没有服务在监听", "检查主机和端口，并确认服务已启动"),
     "broken": (
         "与 {address} 的连接在收到响应前中断",
-        "确认对方使用 HTTP：若对方要求 TLS，地址应以 https:// 开头；否则查看该服务的日志",
+        "确认对方使用 HTTP，然后查看该服务的日志",
     ),
+    "wants_tls": ("{address} 要求 TLS，而地址用的是明文 HTTP", "地址应以 https:// 开头"),
     "no_tls": ("无法与 {shown} 建立 TLS 连接", "若对方使用明文 HTTP，地址应以 http:// 开头"),
     "certificate_name": ("{shown} 的 TLS 证书不是签发给 {host} 的", "请使用证书中的名称作为地址"),
     "certificate_expired": ("{shown} 的 TLS 证书已过期", "更新证书，或校准时钟"),
