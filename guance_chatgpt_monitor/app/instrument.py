@@ -12,6 +12,7 @@ import threading
 from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, TypeVar
 
+from .connections import wrap_resources
 from .failsafe import guarded
 from .routing import ATTRIBUTE, Scope, open_scope
 from .wrappers import wrap_build_request, wrap_copy, wrap_process_response, wrap_request
@@ -119,11 +120,15 @@ def _patch(cls: Any) -> None:
         # The SDK's own: what overrides a method in a class derived from that calls it.
         owner = next((base for base in reversed(cls.__mro__) if name in vars(base)), None)
         if owner is not None and not _is_ours(vars(owner)[name]):
-            original = vars(owner)[name]
-            wrapper = wrap(original, _is_async(cls))
+            wrapper = wrap(vars(owner)[name], _is_async(cls))
             wrapper.of_monitor = True
-            setattr(owner, name, wrapper)
-            _replaced.append(_Replaced(owner, name, original, wrapper))
+            _replace(owner, name, wrapper)
+    guarded(wrap_resources, cls, _replace)
+
+
+def _replace(owner: Any, name: str, wrapper: Any) -> None:
+    _replaced.append(_Replaced(owner, name, vars(owner)[name], wrapper))
+    setattr(owner, name, wrapper)
 
 
 def _is_known(cls: Any) -> bool:

@@ -1,0 +1,190 @@
+"""The SDK's websockets: each response is one call. A real server on loopback, with the API's events."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+
+import openai
+import pytest
+from monitored import needs
+
+pytest.importorskip("websockets.sync.server")
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
+
+pytest_plugins = ["monitored_fixtures"]
+
+REALTIME_USAGE = {
+    "total_tokens": 30,
+    "input_tokens": 10,
+    "output_tokens": 20,
+    "input_token_details": {"audio_tokens": 8, "cached_tokens": 4, "text_tokens": 2},
+    "output_token_details": {"audio_tokens": 15, "text_tokens": 5},
+}
+FAILED = {"type": "server_error", "code": "server_error", "message": "x"}
+
+
+def realtime(kind, number):
+    """The events of one response."""
+    response = {"id": f"resp_{number}", "object": "realtime.response"}
+    yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
+    yield {"type": "response.output_audio.delta", "delta": "aGk=", "response_id": response["id"]}
+    if kind == "hang up":
+        return
+    done = {"status": kind, "status_details": None, "usage": REALTIME_USAGE}
+    if kind == "failed":
+        done["status_details"] = {"type": "failed", "error": FAILED}
+    if kind == "cancelled":
+        done["status_details"] = {"type": "cancelled", "reason": "turn_detected"}
+    yield {"type": "response.done", "response": {**response, **done}}
+
+
+def responses(kind, number):
+    response = {"id": f"resp_{number}", "object": "response", "model": "gpt-5-2026", "output": []}
+    yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
+    yield {"type": "response.output_text.delta", "delta": "Hi"}
+    done = {**response, "status": kind, "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}
+    if kind == "failed":
+        done["error"] = {"code": "rate_limit_exceeded", "message": "x"}
+    yield {"type": f"response.{kind}", "response": done}
+
+
+class Server:
+    """Answers each `response.create` by the next of `kinds`."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def __call__(self, socket):
+        number = 0
+        try:
+            for message in socket:
+                if json.loads(message)["type"] != "response.create":
+                    continue
+                number += 1
+                kind = self.kinds.pop(0)
+                if kind == "refused":
+                    error = {"type": "invalid_request_error", "code": "invalid_value", "message": "x"}
+                    socket.send(json.dumps({"type": "error", "error": error, "event_id": "e"}))
+                    continue
+                events = realtime if "realtime" in socket.request.path else responses
+                for event in events(kind, number):
+                    socket.send(json.dumps({"event_id": "e", "sequence_number": 0, **event}))
+                if kind == "hang up":
+                    return
+        except ConnectionClosed:
+            pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    handler = Server()
+    with serve(handler, "127.0.0.1", 0) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        handler.url = f"ws://127.0.0.1:{listening.socket.getsockname()[1]}"
+        yield handler
+        listening.shutdown()
+
+
+def connect_realtime(client):
+    return needs(client, "realtime", "connect")(model="gpt-realtime")
+
+
+def read_until(connection, *ends):
+    for event in connection:
+        if event.type in ends:
+            return event
+    raise AssertionError("closed")
+
+
+def test_each_response_is_one_call_with_its_usage_and_status(api, server):
+    server.kinds = ["completed", "failed", "cancelled"]
+    client = api.client(websocket_base_url=server.url)
+    with connect_realtime(client) as connection:
+        connection.session.update(session={"type": "realtime"})
+        for _ in range(3):
+            connection.response.create()
+            read_until(connection, "response.done")
+    api.collector.wait_for(3)
+    completed, failed, cancelled = api.collector.calls()
+    assert completed.operation_name == "realtime"
+    assert completed.request_model == "gpt-realtime"
+    assert completed.stream
+    assert completed.requests_sent == 1
+    assert completed.error_type is None
+    assert completed.usage.total_tokens == 30
+    assert completed.usage.completion_audio_tokens == 15
+    assert 0 < completed.time_to_first_token_s <= completed.response_time_s
+    assert failed.error_type == "server_error"
+    assert cancelled.error_type is None
+
+
+def test_the_asynchronous_connection_likewise(api, server):
+    server.kinds = ["completed", "completed"]
+
+    async def talk():
+        client = api.async_client(websocket_base_url=server.url)
+        async with connect_realtime(client) as connection:
+            for _ in range(2):
+                await connection.response.create()
+                async for event in connection:
+                    if event.type == "response.done":
+                        break
+
+    asyncio.run(talk())
+    api.collector.wait_for(2)
+    assert [call.usage.total_tokens for call in api.collector.calls()] == [30, 30]
+
+
+def test_a_connection_of_the_responses_api(api, server):
+    server.kinds = ["completed", "failed"]
+    client = api.client(websocket_base_url=server.url)
+    with needs(client, "responses", "connect")() as connection:
+        for _ in range(2):
+            connection.response.create(model="gpt-5", input="Hi")
+            read_until(connection, "response.completed", "response.failed")
+    api.collector.wait_for(2)
+    completed, failed = api.collector.calls()
+    assert (completed.operation_name, completed.request_model) == ("responses", "gpt-5")
+    assert completed.response_model == "gpt-5-2026"
+    assert completed.usage.total_tokens == 7
+    assert failed.error_type == "rate_limit"
+
+
+def test_a_refused_request_is_an_error(api, server):
+    server.kinds = ["refused"]
+    client = api.client(websocket_base_url=server.url)
+    with connect_realtime(client) as connection:
+        connection.response.create()
+        read_until(connection, "error")
+    assert api.collector.call().error_type == "bad_request"
+
+
+def test_a_connection_that_breaks_ends_what_was_under_way(api, server):
+    server.kinds = ["hang up"]
+    client = api.client(websocket_base_url=server.url)
+    with connect_realtime(client) as connection:
+        connection.response.create()
+        list(connection)
+    call = api.collector.call()
+    assert call.error_type in ("cancelled", "connection")
+    assert call.usage.total_tokens is None
+
+
+def test_a_bare_client_is_left_alone(api, server):
+    server.kinds = ["completed"]
+    with connect_realtime(api.bare(websocket_base_url=server.url)) as connection:
+        connection.response.create()
+        assert read_until(connection, "response.done").response.usage.total_tokens == 30
+    assert not api.collector.calls()
+
+
+def test_what_is_undone_is_as_before(api):
+    before = dict(vars(openai.OpenAI))
+    api.instrument()
+    needs(openai.OpenAI(api_key="k"), "realtime")
+    from guance_chatgpt_monitor import uninstrument
+
+    uninstrument()
+    assert vars(openai.OpenAI)["realtime"] is before["realtime"]
