@@ -9,9 +9,8 @@ import functools
 import inspect
 import json
 import sys
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
-from ..core.answers import error_in
 from .failsafe import guarded
 from .observation import Observation
 from .routing import Scope, scope_of
@@ -161,8 +160,8 @@ class _Responses:
         observation = self._begun.pop(response.get("id"), None)
         if observation is None:
             observation = self._asked_for.pop(0) if self._asked_for else self._new(response.get("model"), 0)
-        usage, error = _told(response)
-        observation.note_answer({"usage": usage, "model": response.get("model"), "error": error})
+        told = _told_by_realtime(response) if self._operation_name == "realtime" else response
+        observation.note_answer(told, is_whole=False)
         observation.end()
 
     def _failed(self, event: Dict[str, Any]) -> None:
@@ -170,17 +169,17 @@ class _Responses:
         if self._asked_for or self._begun:
             first = self._asked_for or list(self._begun)
             observation = self._asked_for.pop(0) if self._asked_for else self._begun.pop(first[0])
-            observation.note_answer({"error": event.get("error") or event})
+            observation.note_answer({"error": event.get("error") or event}, is_whole=False)
             observation.end()
 
 
-def _told(response: Dict[str, Any]) -> Tuple[Any, Any]:
-    """The usage of a response that has ended, and its error."""
+def _told_by_realtime(response: Dict[str, Any]) -> Dict[str, Any]:
+    """Usage and error of a response of the Realtime API. One that was interrupted has not failed."""
     details = response.get("status_details")
-    if isinstance(details, dict):  # the Realtime API; who is interrupted has not failed
-        error = details.get("error") if response.get("status") == "failed" else None
-        return response.get("usage"), error or ({"code": "failed"} if error is not None else None)
-    return response.get("usage"), error_in(response)
+    error = None
+    if response.get("status") == "failed":
+        error = (isinstance(details, dict) and details.get("error")) or {"code": "failed"}
+    return {"usage": response.get("usage"), "model": response.get("model"), "error": error}
 
 
 def _wrap_receive(original: Any, responses: _Responses) -> Any:
