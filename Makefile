@@ -8,7 +8,7 @@ BIN := .venv/bin
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.installed ## see the whole path run; ARGS="--json", ARGS="--datakit http://localhost:9529"
+demo: .venv/.installed ## see the whole path run; ARGS=--open draws it in a browser; ARGS="--json"
 	@$(BIN)/guance-chatgpt-monitor demo $(ARGS)
 
 test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery", ARGS='-m "not slow"', ARGS=--cov
@@ -41,7 +41,7 @@ clean: ## remove everything that was installed or built
 .venv/.installed: pyproject.toml
 	@echo "setting up .venv, once"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[viewer]'
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed

@@ -14,6 +14,8 @@ from ..local.func.redis_server import LocalRedis
 from ..local.func.server import LocalFunc, TaskResult
 from ..local.openai.server import LocalOpenAI
 from .build import build, default_manifest
+from .messages import text
+from .user_error import UserError
 
 # Instead of 170, for the call that is not answered: the others may take their time on a slow machine.
 SHORT_DEADLINE_S = 2.0
@@ -93,112 +95,157 @@ FAULTY = (
 )
 
 
-class Demo:
-    """The parts of one demo; those that are given are real, the others stand-ins."""
+# What the real OpenAI is asked: little, for it is paid for.
+REAL = (ANSWERED[0], ANSWERED[2])
+REAL_CALLS_WHILE_DOWN = 1
+REAL_BASE_URL = "https://api.openai.com/v1"
 
-    def __init__(self, say: Callable[[str], None], datakit_url: str = "") -> None:
+
+class Demo:
+    """The parts of one demo, started with `with`. All are stand-ins, unless `real` or a DataKit is given.
+
+    `real` asks the OpenAI that the environment names, with the key that it has. Raises UserError without one,
+    and BuildError, DeployError or OSError when a part cannot be started.
+    """
+
+    def __init__(
+        self, say: Callable[[str], None], datakit_url: str = "", real: bool = False, log_content: bool = False
+    ) -> None:
         self._say = say
-        self._key = os.environ.get("OPENAI_API_KEY", "")
-        self._openai = None if self._key else LocalOpenAI(clock=_earlier)
-        # With a key of yours, where the SDK itself would send it.
-        self._base_url = os.environ.get("OPENAI_BASE_URL", "") if self._key else ""
-        self._datakit = None if datakit_url else LocalDataKit()
+        self._key = LOCAL_KEY
+        self._base_url = ""
+        if real:
+            self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+            self._base_url = os.environ.get("OPENAI_BASE_URL", "").strip() or REAL_BASE_URL
+            if not self._key:
+                raise UserError("tools.demo_real_without_key")
+        self._log_content = log_content
+        self.openai = None if real else LocalOpenAI(clock=_earlier)
+        self.datakit = None if datakit_url else LocalDataKit()
         self._datakit_url = datakit_url
         self._redis = LocalRedis() if LocalRedis.is_available() else None
-
-    def run(self) -> Result:
-        """Raises BuildError, DeployError or OSError when a part cannot be started."""
         # One worker: each imports the SDK with its first call.
-        func = LocalFunc(workers=1, redis_url=self._redis.url if self._redis else "")
+        self._func = LocalFunc(workers=1, redis_url=self._redis.url if self._redis else "")
+        self._script_id = ""
+        self.link = ""
+
+    def __enter__(self) -> "Demo":
+        if self.openai is None:
+            count = len(REAL) + (REAL_CALLS_WHILE_DOWN if self.datakit else 0)
+            self._say(text("tools.demo_real", count=count, url=without_credentials(self._base_url)))
         try:
-            for part in (self._redis, self._openai, self._datakit, func):
+            for part in (self._redis, self.openai, self.datakit, self._func):
                 if part is not None:
                     part.start()
-            script_id, link = self._deploy(func)
-            calls = [self._call_with_setting(func, script_id, link, wanted) for wanted in self._wanted()]
-            # The report that this run makes starts anew with the outage.
-            direct = _collect(func)
-            calls += self._outage(link)
-            if self._openai is not None:
-                func.set_env("OPENAI_ADMIN_KEY", LOCAL_ADMIN_KEY)
-            return self._result(calls, direct, _collect(func))
-        finally:
-            func.stop()
-            if self._datakit is not None:
-                self._datakit.stop()
-            if self._openai is not None:
-                self._openai.stop()
-            if self._redis is not None:
-                self._redis.remove()
+            self._deploy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-    def _deploy(self, func: LocalFunc) -> Tuple[str, str]:
+    def __exit__(self, *_: object) -> None:
+        self._func.stop()
+        if self.datakit is not None:
+            self.datakit.stop()
+        if self.openai is not None:
+            self.openai.stop()
+        if self._redis is not None:
+            self._redis.remove()
+
+    def run(self) -> Result:
+        """Make the demo's calls, with an outage of the DataKit where it is the stand-in."""
+        wanted = REAL if self.openai is None else (*ANSWERED, *FAULTY)
+        calls = [self._call_with_setting(each) for each in wanted]
+        # The report that this run makes starts anew with the outage.
+        direct = self.collect()
+        calls += self._outage(REAL_CALLS_WHILE_DOWN if self.openai is None else CALLS_WHILE_DOWN)
+        self.read_books()
+        return self._result(calls, direct, self.collect())
+
+    def read_books(self) -> None:
+        """From the next `collect()` on, what OpenAI's stand-in booked is read as well."""
+        if self.openai is not None:
+            self._func.set_env("OPENAI_ADMIN_KEY", LOCAL_ADMIN_KEY)
+
+    def collect(self) -> Dict[str, Any]:
+        """What the auto-trigger does each minute. Raises RuntimeError where it fails."""
+        result: TaskResult = self._func.fire_cron()[0]
+        if result.status != "success":
+            raise RuntimeError(f"collect() failed: {result.exception}")
+        data: Dict[str, Any] = result.data
+        return data
+
+    def _deploy(self) -> None:
+        func = self._func
         cache = "a real Redis" if self._redis else "memory: Redis takes redis-server and `pip install redis`"
         self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
-        self._say(f"DataKit    {self._datakit.url + '  (stand-in)' if self._datakit else self._datakit_url}")
-        real = without_credentials(self._base_url) or "the real one"
-        self._say(f"OpenAI     {self._openai.base_url + '  (stand-in)' if self._openai else real}")
+        self._say(f"DataKit    {self.datakit.url + '  (stand-in)' if self.datakit else self._datakit_url}")
+        real = without_credentials(self._base_url)
+        self._say(f"OpenAI     {self.openai.base_url + '  (stand-in)' if self.openai else real}")
         with tempfile.TemporaryDirectory() as folder:
             built = build(Path(folder), default_manifest())
             self._say(f"built      {len(built.scripts)} scripts, originMD5 {built.origin_md5}")
             set_id = func.install(str(built.zip_path))
         parameters = {
-            "OpenAI key": self._key or LOCAL_KEY,
-            "OpenAI base URL": self._openai.base_url if self._openai else self._base_url,
-            "DataKit URL": self._datakit.url if self._datakit else self._datakit_url,
+            "OpenAI key": self._key,
+            "OpenAI base URL": self.openai.base_url if self.openai else self._base_url,
+            "DataKit URL": self.datakit.url if self.datakit else self._datakit_url,
             "Service name": "demo",
         }
-        script_id = func.deploy(set_id, parameters)
-        if self._openai is not None:
+        self._script_id = func.deploy(set_id, parameters)
+        if self.openai is not None:
             # The stand-in's own host is in no price table.
-            func.edit(script_id, _with_setting(func.script(script_id), 'price_provider="openai"'))
-        link = func.add_link(f"{script_id}.chat")
-        self._say(f"deployed   {script_id}; auto-trigger {', '.join(func.cron_jobs)}")
-        self._say(f"link       {link}/simplified")
-        return script_id, link
+            self._set('price_provider="openai"')
+        if self._log_content:
+            self._set("log_content=True")
+        self.link = func.add_link(f"{self._script_id}.chat")
+        self._say(f"deployed   {self._script_id}; auto-trigger {', '.join(func.cron_jobs)}")
+        self._say(f"link       {self.link}/simplified")
 
-    def _wanted(self) -> List[Wanted]:
-        return [*ANSWERED, *(FAULTY if self._openai else ())]
+    def _set(self, setting: str) -> None:
+        self._func.edit(self._script_id, _with_setting(self._func.script(self._script_id), setting))
 
-    def _call_with_setting(self, func: LocalFunc, script_id: str, link: str, wanted: Wanted) -> Made:
+    def _call_with_setting(self, wanted: Wanted) -> Made:
         if not wanted.setting:
-            return self._call(link, wanted)
-        script = func.script(script_id)
-        func.edit(script_id, _with_setting(script, wanted.setting))
-        made = self._call(link, wanted)
-        func.edit(script_id, script)
+            return self.call(wanted)
+        script = self._func.script(self._script_id)
+        self._set(wanted.setting)
+        made = self.call(wanted)
+        self._func.edit(self._script_id, script)
         return made
 
-    def _call(self, link: str, wanted: Wanted) -> Made:
-        if self._openai is not None:
-            self._openai.faults.extend(wanted.faults)
+    def call(self, wanted: Wanted) -> Made:
+        """Call ChatGPT through the link, and say what came of it."""
+        if self.openai is not None:
+            self.openai.faults.extend(wanted.faults)
         started_s = time.perf_counter()
-        answer = requests.post(f"{link}/simplified", json=wanted.body, timeout=200)
+        answer = requests.post(f"{self.link}/simplified", json=wanted.body, timeout=200)
         made = Made(wanted.title, answer.status_code, time.perf_counter() - started_s, _excerpt(answer))
         self._say(f"  {made.status_code}  {made.duration_s:6.2f} s  {made.title:34} {made.text}")
         return made
 
-    def _outage(self, link: str) -> List[Made]:
-        if self._datakit is None:
+    def _outage(self, count: int) -> List[Made]:
+        if self.datakit is None:
             return []
         self._say("DataKit is stopped")
-        self._datakit.stop()
+        self.datakit.stop()
         wanted = Wanted("while DataKit is down", {"question": "Hi"})
-        calls = [self._call(link, wanted) for _ in range(CALLS_WHILE_DOWN)]
-        self._datakit.start()
+        calls = [self.call(wanted) for _ in range(count)]
+        self.datakit.start()
         self._say("DataKit is started again; the auto-trigger fires")
         return calls
 
     def _result(self, calls: List[Made], direct: Dict[str, Any], last: Dict[str, Any]) -> Result:
         delivered = sum(run[key] or 0 for run in (direct, last) for key in ("delivered", "replayed"))
         self._say(f"collect()  {last}")
-        points = None if self._datakit is None else self._points("openai")
+        points = None if self.datakit is None else self._points("openai")
         probe, usage = self._points("openai_probe"), self._points("openai_usage")
         return Result(calls, last, points, delivered, probe, usage)
 
     def _points(self, measurement: str) -> _Points:
         return [
             {"tags": point.tags, "fields": point.fields, "timestamp_ns": point.timestamp_ns}
-            for point in (self._datakit.points(measurement) if self._datakit else ())
+            for point in (self.datakit.points(measurement) if self.datakit else ())
         ]
 
 
@@ -212,14 +259,6 @@ def _earlier() -> float:
 
 def _sum(points: _Points, name: str) -> float:
     return float(sum(point["fields"].get(name, 0.0) for point in points))
-
-
-def _collect(func: LocalFunc) -> Dict[str, Any]:
-    result: TaskResult = func.fire_cron()[0]
-    if result.status != "success":
-        raise RuntimeError(f"collect() failed: {result.exception}")
-    data: Dict[str, Any] = result.data
-    return data
 
 
 def _excerpt(answer: requests.Response) -> str:

@@ -90,7 +90,9 @@ def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
 def test_demo_says_what_it_does_and_ends_well() -> None:
     result = run("demo", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.endswith("every point arrived\n")
+    *_, last_but_one, last = result.stdout.splitlines()
+    assert last_but_one == "every point arrived"
+    assert "demo --open" in last  # where to look
     for line in ("totals", "probe", "rate limit", "cost", "OpenAI's own books"):
         assert re.search(rf"^{line}: ", result.stdout, re.MULTILINE), line
     assert "Traceback" not in result.stdout + result.stderr

@@ -1,23 +1,63 @@
-"""Shows the whole path run, with stand-ins."""
+"""Shows the whole path run, with stand-ins; or keeps it running, for the local page to draw."""
 
 import json
+import os
+import sys
+import threading
+import webbrowser
 from typing import Any
 
 from ..messages import text
 from ..options import add_json, check_urls
-from ..terminal import progress
+from ..terminal import progress, say
+from ..user_error import UsageError
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("--datakit", default="", metavar="URL", help=text("help.demo_datakit"))
+    add = parser.add_argument
+    add("--open", action="store_true", help=text("help.demo_open"))
+    add("--real", action="store_true", help=text("help.demo_real"))
+    add("--datakit", default="", metavar="URL", help=text("help.demo_datakit"))
     add_json(parser)
 
 
 def run(options: Any) -> int:
+    check_urls("", options.datakit)
+    if options.open:
+        if options.datakit or options.json or options.real:
+            raise UsageError("tools.demo_open_alone")
+        return _keep_open()
+    return _run_once(options)
+
+
+def _keep_open() -> int:
+    from ..demo import Demo
+    from ..demo_traffic import Traffic
+
+    with Demo(say, log_content=True) as demo:
+        assert demo.datakit is not None
+        say(text("tools.demo_page", url=demo.datakit.url))
+        if _has_screen():
+            webbrowser.open(demo.datakit.url)
+        traffic = Traffic(demo)
+        try:
+            traffic.run(threading.Event())
+        except KeyboardInterrupt:
+            say(text("tools.demo_ended", calls=traffic.calls, failed=traffic.failed))
+    return 0
+
+
+def _has_screen() -> bool:
+    """Whether a browser would have a window of its own, rather than this terminal."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
+
+
+def _run_once(options: Any) -> int:
     from ..demo import Demo, points_table, summary
 
-    check_urls("", options.datakit)
-    result = Demo(progress(options.json), options.datakit).run()
+    with Demo(progress(options.json), options.datakit, options.real) as demo:
+        result = demo.run()
     if options.json:
         calls = [call._asdict() for call in result.calls]
         whole = {**result._asdict(), "calls": calls, "totals": result.totals, "complete": result.complete}
@@ -30,4 +70,5 @@ def run(options: Any) -> int:
     else:
         print(f"\nDataKit took {result.delivered} points of {len(result.calls)} calls")
     print("every point arrived" if result.complete else "NOT every point arrived", flush=True)
+    say(text("tools.demo_look"))
     return 0 if result.complete else 1

@@ -14,7 +14,7 @@ from ..user_error import UserError
 
 def add_arguments(parser: Any) -> None:
     parts = parser.add_subparsers(dest="part", metavar="PART", parser_class=type(parser))
-    for name, add in (("func", _add_func), ("datakit", _nothing), ("openai", _nothing)):
+    for name, add in (("func", _add_func), ("datakit", _add_datakit), ("openai", _nothing)):
         part = parts.add_parser(name, help=text(f"help.local_{name}"), description=text(f"help.local_{name}"))
         part.add_argument("--port", type=port, default=0, metavar="N", help=text("help.port"))
         add(part)
@@ -24,6 +24,10 @@ def add_arguments(parser: Any) -> None:
 
 def _nothing(_: Any) -> None:
     pass
+
+
+def _add_datakit(parser: Any) -> None:
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text("help.local_host"))
 
 
 def _add_func(parser: Any) -> None:
@@ -57,7 +61,7 @@ def run(options: Any) -> int:
 def _datakit(options: Any) -> Any:
     from ...local.datakit.server import LocalDataKit
 
-    server = LocalDataKit(port=options.port).start()
+    server = LocalDataKit(port=options.port, host=options.host).start()
     say(text("tools.local_datakit", url=server.url))
     return server
 

@@ -81,7 +81,9 @@ No check costs a token. The exit code is that of the worst finding: 0 ok, 1 warn
     "shell": "your shell",
     # ---- demo ----
     "demo": "call ChatGPT through a local Func and show the points",
-    "demo_example": "demo --json",
+    "demo_example": "demo\n  guance-chatgpt-monitor demo --open",
+    "demo_open": "keep it running, with a call every second or so, and open the page that draws it; Ctrl-C ends it",
+    "demo_real": "ask the real OpenAI with $OPENAI_API_KEY, in a few calls that cost money; default: a stand-in",
     "demo_datakit": "a real DataKit; default: a stand-in on this machine",
     # ---- install, uninstall ----
     "install": "install the script set in a running Func, or bring it up to date",
@@ -122,6 +124,7 @@ Run again, it brings up to date what differs, and leaves what you changed.""",
     "local_openai": "a stand-in for OpenAI",
     "port": "default: a free one",
     "local_openai_url": "OpenAI base URL to deploy with",
+    "local_host": "address to listen on, such as 0.0.0.0 for containers; default: 127.0.0.1, this machine only",
     "local_datakit_url": "DataKit URL to deploy with",
     "redis": "a Redis for DFF.CACHE; default: memory",
     "empty": "without the script set, to try install",

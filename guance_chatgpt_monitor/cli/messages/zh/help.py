@@ -81,7 +81,9 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "shell": "您使用的 shell",
     # ---- demo ----
     "demo": "通过本地 Func 调用 ChatGPT，并显示产生的数据点",
-    "demo_example": "demo --json",
+    "demo_example": "demo\n  guance-chatgpt-monitor demo --open",
+    "demo_open": "保持运行，约每秒调用一次，并打开展示页面；按 Ctrl-C 结束",
+    "demo_real": "用 $OPENAI_API_KEY 调用真实的 OpenAI（少量调用，会产生费用）；默认使用模拟服务",
     "demo_datakit": "使用真实的 DataKit；默认使用本机的模拟服务",
     # ---- install, uninstall ----
     "install": "把脚本集安装到运行中的 Func，或将其更新到最新",
@@ -122,6 +124,7 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "local_openai": "OpenAI 的模拟服务",
     "port": "默认使用空闲端口",
     "local_openai_url": "部署时使用的 OpenAI 地址",
+    "local_host": "监听地址，例如供容器访问时用 0.0.0.0；默认 127.0.0.1，仅限本机",
     "local_datakit_url": "部署时使用的 DataKit 地址",
     "redis": "供 DFF.CACHE 使用的 Redis；默认放在内存中",
     "empty": "不安装脚本集，用于试用 install",
