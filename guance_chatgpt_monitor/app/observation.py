@@ -19,6 +19,7 @@ from ..core.usage import NO_USAGE, Usage, find_usage, tells_tokens, usage_at_end
 from .operations import GENERATIONS, MAY_BE_PLAIN
 
 if TYPE_CHECKING:
+    from ..core.content.streamed_answer import StreamedAnswer
     from ..core.content.transcript import Conversation
 
 # The call that is under way in this thread or task, or the block of observe(), whose requests are counted.
@@ -29,8 +30,8 @@ under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
 
-# Of a stream, in memory for a second or so at some 4 KB each; of a longer one, what is in between has no log.
-MAX_CHUNKS = 10_000
+# Of a stream whose text is logged: at some 4 KB each; to read these takes less than a millisecond.
+MAX_CHUNKS = 64
 
 # Events of the Responses API after which its stream tells nothing more of the answer.
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
@@ -221,21 +222,34 @@ class Observation:
 
 
 class Content:
-    """What is kept of a call's request and answer until its log line is made: references only."""
+    """What is kept of a call's request and answer until its log line is made.
 
-    __slots__ = ("_chunks", "_request", "answer")
+    References, and of a stream its text: of every few chunks, the application waits for their reading.
+    """
+
+    __slots__ = ("_chunks", "_request", "_streamed", "answer")
 
     def __init__(self, request: Any) -> None:
         self._request = _as_it_is_now(request)
         self._chunks: List[Any] = []
+        self._streamed: Optional[StreamedAnswer] = None
         # An SDK's object, a dict, or the text of a body.
         self.answer: Any = None
 
     def add_chunk(self, chunk: Any) -> None:
-        if len(self._chunks) < MAX_CHUNKS:
-            self._chunks.append(chunk)
-        else:
-            self._chunks[-1] = chunk  # the last tells how it ended
+        self._chunks.append(chunk)
+        if len(self._chunks) >= MAX_CHUNKS:
+            self._read_chunks()
+
+    def _read_chunks(self) -> None:
+        # Imported by who makes the logs, before the first call.
+        from ..core.content.streamed_answer import StreamedAnswer
+
+        if self._streamed is None:
+            self._streamed = StreamedAnswer()
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            self._streamed.add(chunk)
 
     def note_error(self, error: BaseException) -> None:
         # The body only: to keep the exception is to keep the frames of the application.
@@ -246,10 +260,12 @@ class Content:
             self.answer = _text_of_answer(error)
 
     def read(self) -> "Conversation":
-        # Imported by who makes the logs, before the first call.
         from ..core.content.transcript import read_conversation
 
-        return read_conversation(self._request, self._chunks or self.answer)
+        if self._chunks:
+            self._read_chunks()
+        answer = self.answer if self._streamed is None else self._streamed.answer()
+        return read_conversation(self._request, answer)
 
 
 def _text_of_answer(error: BaseException) -> Any:

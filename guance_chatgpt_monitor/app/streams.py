@@ -65,7 +65,7 @@ class OpenAnswer:
         self.observation = observation
         self.is_read = False  # at this moment: what closes the response meanwhile is a part of the reading
         self._read_s = observation.clock()
-        self._has_chunks = False
+        self._has_chunks = self._has_ended = False
         self._body: Optional[RawBody] = None
         self._replaced: List[str] = []
         self._response = weakref.ref(response, partial(guarded, _collected))
@@ -85,6 +85,8 @@ class OpenAnswer:
         self._put_back("iter_bytes", "aiter_bytes")
 
     def note_chunk(self, chunk: Any) -> None:
+        if self._has_ended:
+            return
         self._has_chunks = True
         self._read_s = read_s = self.observation.clock()
         if self.observation.note_chunk(chunk, read_s):
@@ -140,6 +142,7 @@ class OpenAnswer:
         """Whether the call is still to be ended: true for one caller, of all threads."""
         if _open.pop(id(self._response), None) is None:
             return False
+        self._has_ended = True
         self._put_back(*self._replaced)
         return True
 

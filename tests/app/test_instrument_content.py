@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import json
 import weakref
 
 import openai
@@ -182,15 +183,51 @@ def test_what_is_secret_does_not_leave_the_process(api, logging, tmp_path, monke
         assert secret not in kept
 
 
-def test_a_long_stream_is_bounded_and_its_end_is_known(api, logging, datakit, monkeypatch):
-    monkeypatch.setattr("guance_chatgpt_monitor.app.observation.MAX_CHUNKS", 5)
-    choices = [{"index": 0, "delta": {}, "finish_reason": "length"}]
-    events = [*(chunk(content=f"{n} ") for n in range(20)), chunk(choices=choices)]
-    client = monitor(api.bare(**canned(events=events)))
-    assert len(list(client.chat.completions.create(**STREAM))) == 21
+def ended(reason):
+    return chunk(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
+
+
+def test_an_answer_after_much_reasoning_is_there_with_its_end(api, logging, datakit):
+    events = [
+        *[chunk(reasoning_content="h")] * 10_500,
+        chunk(content="yes"),
+        ended("stop"),
+        chunk(choices=[]),
+    ]
+    list(monitor(api.bare(**canned(events=events))).chat.completions.create(**STREAM))
     said = log(datakit)
-    assert said.fields["answer"] == "0 1 2 3 "[: len(said.fields["answer"])]
+    assert (said.fields["answer"], said.tags["finish_reason"]) == ("yes", "stop")
+
+
+def test_a_text_that_is_too_long_is_cut_and_marked(api, logging, datakit):
+    events = [*[chunk(content="yes, ")] * 12_000, ended("length")]
+    list(monitor(api.bare(**canned(events=events))).chat.completions.create(**STREAM))
+    said = log(datakit)
+    assert said.fields["answer"].startswith("yes, yes, ")
+    assert said.fields["answer"].endswith("[cut]")
+    assert 16_000 < len(said.fields["answer"]) < 16_500
     assert said.tags["finish_reason"] == "length"
+
+
+def test_an_answer_of_a_stream_that_goes_on_after_its_end(api, logging, datakit):
+    """The end is the last event that tells of the answer."""
+    item = {"type": "message", "content": [{"type": "output_text", "text": "done"}]}
+    events = [
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "do"},
+        {"type": "response.completed", "response": {"output": [item], "status": "completed"}},
+        {"type": "response.rate_limits.updated", "rate_limits": []},
+    ]
+    client = monitor(api.bare(**canned(events=events)))
+    list(needs(client, "responses").create(model="m", input=QUESTION, stream=True))
+    assert log(datakit).fields["answer"] == "done"
+
+
+def test_of_lines_that_the_application_reads_itself(client, datakit):
+    needs(client, "chat", "completions", "with_streaming_response")
+    with client.chat.completions.with_streaming_response.create(**STREAM) as response:
+        lines = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: {")]
+    parts = [each["choices"][0]["delta"].get("content") or "" for each in lines if each["choices"]]
+    assert log(datakit).fields["answer"] == "".join(parts)
 
 
 def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):

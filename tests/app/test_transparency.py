@@ -30,6 +30,7 @@ MODULES = [
         "core.errors",
         "core.fields",
         "core.usage",
+        "core.content.streamed_answer",
         "core.content.transcript",
         "app.failsafe",
         "app.instrument",

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
+from guance_chatgpt_monitor.core.content.streamed_answer import MAX_TEXT_CHARS, MAX_TOOL_CALLS
 from guance_chatgpt_monitor.core.content.transcript import (
-    MAX_TEXT_CHARS,
-    MAX_TOOL_CALLS,
     Conversation,
     read_conversation,
 )
@@ -232,6 +231,58 @@ def test_a_stream_of_chat_chunks(form: Any) -> None:
     assert read.answer == "Hello\nlo"
     assert read.tool_calls == [{"name": "one", "arguments": {"a": 1}}, {"name": "two", "arguments": {"b": 2}}]
     assert read.finish_reason == "tool_calls"
+
+
+def piece(call_id: str | None = None, name: str = "", arguments: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "function": {"name": name, "arguments": arguments},
+        **({"id": call_id} if call_id else {}),
+        **more,
+    }
+
+
+TIME, WEATHER = '{"tz": "UTC"}', '{"city": "x"}'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece("a", "get_time", TIME, index=0), piece("b", "get_weather", WEATHER, index=0)],
+        [piece("a", "get_time", TIME), piece("b", "get_weather", WEATHER)],
+        [piece(None, "get_time", TIME, index=0), piece(None, "get_weather", WEATHER, index=0)],
+        [
+            piece("a", "get_", index=0),
+            piece(None, "time", TIME, index=0),
+            piece("b", "get_weather", WEATHER, index=1),
+        ],
+        [
+            *[piece("a", "get_time", part, index=0) for part in (TIME[:4], TIME[4:])],
+            *[piece("b", "get_weather", part, index=0) for part in (WEATHER[:4], WEATHER[4:])],
+        ],
+        [
+            piece("a", "get_time", TIME[:4]),
+            piece(None, "", TIME[4:]),
+            piece("b", "get_weather", ""),
+            piece("b", "", WEATHER, index=None),
+        ],
+        [
+            piece("a", "get_time", "", index=0),
+            *[piece(f"other-{n}", "", letter, index=0) for n, letter in enumerate(TIME)],
+            piece("b", "get_weather", WEATHER, index=0),
+        ],
+    ],
+)
+def test_tool_calls_as_gateways_stream_them(pieces: list[dict[str, Any]]) -> None:
+    read = read_conversation({}, [chunk(tool_calls=[each]) for each in pieces])
+    assert read.tool_calls == [
+        {"name": "get_time", "arguments": {"tz": "UTC"}},
+        {"name": "get_weather", "arguments": {"city": "x"}},
+    ]
+
+
+def test_content_that_is_streamed_in_parts() -> None:
+    parts = [[{"type": "text", "text": "one "}], [{"type": "text", "text": "two"}, {"type": "thinking"}]]
+    assert read_conversation({}, [chunk(content=part) for part in parts]).answer == "one two"
 
 
 def test_a_stream_of_completions() -> None:

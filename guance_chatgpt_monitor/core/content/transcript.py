@@ -9,11 +9,9 @@ import json
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 
 from ..fields import read_field, read_text
+from .streamed_answer import MAX_TOOL_CALLS, Pieces, StreamedAnswer, cut, parse_arguments
 
-# Characters of one text, tool calls of one call and parts of one message: what is over is not read. A text is
-# cut to the setting later; this is what an answer of many megabytes may cost at most.
-MAX_TEXT_CHARS = 1 << 18
-MAX_TOOL_CALLS = 100
+# Of one message: what is over is not read.
 MAX_PARTS = 10_000
 
 
@@ -54,10 +52,10 @@ def _read_request(request: Any) -> Conversation:
     question = read_text(request, "question")
     system = read_text(request, "system") or read_text(request, "instructions")
     if not isinstance(messages, (list, tuple)):
-        question = _cut(question) or _text_of(messages)
-        return Conversation(_cut(system), question, n_messages=1 if question else 0)
+        question = cut(question) or _text_of(messages)
+        return Conversation(cut(system), question, n_messages=1 if question else 0)
     if not any(_is_message(item) for item in messages[:MAX_PARTS]):
-        return Conversation(_cut(system), _texts_to_embed(messages), n_messages=len(messages))
+        return Conversation(cut(system), _texts_to_embed(messages), n_messages=len(messages))
     told = [system, *(_content(item) for item in messages if _role(item) in ("system", "developer"))]
     return Conversation(
         system=_joined(told),
@@ -110,11 +108,14 @@ def _read_answer(answer: Any, conversation: Conversation) -> Conversation:
         except (ValueError, RecursionError):
             answer = None
     elif isinstance(answer, (list, tuple)):
-        answer = _assembled(answer)
+        streamed = StreamedAnswer()
+        for chunk in answer:
+            streamed.add(chunk)
+        answer = streamed.answer()
     error = read_field(answer, "error")
     if error:
         message = error if isinstance(error, str) else read_text(error, "message")
-        conversation = conversation._replace(error_message=_cut(message))
+        conversation = conversation._replace(error_message=cut(message))
     choices, output = read_field(answer, "choices"), read_field(answer, "output")
     if isinstance(choices, (list, tuple)):
         return _read_choices(choices[:MAX_PARTS], conversation)
@@ -167,26 +168,18 @@ def _read_output(response: Any, output: Any, conversation: Conversation) -> Conv
     return conversation._replace(
         answer=_joined(texts),
         tool_calls=tool_calls[:MAX_TOOL_CALLS],
-        finish_reason=_cut(reason),
+        finish_reason=cut(reason),
     )
 
 
 def _tool_call(called: Any) -> Dict[str, Any]:
     """Name and arguments; for OpenAI's own tools, their kind and what they were asked."""
-    call: Dict[str, Any] = {"name": _cut(read_text(called, "name") or read_text(called, "type"))}
+    call: Dict[str, Any] = {"name": cut(read_text(called, "name") or read_text(called, "type"))}
     for key in ("arguments", "input", "queries", "action", "code"):
         value = _plain(read_field(called, key))
         if value:
-            call[key] = _parsed(value) if isinstance(value, str) else value
+            call[key] = parse_arguments(value) if isinstance(value, str) else value
     return call
-
-
-def _parsed(text: str) -> Any:
-    """Arguments are JSON in a text, where escapes would hide what is to be redacted."""
-    try:
-        return json.loads(text) if len(text) <= MAX_TEXT_CHARS else _cut(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _plain(value: Any) -> Any:
@@ -195,144 +188,7 @@ def _plain(value: Any) -> Any:
 
 
 def _reasons(reasons: List[str]) -> str:
-    return _cut(",".join(dict.fromkeys(reason for reason in reasons if reason)))
-
-
-# ---- streams ----
-
-
-def _assembled(chunks: Any) -> Any:
-    """The answer that the chunks of a stream are the parts of."""
-    events: Dict[int, Any] = {}
-    choices: Dict[int, _Choice] = {}
-    error: Any = None
-    for chunk in chunks:
-        kind = read_field(chunk, "type")
-        response = read_field(chunk, "response")
-        if response and kind in ("response.completed", "response.incomplete", "response.failed"):
-            return response  # the last of a stream of events, and all of it
-        if kind == "error":
-            error = chunk
-        elif isinstance(kind, str) and kind.startswith("response."):
-            _add_event(events, kind, chunk)
-        parts = read_field(chunk, "choices")
-        for part in parts if isinstance(parts, (list, tuple)) else ():
-            choices.setdefault(_index(part, "index"), _Choice()).add(part)
-        error = read_field(chunk, "error") or error
-    answer: Dict[str, Any] = {"error": error}
-    if choices:
-        answer["choices"] = [choice.as_dict() for _, choice in sorted(choices.items())]
-    elif events:
-        answer["output"] = [item for _, item in sorted(events.items())]
-    return answer
-
-
-class _Choice:
-    """One choice of a stream of Chat Completions or Completions."""
-
-    def __init__(self) -> None:
-        self._text = _Pieces()
-        self._content = _Pieces()
-        self._refusal = _Pieces()
-        self._tool_calls: Dict[int, _CallPieces] = {}
-        self._finish_reason = ""
-
-    def add(self, part: Any) -> None:
-        delta = read_field(part, "delta")
-        self._text.add(read_text(part, "text"))
-        self._content.add(read_text(delta, "content"))
-        self._refusal.add(read_text(delta, "refusal"))
-        self._finish_reason = read_text(part, "finish_reason") or self._finish_reason
-        calls = read_field(delta, "tool_calls")
-        for call in calls if isinstance(calls, (list, tuple)) else ():
-            called = read_field(call, "function") or read_field(call, "custom")
-            self._call(_index(call, "index")).add(called)
-        if read_field(delta, "function_call"):
-            self._call(0).add(read_field(delta, "function_call"))
-
-    def as_dict(self) -> Dict[str, Any]:
-        calls = [{"function": call.as_dict()} for _, call in sorted(self._tool_calls.items())]
-        message = {
-            "content": self._content.text(),
-            "refusal": self._refusal.text(),
-            "tool_calls": calls,
-        }
-        return {"text": self._text.text(), "message": message, "finish_reason": self._finish_reason}
-
-    def _call(self, index: int) -> "_CallPieces":
-        return self._tool_calls.setdefault(index, _CallPieces())
-
-
-class _CallPieces:
-    def __init__(self) -> None:
-        self._name = ""
-        self._arguments = _Pieces()
-
-    def add(self, called: Any) -> None:
-        self._name = read_text(called, "name") or self._name
-        self._arguments.add(read_text(called, "arguments") or read_text(called, "input"))
-
-    def as_dict(self) -> Dict[str, str]:
-        return {"name": self._name, "arguments": self._arguments.text()}
-
-
-class _Pieces:
-    """Joined once at the end, up to MAX_TEXT_CHARS."""
-
-    def __init__(self) -> None:
-        self._pieces: List[str] = []
-        self._n_chars = 0
-
-    def add(self, piece: str) -> None:
-        if piece and self._n_chars <= MAX_TEXT_CHARS:
-            self._pieces.append(piece)
-            self._n_chars += len(piece)
-
-    def text(self) -> str:
-        return _cut("".join(self._pieces))
-
-
-def _add_event(items: Dict[int, Any], kind: str, event: Any) -> None:
-    """Take in an event of the Responses API: an item of its output, whole or in pieces."""
-    index = _index(event, "output_index")
-    item = read_field(event, "item")
-    if item and kind == "response.output_item.done":
-        items[index] = item
-    elif item and kind == "response.output_item.added":
-        items[index] = _Item(item)
-    elif kind.endswith(".delta") and kind.startswith(_SAID):
-        known = items.setdefault(index, _Item(None))
-        if isinstance(known, _Item):
-            known.add(read_text(event, "delta"))
-
-
-_SAID = (
-    "response.output_text.",
-    "response.refusal.",
-    "response.function_call_arguments.",
-    "response.custom_tool_call_input.",
-    "response.mcp_call_arguments.",
-)
-
-
-class _Item:
-    """An item of which no more than the beginning is there: the stream was given up."""
-
-    def __init__(self, item: Any) -> None:
-        self.type = read_text(item, "type") or "message"
-        self.name = read_text(item, "name")
-        self._pieces = _Pieces()
-
-    def add(self, piece: str) -> None:
-        self._pieces.add(piece)
-
-    @property
-    def content(self) -> str:
-        return self._pieces.text()
-
-    @property
-    def arguments(self) -> str:
-        return self._pieces.text()
+    return cut(",".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
 # ---- texts ----
@@ -341,7 +197,7 @@ class _Item:
 def _text_of(content: Any) -> str:
     """A text, or the texts of a message's parts, with the others named."""
     if isinstance(content, str):
-        return _cut(content)
+        return cut(content)
     if not isinstance(content, (list, tuple)):
         return ""
     return _joined(map(_part, content[:MAX_PARTS]))
@@ -362,16 +218,7 @@ _MARKS = (("image", "[image]"), ("audio", "[audio]"), ("video", "[video]"), ("fi
 
 
 def _joined(texts: Iterable[str]) -> str:
-    pieces = _Pieces()
+    pieces = Pieces()
     for n, text in enumerate(filter(None, texts)):
         pieces.add(("\n" if n else "") + text)
     return pieces.text()
-
-
-def _cut(text: str) -> str:
-    return text[:MAX_TEXT_CHARS]
-
-
-def _index(source: Any, name: str) -> int:
-    index = read_field(source, name)
-    return index if isinstance(index, int) else 0

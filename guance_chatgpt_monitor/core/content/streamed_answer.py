@@ -1,0 +1,198 @@
+"""The answer that the chunks of a stream are the parts of, and the bounds of what is read of any answer."""
+
+import json
+from typing import Any, Dict, List
+
+from ..fields import read_field, read_text
+
+# Characters of one text, and tool calls of one call: what is over is not read. A text is cut to the setting
+# later; this is what an answer of many megabytes may cost at most.
+MAX_TEXT_CHARS = 1 << 18
+MAX_TOOL_CALLS = 100
+
+
+class StreamedAnswer:
+    """Puts the answer together that the chunks or events of a stream are the parts of.
+
+    Keeps its texts, up to MAX_TEXT_CHARS each, and no chunk.
+    """
+
+    def __init__(self) -> None:
+        self._events: Dict[int, Any] = {}
+        self._choices: Dict[int, _Choice] = {}
+        self._error: Any = None
+        self._response: Any = None
+
+    def add(self, chunk: Any) -> None:
+        kind = read_field(chunk, "type")
+        response = read_field(chunk, "response")
+        if response and kind in ("response.completed", "response.incomplete", "response.failed"):
+            self._response = response  # the last of a stream of events, and all of it
+        if kind == "error":
+            self._error = chunk
+        elif isinstance(kind, str) and kind.startswith("response."):
+            _add_event(self._events, kind, chunk)
+        parts = read_field(chunk, "choices")
+        for part in parts if isinstance(parts, (list, tuple)) else ():
+            self._choices.setdefault(_index(part, "index"), _Choice()).add(part)
+        self._error = read_field(chunk, "error") or self._error
+
+    def answer(self) -> Any:
+        if self._response is not None:
+            return self._response
+        answer: Dict[str, Any] = {"error": self._error}
+        if self._choices:
+            answer["choices"] = [choice.as_dict() for _, choice in sorted(self._choices.items())]
+        elif self._events:
+            answer["output"] = [item for _, item in sorted(self._events.items())]
+        return answer
+
+
+class _Choice:
+    """One choice of a stream of Chat Completions or Completions."""
+
+    def __init__(self) -> None:
+        self._text = Pieces()
+        self._content = Pieces()
+        self._refusal = Pieces()
+        self._tool_calls: List[_CallPieces] = []
+        self._finish_reason = ""
+
+    def add(self, part: Any) -> None:
+        delta = read_field(part, "delta")
+        self._text.add(read_text(part, "text"))
+        self._content.add(_piece(read_field(delta, "content")))
+        self._refusal.add(read_text(delta, "refusal"))
+        self._finish_reason = read_text(part, "finish_reason") or self._finish_reason
+        calls = read_field(delta, "tool_calls")
+        for call in calls if isinstance(calls, (list, tuple)) else ():
+            called = read_field(call, "function") or read_field(call, "custom")
+            self._add_call(read_field(call, "index"), read_text(call, "id"), called)
+        if read_field(delta, "function_call"):
+            self._add_call(0, "", read_field(delta, "function_call"))
+
+    def as_dict(self) -> Dict[str, Any]:
+        message = {
+            "content": self._content.text(),
+            "refusal": self._refusal.text(),
+            "tool_calls": [{"function": call.as_dict()} for call in self._tool_calls],
+        }
+        return {"text": self._text.text(), "message": message, "finish_reason": self._finish_reason}
+
+    def _add_call(self, index: Any, call_id: str, called: Any) -> None:
+        """Gateways give parallel calls one index, or none; what continues a call may lack its id."""
+        name = read_text(called, "name")
+        latest = reversed(self._tool_calls)
+        known = next((call for call in latest if index is None or call.index in (index, None)), None)
+        if known is None or known.is_followed_by(call_id, name):
+            if len(self._tool_calls) == MAX_TOOL_CALLS:
+                return
+            known = _CallPieces(index, call_id)
+            self._tool_calls.append(known)
+        known.add(name, read_text(called, "arguments") or read_text(called, "input"))
+
+
+class _CallPieces:
+    def __init__(self, index: Any, call_id: str) -> None:
+        self.index = index
+        self._id = call_id
+        self._name = ""
+        self._arguments = Pieces()
+
+    def is_followed_by(self, call_id: str, name: str) -> bool:
+        """Whether a piece with this id and name, either of which may be empty, begins another call."""
+        if not name or (call_id and call_id == self._id):
+            return False
+        if call_id and self._id:
+            return True
+        return isinstance(parse_arguments(self._arguments.text()), dict)  # all of them are there
+
+    def add(self, name: str, arguments: str) -> None:
+        # In pieces, or all of it again with each.
+        self._name = name if name.startswith(self._name) else self._name + name
+        self._arguments.add(arguments)
+
+    def as_dict(self) -> Dict[str, str]:
+        return {"name": cut(self._name), "arguments": self._arguments.text()}
+
+
+def _piece(content: Any) -> str:
+    if isinstance(content, (list, tuple)):
+        return "".join(read_text(part, "text") for part in content)
+    return content if isinstance(content, str) else ""
+
+
+class Pieces:
+    """Joined once at the end, up to MAX_TEXT_CHARS."""
+
+    def __init__(self) -> None:
+        self._pieces: List[str] = []
+        self._n_chars = 0
+
+    def add(self, piece: str) -> None:
+        if piece and self._n_chars <= MAX_TEXT_CHARS:
+            self._pieces.append(piece)
+            self._n_chars += len(piece)
+
+    def text(self) -> str:
+        return cut("".join(self._pieces))
+
+
+def _add_event(items: Dict[int, Any], kind: str, event: Any) -> None:
+    """Take in an event of the Responses API: an item of its output, whole or in pieces."""
+    index = _index(event, "output_index")
+    item = read_field(event, "item")
+    if item and kind == "response.output_item.done":
+        items[index] = item
+    elif item and kind == "response.output_item.added":
+        items[index] = _Item(item)
+    elif kind.endswith(".delta") and kind.startswith(_SAID):
+        known = items.setdefault(index, _Item(None))
+        if isinstance(known, _Item):
+            known.add(read_text(event, "delta"))
+
+
+_SAID = (
+    "response.output_text.",
+    "response.refusal.",
+    "response.function_call_arguments.",
+    "response.custom_tool_call_input.",
+    "response.mcp_call_arguments.",
+)
+
+
+class _Item:
+    """An item of which no more than the beginning is there: the stream was given up."""
+
+    def __init__(self, item: Any) -> None:
+        self.type = read_text(item, "type") or "message"
+        self.name = read_text(item, "name")
+        self._pieces = Pieces()
+
+    def add(self, piece: str) -> None:
+        self._pieces.add(piece)
+
+    @property
+    def content(self) -> str:
+        return self._pieces.text()
+
+    @property
+    def arguments(self) -> str:
+        return self._pieces.text()
+
+
+def _index(source: Any, name: str) -> int:
+    index = read_field(source, name)
+    return index if isinstance(index, int) else 0
+
+
+def parse_arguments(text: str) -> Any:
+    """Arguments are JSON in a text, where escapes would hide what is to be redacted."""
+    try:
+        return json.loads(text) if len(text) <= MAX_TEXT_CHARS else cut(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def cut(text: str) -> str:
+    return text[:MAX_TEXT_CHARS]
