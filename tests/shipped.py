@@ -40,11 +40,19 @@ LEVELS_OF_COUNTS = {
     "limit_requests",
     "limit_tokens",
 }
+# Of the few who send audio or images: in the cost, and in the pages, but in no chart.
+NOT_SHOWN = {
+    "prompt_audio_tokens",
+    "completion_audio_tokens",
+    "prompt_image_tokens",
+    "completion_image_tokens",
+    "audio_duration",
+}
 COUNTS = {
     name
     for fields, _ in WRITTEN.values()
     for name, unit in fields.items()
-    if unit == "count" and name not in LEVELS_OF_COUNTS
+    if unit == "count" and name not in LEVELS_OF_COUNTS | NOT_SHOWN
 }
 DASHBOARDS = ("openai", "openai_monitor")
 

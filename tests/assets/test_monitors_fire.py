@@ -1,9 +1,8 @@
 """Each monitor fires and recovers, by points that the code makes: of calls, reports, probes and books."""
 
 import pytest
-from guance_checks import SECOND_NS, Watch
 from shipped import checkers
-from viewing import index_of
+from viewing import SECOND_NS, index_of
 
 from guance_chatgpt_monitor.app.memory_backlog import MemoryBacklog
 from guance_chatgpt_monitor.core.call import Call
@@ -12,6 +11,8 @@ from guance_chatgpt_monitor.core.line_protocol import Point, encode
 from guance_chatgpt_monitor.core.metrics import PROBE_MEASUREMENT, USAGE_MEASUREMENT, PointMaker
 from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
 from guance_chatgpt_monitor.core.usage import Usage
+from guance_chatgpt_monitor.local.viewer.dql import duration_s
+from guance_chatgpt_monitor.local.viewer.monitors import Judge
 
 START_S = 1_700_000_400  # a full hour
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
@@ -107,6 +108,29 @@ CASES = {
 }
 
 
+class Watch:
+    """One monitor, checked as often as it says: what becomes of it in the course of time."""
+
+    def __init__(self, script, lines):
+        self.every_s = int(duration_s(script["every"]))
+        self._checkers = [{"jsonScript": script}]
+        self._index = index_of(lines)
+        self._judge = Judge()
+        self._status = {}
+
+    def run(self, start_s, end_s):
+        """From the one time to the other, (group, status) where a status changes; `ok` when it is over."""
+        events = []
+        for at_s in range(start_s, end_s + 1, self.every_s):
+            [(states, error)] = self._judge.states(self._index, self._checkers, at_s * SECOND_NS)
+            assert error == ""
+            for state in states:
+                if state.status != self._status.get(state.group, "ok"):
+                    events.append((state.group, state.status))
+                self._status[state.group] = state.status
+        return events
+
+
 def script_of(title):
     [script] = [c["jsonScript"] for c in checkers("en") if c["jsonScript"]["title"].split(" (")[0] == title]
     return script
@@ -132,7 +156,7 @@ def test_it_fires_in_trouble_and_recovers_in_quiet_times(title):
     ends_s = START_S + length_s(script)
     over_s = ends_s + length_s(script)
     lines = lines_of(trouble, START_S, ends_s, step_s) + lines_of(quiet, ends_s, over_s, step_s)
-    watch = Watch(script, index_of(lines))
+    watch = Watch(script, lines)
     fired = watch.run(START_S + script["interval"], ends_s)
     assert fired[-1][1] == worst
     assert {group for group, _ in fired} == {fired[0][0]}
@@ -147,7 +171,7 @@ def test_it_ends_when_nothing_comes_any_more(title):
     trouble, _, _, step_s = CASES[title]
     script = script_of(title)
     ends_s = START_S + length_s(script)
-    watch = Watch(script, index_of(lines_of(trouble, START_S, ends_s, step_s)))
+    watch = Watch(script, lines_of(trouble, START_S, ends_s, step_s))
     assert watch.run(START_S + script["interval"], ends_s)
     later = watch.run(ends_s, ends_s + 3 * length_s(script))
     assert later[-1][1] == ("nodata" if script["noDataAction"] == "noDataEvent" else "ok")
@@ -158,7 +182,7 @@ def test_it_is_silent_in_quiet_times(title):
     _, quiet, _, step_s = CASES[title]
     script = script_of(title)
     ends_s = START_S + length_s(script)
-    watch = Watch(script, index_of(lines_of(quiet, START_S, ends_s, step_s)))
+    watch = Watch(script, lines_of(quiet, START_S, ends_s, step_s))
     assert watch.run(START_S + script["interval"], ends_s) == []
 
 
@@ -168,7 +192,7 @@ def test_the_heartbeat_recovers_when_reports_come_again():
     lines = lines_of(report, START_S, silent_s, MINUTE_S) + lines_of(
         report, back_s, back_s + HOUR_S, MINUTE_S
     )
-    watch = Watch(script, index_of(lines))
+    watch = Watch(script, lines)
     assert watch.run(START_S + 300, back_s) == [((("service_name", "shop"),), "nodata")]
     assert watch.run(back_s, back_s + HOUR_S) == [((("service_name", "shop"),), "ok")]
 
@@ -177,6 +201,6 @@ def test_one_service_alone_is_in_trouble():
     script = script_of("OpenAI error rate too high")
     of_another = [line.replace("=shop", "=chat") for line in lines_of(calls, START_S, START_S + HOUR_S, 60)]
     lines = lines_of(failing("server_error", 500), START_S, START_S + HOUR_S, MINUTE_S)
-    watch = Watch(script, index_of([*lines, *of_another]))
+    watch = Watch(script, [*lines, *of_another])
     fired = watch.run(START_S + 300, START_S + HOUR_S)
     assert [dict(group)["service_name"] for group, _ in fired] == ["shop"]
