@@ -12,6 +12,7 @@ from typing import Any, Dict, List, NamedTuple
 
 import yaml
 
+from .messages import text
 from .script_check import Problem, Script, check_set, sibling_imports
 from .user_error import UserError
 
@@ -70,30 +71,45 @@ def build(out_dir: Path, manifest_path: Path, package_dir: Path = _PACKAGE_DIR) 
         files[f"{SETS_DIR}/{set_id}/{source.name}.py"] = scripts[f"{set_id}__{source.name}"]
     market_dir, zip_path = out_dir / MARKET_DIR, out_dir / f"{set_id}.zip"
     shutil.rmtree(market_dir, ignore_errors=True)
-    for name, text in files.items():
+    for name, content in files.items():
         path = market_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8"))
+        path.write_bytes(content.encode("utf-8"))
     zip_path.write_bytes(_zip(files))
     return Built(set_id, meta["scriptSets"][0]["originMD5"], market_dir, zip_path, scripts)
 
 
 def _read_manifest(path: Path) -> Dict[str, Any]:
+    line, said = 1, ""
     try:
         manifest = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        said = _fault_of(manifest)
+    except OSError as error:
+        said = text("build.manifest_unreadable", said=error.strerror or type(error).__name__)
+    except UnicodeError:
+        said = text("build.manifest_no_text")
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise BuildError([Problem(path, mark.line + 1 if mark else 1, _first_line(error))]) from None
-    wanted = ("id", "title", "description", "requirements", "released", "publisher", "note", "scripts")
-    missing = [key for key in wanted if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        raise BuildError([Problem(path, 1, f"the manifest lacks {', '.join(missing)}")])
+        line, said = mark.line + 1 if mark else 1, text("build.manifest_no_yaml")
+    if said:
+        raise BuildError([Problem(path, line, said)])
     result: Dict[str, Any] = manifest
     return result
 
 
-def _first_line(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
+def _fault_of(manifest: Any) -> str:
+    """What is wrong with its form; "" for nothing."""
+    wanted = ("id", "title", "description", "requirements", "released", "publisher", "note", "scripts")
+    missing = [key for key in wanted if not isinstance(manifest, dict) or not manifest.get(key)]
+    if missing:
+        return text("build.manifest_lacks", names=", ".join(missing))
+    for key in wanted[3], wanted[-1]:
+        if not isinstance(manifest[key], list):
+            return text("build.manifest_lists")
+    entries = manifest["scripts"]
+    if not all(isinstance(entry, dict) and entry.get("name") and entry.get("title") for entry in entries):
+        return text("build.manifest_scripts")
+    return ""
 
 
 def _read_script(name: str, package_dir: Path, manifest_path: Path) -> Script:
@@ -104,18 +120,20 @@ def _read_script(name: str, package_dir: Path, manifest_path: Path) -> Script:
     except OSError:
         line = _line_of(manifest_path, name)
         raise BuildError(
-            [Problem(manifest_path, line, f"there is no module {name} in {package_dir}")]
+            [Problem(manifest_path, line, text("build.no_module", name=name, folder=package_dir))]
         ) from None
     try:
         # Func's last public image has Python 3.8.
         return Script(name, path, source, ast.parse(source, feature_version=(3, 8)))
     except SyntaxError as error:
-        raise BuildError([Problem(path, error.lineno or 1, f"not Python 3.8: {error.msg}")]) from None
+        raise BuildError(
+            [Problem(path, error.lineno or 1, text("build.not_python", said=error.msg))]
+        ) from None
 
 
-def _line_of(path: Path, text: str) -> int:
+def _line_of(path: Path, word: str) -> int:
     lines = path.read_text("utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if text in line), 1)
+    return next((number for number, line in enumerate(lines, 1) if word in line), 1)
 
 
 def _func_source(set_id: str, script: Script) -> str:
@@ -227,11 +245,11 @@ def _written(name: str, info: Dict[str, Any]) -> str:
 def _zip(files: Dict[str, str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
-        for name, text in sorted(files.items()):
+        for name, content in sorted(files.items()):
             # Stored, not deflated: zlib's output differs between its versions.
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), text.encode("utf-8"))
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content.encode("utf-8"))
     return data.getvalue()
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8")).hexdigest()  # noqa: S324 - Func's update marker, no secret
+def _md5(content: str) -> str:
+    return hashlib.md5(content.encode("utf-8")).hexdigest()  # noqa: S324 - Func's update marker, no secret

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set
 
+from .messages import text
+
 PLACEHOLDER = re.compile(r'"<([^">]+)>"')
 
 
@@ -64,38 +66,38 @@ def _imports(package: str, script: Script, by_name: Dict[str, Script]) -> Iterat
             for alias in node.names:
                 reason = reason or _module(package, alias.name)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "__import__":
-            reason = "__import__() does not work in Func"
+            reason = text("build.dunder_import")
         if reason:
             yield Problem(script.path, node.lineno, reason)  # type: ignore[attr-defined]
 
 
 def _module(package: str, name: str) -> Optional[str]:
     if name.split(".")[0] == package:
-        return f"Func knows no packages: write `from .{name.rsplit('.', 1)[-1]} import …`"
+        return text("build.no_packages", name=name.rsplit(".", 1)[-1])
     if name.split(".")[0] == "importlib":
-        return "importlib does not find scripts in Func"
+        return text("build.importlib")
     return None
 
 
 def _import_from(package: str, node: ast.ImportFrom, by_name: Dict[str, Script]) -> Optional[str]:
     names = [alias.name for alias in node.names]
     if "*" in names:
-        return "`import *` does not work in Func: name what is imported"
+        return text("build.star")
     if node.level == 0:
         return _module(package, node.module or "")
     name_of_module = script_name(node)
     if not name_of_module:
-        return "Func imports no modules as such: write `from .name import A, B`"
+        return text("build.no_modules")
     if name_of_module not in by_name:
-        return f"module {name_of_module} is missing from the manifest"
+        return text("build.not_in_manifest", name=name_of_module)
     if any(alias.asname for alias in node.names):
-        return "`as` is not supported beside `from .name import`: Func would bind both names"
+        return text("build.as_name")
     defined = _defined(by_name[name_of_module].tree)
     for name in names:
         if name not in defined:
-            return f"{name_of_module} does not define {name}"
+            return text("build.not_defined", module=name_of_module, name=name)
         if defined[name]:
-            return f"{name} is {defined[name]}: Func cannot import a name whose value is false"
+            return text("build.false_value", name=name, value=defined[name])
     return None
 
 
@@ -110,8 +112,8 @@ def _defined(tree: ast.Module) -> Dict[str, str]:
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             false = isinstance(node.value, ast.Constant) and not node.value.value
-            text = repr(node.value.value) if false and isinstance(node.value, ast.Constant) else ""
-            defined.update((target.id, text) for target in targets if isinstance(target, ast.Name))
+            source = repr(node.value.value) if false and isinstance(node.value, ast.Constant) else ""
+            defined.update((target.id, source) for target in targets if isinstance(target, ast.Name))
     return defined
 
 
@@ -122,14 +124,11 @@ def _annotations(script: Script) -> Iterator[Problem]:
         if not isinstance(node, ast.ImportFrom) or node.module != "__future__":
             continue
         if affected and any(alias.name == "annotations" for alias in node.names):
-            reason = "`from __future__ import annotations` beside a dataclass or NamedTuple fails in Func"
-            yield Problem(script.path, node.lineno, reason)
+            yield Problem(script.path, node.lineno, text("build.future_annotations"))
     for cls in affected:
         for field in cls.body:
             if isinstance(field, ast.AnnAssign) and _has_text(field.annotation):
-                yield Problem(
-                    script.path, field.lineno, f"{cls.name} has an annotation in quotes: Func fails"
-                )
+                yield Problem(script.path, field.lineno, text("build.quoted_annotation", name=cls.name))
 
 
 def _reads_annotations(node: ast.ClassDef) -> bool:
@@ -153,11 +152,11 @@ _SYS_EXIT = ast.dump(ast.parse("sys.exit", mode="eval").body)
 def _control_flow(script: Script) -> Iterator[Problem]:
     for node in ast.walk(script.tree):
         if isinstance(node, ast.ExceptHandler) and node.type is None:
-            yield Problem(script.path, node.lineno, "a bare `except:` swallows Func's time limit")
+            yield Problem(script.path, node.lineno, text("build.bare_except"))
         elif isinstance(node, ast.Name) and node.id == "BaseException":
-            yield Problem(script.path, node.lineno, "BaseException does not exist in Func: use finally")
+            yield Problem(script.path, node.lineno, text("build.base_exception"))
         elif isinstance(node, ast.Attribute) and ast.dump(node) == _SYS_EXIT:
-            yield Problem(script.path, node.lineno, "sys.exit() kills Func's worker")
+            yield Problem(script.path, node.lineno, text("build.sys_exit"))
 
 
 def _placeholders(script: Script) -> Iterator[Problem]:
@@ -165,10 +164,10 @@ def _placeholders(script: Script) -> Iterator[Problem]:
     for number, line in enumerate(script.source.splitlines(), 1):
         labels = PLACEHOLDER.findall(line)
         if len(labels) > 1:
-            yield Problem(script.path, number, "two placeholders on one line: Func takes them for one")
+            yield Problem(script.path, number, text("build.two_placeholders"))
         for label in labels:
             if label in seen:
-                yield Problem(script.path, number, f'"<{label}>" stands twice: Func fills in the first only')
+                yield Problem(script.path, number, text("build.placeholder_twice", label=label))
             seen.add(label)
 
 
@@ -182,7 +181,7 @@ def _circles(by_name: Dict[str, Script]) -> List[Problem]:
             module = script_name(node)
             if module in chain:
                 circle = " -> ".join([*chain[chain.index(module) :], module])
-                problems.append(Problem(by_name[name].path, node.lineno, f"circular import: {circle}"))
+                problems.append(Problem(by_name[name].path, node.lineno, text("build.circle", circle=circle)))
             elif module in by_name and module not in done:
                 visit(module, [*chain, module])
         done.add(name)

@@ -59,7 +59,33 @@ def test_a_refused_build_names_file_line_and_reason(
 
 def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--out", str(tmp_path), "--manifest", "no-such-file"]) == 1
-    assert capsys.readouterr().err.startswith("no-such-file:1: No such file or directory\n")
+    assert capsys.readouterr().err.startswith(
+        "no-such-file:1: it cannot be read: No such file or directory\n"
+    )
+
+
+WRONG_SCRIPTS = (
+    b"{id: x, title: x, description: x, requirements: [a], released: x, publisher: x, note: x, scripts: [1]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n\xff", "it is no text in UTF-8"),
+        (b"just a line", "the manifest lacks id, title"),
+        (b"a: [", "it is no YAML"),
+        (WRONG_SCRIPTS, "must be a list of entries with `name` and `title`"),
+    ],
+)
+def test_a_file_that_is_no_manifest(
+    tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert main(["build", "--out", str(tmp_path / "dist"), "--manifest", str(tmp_path / "file")]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "next: correct what stands above" in error
 
 
 @pytest.fixture(scope="module")
