@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from ..core.answers import error_in, has_content, is_answer, read_finish_reason
 from ..core.call import Call, provider_name
-from ..core.errors import classify_error, classify_exception
-from ..core.fields import fields_of, parse_object
+from ..core.errors import classify_error, classify_exception, rejected_answer, status_code_of
+from ..core.fields import fields_of, parse_events, parse_object
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import NO_USAGE, Usage, find_usage, tells_tokens, usage_at_end, usage_of
 from .operations import GENERATIONS, MAY_BE_PLAIN
@@ -100,16 +100,16 @@ class Observation:
 
     def note_error(self, error: BaseException) -> None:
         # Classified at once: to keep the exception is to keep the frames of the application.
-        status_code = getattr(error, "status_code", None)
-        if isinstance(status_code, int):
+        status_code = status_code_of(error)
+        if status_code is not None:
             self.status_code = status_code
         headers = getattr(getattr(error, "response", None), "headers", None)
         if headers:
             self.headers = pick_headers(headers)
         # An answer that was cut short is paid for, too.
-        completion = getattr(error, "completion", None)
-        if completion is not None:
-            self._note(completion, is_whole=False)
+        rejected = rejected_answer(error)
+        if rejected is not None:
+            self._note(rejected, is_whole=False)
         self.error_type = classify_exception(error, self.status_code)
         if self.content is not None:
             self.content.note_error(error)
@@ -157,6 +157,10 @@ class Observation:
             return False
         if self.first_content_s is None and has_content(chunk):
             self.first_content_s = read_s
+        return self._note_event(chunk) in _LAST_EVENTS
+
+    def _note_event(self, chunk: Any) -> Any:
+        """Note all that a chunk tells; returns its type, if it has one."""
         fields = fields_of(chunk)
         kind = fields.get("type")
         # Events of the Responses API have the answer inside.
@@ -167,14 +171,17 @@ class Observation:
             self._is_answered = is_answer(chunk) or self.operation_name not in GENERATIONS
             if not self._is_answered and self._told_instead is None:
                 self._told_instead = classify_error(self.status_code, error_in(chunk))
-        return kind in _LAST_EVENTS
+        return kind
 
     def end_stream(self, ended_s: float) -> None:
         """The stream was read to its end."""
+        self._note_end()
+        self.end(ended_s)
+
+    def _note_end(self) -> None:
         if not self._is_answered and self.error_type is None:
             # A page, nothing at all, or an error in a form of its own, where an answer was asked for.
             self.error_type = self._told_instead or "other"
-        self.end(ended_s)
 
     # ---- on the exporter's thread ----
 
@@ -213,12 +220,15 @@ class Observation:
         return None if content is None else content.read()
 
     def _parse_body(self) -> None:
-        answer = parse_object(self.body)
-        self.body = None
+        body, self.body = self.body, None
+        answer = parse_object(body)
         if answer is not None:
             self._note(answer, is_whole=True)
-        elif self.error_type is None:
-            self.error_type = "other"
+            return
+        # A stream that was read in one piece, by a hook or a transport of the application's.
+        for event in parse_events(body):
+            self._note_event(event)
+        self._note_end()
 
 
 class Content:
@@ -298,7 +308,8 @@ def _is_piece(chunk: Any) -> bool:
         if chunk.__pydantic_extra__ or fields.get("usage") is not None:
             return False
         if "choices" in fields:
-            return fields["choices"][0].finish_reason is None
+            choice = fields["choices"][0]
+            return choice.finish_reason is None and not choice.__pydantic_extra__
         kind = fields["type"]
     except (AttributeError, LookupError, TypeError):
         return False  # another SDK's, or of a gateway's own form

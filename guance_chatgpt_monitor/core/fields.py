@@ -56,3 +56,10 @@ def parse_object(body: Any) -> Optional[Dict[str, Any]]:
     """The JSON object of a body, text or bytes; None where it is none."""
     parsed = parse_json(body)
     return parsed if isinstance(parsed, dict) else None
+
+
+def parse_events(body: Any) -> List[Dict[str, Any]]:
+    """The JSON objects of a body of server-sent events, text or bytes; none where it is none."""
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    lines = (line[5:] for line in text.splitlines() if line.startswith("data:"))
+    return [event for event in map(parse_object, lines) if event is not None]
