@@ -3,11 +3,11 @@
 import functools
 import inspect
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast
+from typing import Any, Callable, Dict, List, Optional, Set, Type, TypeVar, cast
 
-from ..core.fields import read_field
-from .failsafe import guarded, warn
+from .failsafe import guarded, log_warning, warn
 from .observation import Observation, under_way
+from .other_sdks import as_openai
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,11 +28,13 @@ class ObservedCall:
         under_way.set(self)
 
     def record(self, response: Any) -> None:
-        """Take usage, model and error from the answer, an object of an SDK's or a dict.
+        """Take usage, model, finish reason and error from the answer of any SDK, an object or a dict.
 
-        Of several answers, the last counts. What is neither is left alone: it tells nothing.
+        Read are OpenAI's form and those of Anthropic, Google, Amazon Bedrock (Converse), DashScope, Cohere,
+        Ollama, LangChain and LlamaIndex. Of several answers, the last counts. What tells none of these is
+        left alone, with one warning that names its type.
         """
-        if self._observation is not None and (isinstance(response, dict) or hasattr(response, "__dict__")):
+        if self._observation is not None and response is not None:
             guarded(_note, self._observation, response)
 
     def note_call(self, operation_name: str) -> None:
@@ -55,10 +57,23 @@ class ObservedCall:
         self._observation.end()
 
 
+# Of what told nothing, each type once.
+_warned_of: Set[str] = set()
+_MAX_WARNINGS = 100
+
+
 def _note(observation: Observation, response: Any) -> None:
-    # Whatever SDK it is of: its fields may be properties.
-    fields = {name: read_field(response, name) for name in ("usage", "model", "error")}
-    observation.note_answer(fields, is_whole=False)
+    told = as_openai(response)
+    if told is not None:
+        observation.note_answer(told, is_whole=False)
+        return
+    name = f"{type(response).__module__}.{type(response).__qualname__}"
+    if name not in _warned_of and len(_warned_of) < _MAX_WARNINGS:
+        _warned_of.add(name)
+        log_warning(
+            f"observe(): nothing was read from a {name}, so its call has no tokens; record() the answer as "
+            'the SDK gave it, or a dict such as {"model": "m", "usage": {"total_tokens": 30}}'
+        )
 
 
 class observe:  # noqa: N801 - it reads as a statement

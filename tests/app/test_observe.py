@@ -6,17 +6,27 @@ import gc
 import subprocess
 import sys
 import threading
+import urllib.error
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
-from monitored import CHAT, USAGE, WAIT_S, monitor_environment, point, points, restart
+import requests
+from monitored import CHAT, USAGE, WAIT_S, httpx, monitor_environment, point, points, restart
 
 from guance_chatgpt_monitor import monitor, observe
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 pytest_plugins = ["monitored_fixtures"]
 
 ANSWER = {"model": "llama-3-70b", "usage": USAGE}
+OF_ANTHROPIC = {
+    "type": "message",
+    "model": "claude-sonnet-4-5",
+    "stop_reason": "max_tokens",
+    "usage": {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 100},
+}
 
 
 class Answer:
@@ -141,6 +151,55 @@ def test_of_several_answers_the_last_counts(datakit):
         call.record(ANSWER)
         call.record(None)
     assert point(datakit).fields["total_tokens"] == 30
+
+
+@pytest.mark.parametrize("answer", [OF_ANTHROPIC, SimpleNamespace(**OF_ANTHROPIC)])
+def test_the_answer_of_another_sdk(answer, datakit):
+    with observe(provider_name="anthropic") as call:
+        call.record(answer)
+    found = point(datakit)
+    assert (found.tags["response_model"], found.tags["finish_reason"]) == ("claude-sonnet-4-5", "length")
+    told = {name: found.fields[name] for name in ("total_tokens", "prompt_tokens", "cached_tokens")}
+    assert told == {"total_tokens": 115.0, "prompt_tokens": 110.0, "cached_tokens": 100.0}
+
+
+def test_what_is_not_understood_is_said_once_by_its_type(datakit, caplog):
+    class Answer:
+        """Of an SDK that is not known."""
+
+    class Text(str):
+        """Of a function that returns no more than the text."""
+
+    for answer in (Answer(), Answer(), Text("hi"), None):
+        observe()(lambda answer=answer: answer)()
+    said = [record.getMessage() for record in caplog.records if "nothing was read" in record.getMessage()]
+    assert len(said) == 2
+    assert "<locals>.Answer" in said[0]
+    assert "<locals>.Text" in said[1]
+    assert len(points(datakit)) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "status_code"),
+    [
+        (httpx.ReadTimeout("t"), "timeout", None),
+        (requests.ReadTimeout("t"), "timeout", None),
+        (urllib.error.URLError(TimeoutError("t")), "timeout", None),
+        (urllib.error.HTTPError("http://localhost", 429, "?", None, None), "rate_limit", "429"),
+    ],
+)
+def test_the_errors_of_http_clients(error, error_type, status_code, datakit):
+    with pytest.raises(type(error)), observe():
+        raise error
+    tags = point(datakit).tags
+    assert (tags["error_type"], tags.get("status_code")) == (error_type, status_code)
+
+
+def test_a_refusal_of_requests_tells_its_status(datakit):
+    with LocalOpenAI() as server, pytest.raises(requests.HTTPError), observe():
+        requests.get(server.base_url + "/no-such-path", timeout=10).raise_for_status()
+    tags = point(datakit).tags
+    assert (tags["error_type"], tags["status_code"]) == ("not_found", "404")
 
 
 def test_whatever_is_recorded_nothing_is_raised(datakit):
