@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional
 from ..core.content_delivery import ContentDelivery
 from ..core.delivery import LOGGING, METRIC
 from .channel import Channel, has_backlog_file
+from .content_budget import ContentBudget
 from .content_queue import ContentQueue
 from .environment import Settings
 
@@ -37,14 +38,15 @@ class Channels(NamedTuple):
 def open_channels(
     settings: Settings,
     content_log: "Optional[ContentLog]",
+    budget: Optional[ContentBudget],
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> Channels:
-    """The channels of these settings; `say` and `sleep` are Channel's."""
+    """The channels of these settings; `say` and `sleep` are Channel's. Who has a content log has a budget."""
     metrics = Channel(settings, METRIC, say, sleep)
     # Also where logs were asked for earlier, and some of them still wait.
     if content_log is None and not has_backlog_file(settings, LOGGING):
         return Channels(metrics, [metrics])
     logs = Channel(settings, LOGGING, say, sleep)
-    content = ContentQueue(ContentDelivery(content_log, logs, say), logs) if content_log else None
+    content = ContentQueue(ContentDelivery(content_log, logs, say), logs, budget) if budget else None
     return Channels(metrics, [metrics, logs], content)

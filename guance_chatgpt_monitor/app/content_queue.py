@@ -11,6 +11,7 @@ from ..core.content_delivery import ContentDelivery
 from ..core.delivery import NO_TIME, QUEUE_FULL
 from ..core.line_protocol import Point
 from .channel import Channel
+from .content_budget import ContentBudget
 from .environment import Settings
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class ContentQueue:
     they did not arrive, logs need not try.
     """
 
-    def __init__(self, content: ContentDelivery, channel: Channel) -> None:
+    def __init__(self, content: ContentDelivery, channel: Channel, budget: ContentBudget) -> None:
         self._content = content
+        self._budget = budget
         self._channel = channel
         self._noted: Deque[_Noted] = deque()
         self._in_hand: List[str] = []
@@ -50,11 +52,11 @@ class ContentQueue:
         if getattr(observation, "content", None) is None:
             return
         if not self._content.wants(call):
-            observation.content = None
+            self._budget.release(observation)
         elif len(self._noted) < MAX_CALLS:
             self._noted.append(_Noted(observation, call, point))
         else:
-            observation.content = None
+            self._budget.release(observation)
             self._channel.count_dropped(QUEUE_FULL, 1)
 
     def is_empty(self) -> bool:
@@ -62,6 +64,7 @@ class ContentQueue:
 
     def deliver(self, points_arrived: bool, until_s: float = float("inf")) -> None:
         """Make lines until `until_s`, and deliver them."""
+        self._channel.count_dropped(QUEUE_FULL, self._budget.refused.take())
         while self._noted and time.monotonic() < until_s:
             lines = self._in_hand = []
             self._take(self._noted, lines, until_s)
@@ -95,6 +98,7 @@ class ContentQueue:
             except IndexError:  # empty, maybe since another thread took it over
                 return
             line = self._content.line(point, call, observation.to_conversation)
+            self._budget.release(observation)
             if line:
                 lines.append(line)
                 n_chars += len(line)

@@ -37,6 +37,7 @@ class Settings:
     backlog_max_lines: int = _default("backlog_max_lines")
     backlog_max_bytes: int = _default("backlog_max_bytes")
     max_queue: int = _default("max_queue")
+    max_queue_bytes: int = _default("max_queue_bytes")
     log_content: bool = _default("log_content")
     log_content_max_chars: int = _default("log_content_max_chars")
     log_content_rate: float = _default("log_content_rate")

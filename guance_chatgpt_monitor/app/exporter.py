@@ -2,10 +2,9 @@
 
 **In the way of the application**: `Exporter.submit()` looks at the length of a deque and appends, in 0.1 to
 0.5 us. It never waits: a full queue refuses the call, which is counted as dropped with the reason
-`queue_full`. That is a last resort. Half full, the thread puts calls on the backlog without asking DataKit
-first; what keeps it from that is a request to a DataKit that hangs, 2.5 s, in which 10,000 calls are more
-than the SDK can make in one process. (Longer would be a DataKit that answers byte by byte, or a name server
-that hangs.)
+`queue_full`. That is a last resort. A quarter full, the thread puts calls on the backlog without asking
+DataKit first, and while a batch waits, it replays nothing. What keeps it from that is one request to a
+DataKit that is slow, hangs or drips: 2.5 s at most, in which 2,000 calls a second fill half of the queue.
 
 **On the thread**: batches of up to 500 points or one second; what DataKit does not take goes to the backlog
 and is replayed when DataKit is back, also after a restart of the application, or by a sister process.
@@ -78,6 +77,8 @@ class Exporter:
         Never waits and never raises.
         """
         worker = self._worker
+        if worker.budget is not None:
+            worker.budget.admit(observation)
         calls = worker.queue
         if len(calls) < worker.wake_at:
             calls.append(observation)

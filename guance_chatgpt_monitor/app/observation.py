@@ -16,6 +16,7 @@ from ..core.errors import classify_error, classify_exception, rejected_answer, s
 from ..core.fields import fields_of, parse_events, parse_object
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import NO_USAGE, Usage, find_usage, tells_tokens, usage_at_end, usage_of
+from .content_budget import size_bytes
 from .operations import GENERATIONS, MAY_BE_PLAIN
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ END_BYTES = 4096
 
 # Of a stream whose text is logged: at some 4 KB each; to read these takes less than a millisecond.
 MAX_CHUNKS = 64
+CHUNK_BYTES = 4096
 
 # Events of the Responses API after which its stream tells nothing more of the answer.
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
@@ -268,6 +270,10 @@ class Content:
             self.answer = {"error": body}
         elif self.answer is None:
             self.answer = _text_of_answer(error)
+
+    def size_bytes(self) -> int:
+        """About the memory that it holds."""
+        return len(self._chunks) * CHUNK_BYTES + size_bytes([self._request, self.answer, self._streamed])
 
     def read(self) -> "Conversation":
         from ..core.content.transcript import read_conversation

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections import deque
-from itertools import count
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional
 
 from ..core.batches import BATCH_LINES
@@ -13,7 +12,9 @@ from ..core.line_protocol import encode
 from ..core.metrics import PointMaker
 from .background_thread import BackgroundThread
 from .channels import Channels, open_channels
+from .content_budget import ContentBudget
 from .content_queue import make_content_log
+from .counter import Counter
 from .environment import Settings
 from .failsafe import log_warning
 
@@ -52,10 +53,10 @@ class Worker:
         self.wake_at = 0
         self.is_awake = False
         # More than this is more than DataKit takes at the time: it goes to the backlog at once.
-        self._behind_at = self.max_queue // 2
+        self._behind_at = self.max_queue // 4
         self._batch_calls = min(BATCH_LINES, self._behind_at)
         self._batch_every_s = batch_every_s
-        self._refused = _Counter()
+        self._refused = Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
         # For the end of a process that a DataKit keeps waiting: what comes yet goes to the backlog.
@@ -65,8 +66,10 @@ class Worker:
         self._points = points
         self._say = say
         content_log = make_content_log(settings)
+        self.budget = ContentBudget(settings.max_queue_bytes) if content_log is not None else None
+        pause, budget = self._thread.pause, self.budget
         self._make_channels: Callable[[], Channels] = lambda: open_channels(
-            settings, content_log, say, self._thread.pause
+            settings, content_log, budget, say, pause
         )
         # Made when the thread starts: nothing that may be waited for is inherited by a fork before that.
         self._opened: Optional[Channels] = None
@@ -252,6 +255,9 @@ class Worker:
     def _run_due(self) -> None:
         """What was said, replays and the report, each if it is time."""
         channels = self._channels()
+        # Each may wait for DataKit: a slow one is left to the calls that wait now.
+        if len(self.queue) >= self._batch_calls:
+            return
         channels.deliver_content(time.monotonic() + LOGS_BUDGET_S)
         for channel in channels.that_may_replay():
             channel.run_due()
@@ -323,22 +329,3 @@ class _Flush:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.ok = False
-
-
-class _Counter:
-    """Counts without a lock: `next()` on a count is one step for the interpreter."""
-
-    def __init__(self) -> None:
-        self._count = count()
-        self._taken = 0
-        self._reads = 0
-
-    def add(self) -> None:
-        next(self._count)
-
-    def take(self) -> int:
-        """How many were added since the last time. One thread at a time."""
-        total = next(self._count) - self._reads
-        self._reads += 1
-        new, self._taken = total - self._taken, total
-        return new

@@ -41,6 +41,7 @@ MIN_COMPLETION_TOKENS = 16
 DEFAULT_MAX_CHARS = 16_384
 MAX_MAX_CHARS = 131_072
 MAX_QUEUE = 10_000
+MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
 
 class Setting(NamedTuple):
@@ -257,6 +258,15 @@ _TABLE = (
         (APP,),
         "calls that wait in memory for the exporter's thread; further ones are dropped and counted",
         "内存队列的最大调用数，超出的丢弃并计数",
+    ),
+    Setting(
+        "max_queue_bytes",
+        MAX_QUEUE_BYTES,
+        whole_number(1, 2**40),
+        (APP,),
+        "bytes of what was said that wait in memory for their logs; further calls have a point and no log",
+        "等待写日志的对话内容在内存中的最大字节数，超出的调用只有数据点、没有日志",
+        "64 MiB",
     ),
     Setting(
         "log_content",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_client import line
 from exporting import WAIT_S, Observed, WatchedDataKit, settings, stamps_in, submit
 
 import guance_chatgpt_monitor
@@ -410,8 +411,25 @@ def test_calls_that_datakit_is_too_slow_for_go_to_the_backlog(
     datakit.mode = "slow:0.1"
     exporter.shutdown(WAIT_S)
     kept = stamps_in(path)
-    assert len(kept) == 1000
+    assert len(kept) == 1500
     assert sorted(kept + datakit.stamps()) == stamps
+
+
+def test_a_datakit_that_is_slow_has_no_replays_while_calls_wait(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
+    waiting = FileBacklog(str(path), print)
+    waiting.push([line(n) for n in range(50)])
+    waiting.close()
+    datakit.mode = "hang"
+    exporter = make(max_queue=4000)
+    submit(exporter, 1)
+    assert datakit.wait_for_writes(1)
+    submit(exporter, 1000)
+    datakit.mode = None
+    assert datakit.wait_for(1051)
+    # The call that waited, those that came meanwhile in full batches, and only then what was there before.
+    assert datakit.batches == [1, 500, 500, 50]
 
 
 def test_backlog_keeps_its_bound_and_counts(

@@ -239,6 +239,31 @@ def test_more_than_can_be_read_is_counted_and_every_point_arrives(
     assert len(logged(datakit)) + dropped(datakit) == len(avalanche.stamps)
 
 
+def test_what_is_said_is_let_go_before_memory_grows_and_every_point_arrives(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
+    """Calls whose answers are far faster than DataKit."""
+    exporter = make(report_every_s=0.1, max_queue_bytes=1_000_000)
+    datakit.mode = "hang"
+    submit(exporter, 1)
+    assert datakit.wait_for_writes(1)
+    said = [Said("?", content="x" * 100_000) for _ in range(50)]
+    for each in said:
+        exporter.submit(each)
+    assert 8 <= sum(each.content is not None for each in said) <= 9
+    datakit.mode = None
+    assert exporter.flush(WAIT_S)
+    assert datakit.count("openai") == 51
+    n_logged = len(logged(datakit))
+    assert 8 <= n_logged <= 9
+    for _ in range(5):  # what was let go is free for others
+        exporter.submit(Said("?", content="x" * 100_000))
+    assert exporter.flush(WAIT_S)
+    exporter.shutdown()
+    assert len(logged(datakit)) == n_logged + 5
+    assert dropped(datakit, reason="queue_full") == 50 - n_logged
+
+
 # -- files, forks and ends -------------------------------------------------------------------------
 
 

@@ -1,6 +1,11 @@
 """Our side of DataKit's write API, against the stand-in that answers as the real one does."""
 
+import random
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +128,113 @@ class Other(LocalServer):
         return Response(200, "<html>hello</html>", "text/html")
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("<html>hello</html>", "text/html"),
+        ("", "text/html; charset=utf-8"),
+        ('{"ok": true}', "application/json"),
+    ],
+)
+def test_a_200_of_something_else_is_no_delivery(body: str, content_type: str) -> None:
+    class Page(LocalServer):
+        def respond(self, request: Request) -> Response:
+            return Response(200, body, content_type)
+
+    with Page() as page, pytest.raises(DataKitError, match="is no DataKit: check the DataKit URL") as caught:
+        DataKit(page.url).write(lines(1))
+    assert not caught.value.lines_refused
+
+
+class Dripping(LocalServer):
+    """A header a byte at a time, without an end."""
+
+    def respond(self, request: Request) -> None:
+        try:
+            request.send_raw(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not self.stopping.wait(0.02):
+                request.send_raw(b".")
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("asks", ["write", "ping"])
+def test_a_datakit_that_drips_is_left_when_its_time_is_up(asks: str) -> None:
+    with Dripping() as server:
+        datakit = DataKit(server.url, read_timeout_s=0.3)
+        started_s = time.monotonic()
+        with pytest.raises(DataKitError, match="does not answer in time"):
+            datakit.write(lines(1)) if asks == "write" else datakit.ping()
+        assert time.monotonic() - started_s < 10  # it would drip for ever
+
+
+def test_one_that_takes_no_body_is_left_when_its_time_is_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # nobody reads
+        datakit = DataKit(f"http://127.0.0.1:{listening.getsockname()[1]}", read_timeout_s=0.3)
+        incompressible = [f"m f={random.random()}" * 100 for _ in range(20_000)]
+        with pytest.raises(DataKitError, match="does not answer in time"):
+            datakit.write(incompressible)
+
+
+@pytest.mark.parametrize(
+    ("uptime", "uptime_s"),
+    [
+        ("532.1ms", 0.5321),
+        ("12.3s", 12.3),
+        ("1h2m3.456s", 3723.456),
+        ("100h0m0s", 360_000.0),
+        ("5\u00b5s", 5e-6),
+        ("soon", None),
+        ("", None),
+        ("5", None),
+    ],
+)
+def test_uptime_is_read_as_go_writes_it(uptime: str, uptime_s: float | None) -> None:
+    class Pinged(LocalServer):
+        def respond(self, request: Request) -> Response:
+            return Response(200, {"content": {"version": "1", "host": "h", "uptime": uptime}})
+
+    with Pinged() as server:
+        assert DataKit(server.url).ping().uptime_s == (None if uptime_s is None else pytest.approx(uptime_s))
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "datakit.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        received: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                received.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Datakit: 1/h\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert DataKit(f"unix://{path}").write(lines(1))
+        thread.join(10)
+    assert received[0].startswith(b"POST /v1/write/metric?input=")
+
+
+def test_a_dataway_is_written_to_with_its_token_which_nobody_sees(server: LocalDataKit) -> None:
+    datakit = DataKit(server.url + "?token=tkn_secret")
+    assert datakit.write(lines(1))
+    (request,) = server.requests_received
+    assert (request.path, request.query["token"]) == ("/v1/write/metric", "tkn_secret")
+    assert datakit.ping().uptime_s is None
+    server.mode = "500"
+    with pytest.raises(DataKitError) as caught:
+        datakit.write(lines(1))
+    assert "tkn" not in str(caught.value) + datakit.url
+
+
+def test_no_host_is_added_where_there_is_none(server: LocalDataKit) -> None:
+    DataKit(server.url, adds_host=False).write(lines(1))
+    assert server.points()[0].tags == {"n": "0"}
+
+
 def test_something_else_under_the_url_is_told() -> None:
     with Other() as other, pytest.raises(DataKitError, match="not as a DataKit: check the DataKit URL"):
         DataKit(other.url).ping()
@@ -166,6 +278,8 @@ def test_nothing_under_the_url_is_told_fast() -> None:
         (" https://datakit.example.org/ ", "https://datakit.example.org"),
         ("10.0.0.1:9529", "http://10.0.0.1:9529"),
         ("http://[::1]:9529", "http://[::1]:9529"),
+        ("unix:///var/run/datakit.sock", "unix:///var/run/datakit.sock"),
+        ("https://openway.guance.com/?token=tkn_1", "https://openway.guance.com?token=tkn_1"),
     ],
 )
 def test_urls(url: str, checked: str) -> None:
@@ -173,7 +287,18 @@ def test_urls(url: str, checked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "http://", "ftp://h", "http://h:p", "http://h:0", "http://h/v1/write", "http://h?a=b"]
+    "url",
+    [
+        "",
+        "http://",
+        "ftp://h",
+        "http://h:p",
+        "http://h:0",
+        "http://h/v1/write",
+        "http://h?a=b",
+        "unix://h/p",
+        "unix:///",
+    ],
 )
 def test_wrong_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="the DataKit URL must look like"):
