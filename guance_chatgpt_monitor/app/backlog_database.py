@@ -10,6 +10,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from ..core.backlog import Backlog, Claim, Size, length_bytes, timestamp_ns
 
 SCHEMA_VERSION = 1
+# More than those just pushed: a bound that was lowered is reached step by step, in nobody's way.
+EVICTED_AT_ONCE = 1000
+# Of 4 KB; with more of them, a drained file gives its space back.
+MAX_FREE_PAGES = 64
 
 # SQLite's place for "whose file is this": the letters GCGM.
 _APPLICATION_ID = 0x4743474D
@@ -62,10 +66,13 @@ class BacklogDatabase(Backlog):
             self._is_made()  # first: nothing may change in the database of something else
             self._query("PRAGMA journal_mode = WAL")
             self._query("PRAGMA synchronous = NORMAL")
-            with self._transaction():
-                if not self._is_made():
-                    for statement in _SCHEMA:
-                        self._query(statement)
+            # What is deleted is overwritten: it may be what was said.
+            self._query("PRAGMA secure_delete = ON")
+            if not self._is_made():
+                with self._transaction():
+                    if not self._is_made():
+                        for statement in _SCHEMA:
+                            self._query(statement)
         except BaseException:
             self.close()
             raise
@@ -75,6 +82,7 @@ class BacklogDatabase(Backlog):
         return self._identity == _identity(self._path)
 
     def close(self) -> None:
+        """Close the file. The last of several processes to do so removes what SQLite keeps beside it."""
         self._connection.close()
 
     def put(self, lines: List[str], counts: Dict[str, int]) -> int:
@@ -88,7 +96,8 @@ class BacklogDatabase(Backlog):
             self._connection.executemany(
                 "INSERT INTO lines (line, n_bytes, timestamp_ns) VALUES (?, ?, ?)", rows
             )
-            return self._drop_surplus(*self._resize(len(rows), sum(row[1] for row in rows)))
+            n_lines, n_bytes = self._resize(len(rows), sum(row[1] for row in rows))
+            return self._drop_surplus(n_lines, n_bytes, len(rows) + EVICTED_AT_ONCE)
 
     def push(self, lines: List[str]) -> int:
         return self.put(lines, {})
@@ -125,6 +134,8 @@ class BacklogDatabase(Backlog):
                 if n_new > 0:
                     self._settle(claim.claim_id, first_id, last_id, n_new)
                     self._add(_first(n_new, counts))
+        if not rest.lines and not self._query("SELECT n_lines FROM size")[0][0]:
+            self._give_space_back()
         return rest
 
     def size(self) -> Size:
@@ -159,6 +170,15 @@ class BacklogDatabase(Backlog):
     def release(self, name: str) -> None:
         with self._transaction():
             self._query("DELETE FROM locks WHERE name = ? AND token = ?", name, self._token)
+
+    def _give_space_back(self) -> None:
+        """All is delivered: nothing of it stays in the file, nor in the log that SQLite writes first."""
+        try:
+            if self._query("PRAGMA freelist_count")[0][0] > MAX_FREE_PAGES:
+                self._query("VACUUM")
+            self._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError:
+            pass  # others use it now: the next time
 
     def _query(self, sql: str, *values: object) -> List[Tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()
@@ -212,12 +232,12 @@ class BacklogDatabase(Backlog):
         n_lines, n_bytes = self._query("SELECT n_lines, n_bytes FROM size")[0]
         return n_lines, n_bytes
 
-    def _drop_surplus(self, n_lines: int, n_bytes: int) -> int:
+    def _drop_surplus(self, n_lines: int, n_bytes: int, at_most: int) -> int:
         if n_lines <= self._max_lines and n_bytes <= self._max_bytes:
             return 0
         last_id = None
         for id_, line_bytes in self._connection.execute(
-            f"SELECT id, n_bytes FROM lines WHERE {_FREE} ORDER BY id"  # noqa: S608
+            f"SELECT id, n_bytes FROM lines WHERE {_FREE} ORDER BY id LIMIT {at_most:d}"  # noqa: S608
         ):
             last_id = id_
             n_lines -= 1

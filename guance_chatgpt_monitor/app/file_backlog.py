@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, TypeVar
 from ..core.backlog import MAX_BYTES, MAX_LINES, Backlog, Claim, Size, count_of_dropped
 from ..core.delivery import BACKLOG_FULL
 from .backlog_database import BacklogDatabase
+from .file_ownership import check_is_ours
 from .memory_backlog import MemoryBacklog
 
 try:
@@ -43,10 +44,9 @@ class FileBacklog(Backlog):
     """The backlog at `path`; folder and file are made on first use, for their owner alone.
 
     `say` takes a line for the operator, each kind once. A damaged file is renamed to `PATH.damaged` and
-    replaced by a new one. While the file cannot be used, the lines are in memory, in the bounds of
-    MemoryBacklog, and move to the file when it can be.
-
-    Raises sqlite3.OperationalError when other processes hold the file for longer than BUSY_WAIT_S.
+    replaced by a new one. One that others own, can write or have linked is not used. While the file cannot be
+    used, the lines are in memory, in the bounds of MemoryBacklog, and move to the file when it can be. So it
+    is, without a word, while another process holds the file, which is waited for once, BUSY_WAIT_S long.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class FileBacklog(Backlog):
         return self._do(lambda place: place.settle(claim, n_lines, counts))
 
     def size(self) -> Size:
-        return self._do(lambda place: place.size())
+        return self._do(lambda place: place.size(), writes=False)
 
     def add(self, counts: Dict[str, int]) -> None:
         self._do(lambda place: place.add(counts))
 
     def totals(self) -> Dict[str, int]:
-        return self._do(lambda place: place.totals())
+        return self._do(lambda place: place.totals(), writes=False)
 
     def load(self, name: str) -> str:
-        return self._do(lambda place: place.load(name))
+        return self._do(lambda place: place.load(name), writes=False)
 
     def save(self, name: str, text: str) -> None:
         self._do(lambda place: place.save(name, text))
@@ -117,22 +117,27 @@ class FileBacklog(Backlog):
         self._file: Optional[BacklogDatabase] = None
         self._memory = MemoryBacklog()
         self._retry_at_s = float("-inf")
+        self._is_held = False  # by another process, when it was last asked for
 
     # -- one operation -----------------------------------------------------------------------------
 
-    def _do(self, work: Callable[[Backlog], T]) -> T:
+    def _do(self, work: Callable[[Backlog], T], writes: bool = True) -> T:
         # SQLite's own waiting would stop every greenlet of a gevent process.
-        until_s = time.monotonic() + BUSY_WAIT_S
+        until_s = time.monotonic() + (0 if self._is_held else BUSY_WAIT_S)
         pause_s = 0.001
         may_set_aside = True
         while True:
             with self._locked():
                 try:
-                    return work(self._place())
+                    done = work(self._place())
+                    if writes:  # to read, one need not wait for who writes
+                        self._is_held = False
+                    return done
                 except (sqlite3.Error, OSError) as error:
                     if _is_busy(error):
                         if time.monotonic() >= until_s:
-                            raise sqlite3.OperationalError("database is locked") from None
+                            self._is_held = True
+                            return work(self._memory)
                     elif _is_damage(error) and may_set_aside and self._set_aside():
                         may_set_aside = False
                     else:
@@ -166,6 +171,7 @@ class FileBacklog(Backlog):
         if _abandoned:
             raise sqlite3.NotSupportedError("this process was forked in the middle of a write")
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_is_ours(self._path)
         with _folder_locked(self._path.parent):
             try:
                 return self._connect()

@@ -34,6 +34,8 @@ _TEXT = {
 }
 _TEXT_UNUSUAL = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\\ud800-\udfff]')
 _ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+# DataKit takes a bracket for an array's: one in a key refuses the batch, or, with a quote, swallows lines.
+_FIELD_KEY = {**_ESCAPE, **str.maketrans("[]\"", "()'")}
 
 
 class Tags(Dict[str, str]):
@@ -146,7 +148,7 @@ def _measurement(name: str) -> str:
 
 @lru_cache(maxsize=REMEMBERED)
 def _field_key(name: str) -> str:
-    return (_clean(name, MAX_KEY_BYTES) or "_").translate(_ESCAPE)
+    return (_clean(name, MAX_KEY_BYTES) or "_").translate(_FIELD_KEY)
 
 
 def _float(value: float) -> str:

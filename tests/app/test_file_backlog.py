@@ -365,19 +365,22 @@ def test_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Pat
     assert drain(backlog) == lines(1, 1001)
 
 
-def test_locked_file_is_an_error_soon_and_all_is_well_afterwards(backlog: FileBacklog, path: Path) -> None:
+def test_while_another_process_holds_the_file_memory_serves(backlog: FileBacklog, path: Path) -> None:
     backlog.push(lines(1, 3))
     holder = sqlite3.connect(str(path), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     started_s = time.monotonic()
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        backlog.push(lines(3, 5))
-    assert time.monotonic() - started_s < 2
-    assert backlog.size().lines == 2  # reading needs no lock
+    for n in range(3, 53):
+        assert backlog.push([line(n)]) == 0
+        backlog.add({"delivered": 1})
+    assert time.monotonic() - started_s < 20  # it is waited for once, not a hundred times
+    assert backlog.lines_in_memory() == 50
     holder.execute("ROLLBACK")
     holder.close()
-    backlog.push(lines(5, 6))
-    assert drain(backlog) == lines(1, 3) + lines(5, 6)
+    backlog.push(lines(53, 54))
+    assert backlog.lines_in_memory() == 0
+    assert backlog.totals() == {"delivered": 50}
+    assert drain(backlog) == lines(1, 54)
 
 
 # -- fork ------------------------------------------------------------------------------------------
@@ -473,6 +476,81 @@ def test_fork_in_the_middle_of_a_write_leaves_the_child_in_memory(path: Path) ->
     backlog.push(lines(1, 3))
     assert drain(backlog) == lines(1, 3)
     assert said == []
+
+
+# -- whose file it is, and what stays in it -------------------------------------------------------
+
+
+def made_unsafe(path: Path, how: str) -> None:
+    """A backlog of the same user that is not this user's alone."""
+    made = FileBacklog(str(path), no_word)
+    made.push(lines(1, 3))
+    made.close()
+    if how == "a link":
+        path.rename(path.with_name("elsewhere"))
+        path.symlink_to("elsewhere")
+    elif how == "a hard link":
+        os.link(path, path.with_name("elsewhere"))
+    elif how == "a link beside it":
+        Path(f"{path}-wal").symlink_to(path.with_name("elsewhere"))
+    elif how == "others can write it":
+        path.chmod(0o666)
+    elif how == "others can write its folder":
+        path.parent.chmod(0o777)
+    elif how == "another user's":
+        os.chown(path, NOBODY, NOBODY)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a link",
+        "a hard link",
+        "a link beside it",
+        "others can write it",
+        "others can write its folder",
+        pytest.param(
+            "another user's",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root can give files away"),
+        ),
+    ],
+)
+def test_a_file_that_is_not_this_users_alone_is_not_used(path: Path, how: str) -> None:
+    made_unsafe(path, how)
+    said: list[str] = []
+    backlog = FileBacklog(str(path), said.append)
+    backlog.push(lines(3, 5))
+    assert backlog.lines_in_memory() == 2
+    assert len(said) == 1
+    assert "cannot be used" in said[0]
+    assert "is kept in memory" in said[0]
+    assert drain(backlog) == lines(3, 5)
+
+
+def test_a_file_that_others_can_read_is_closed_to_them(path: Path) -> None:
+    FileBacklog(str(path), no_word).push(lines(1, 3))
+    path.chmod(0o644)
+    backlog = FileBacklog(str(path), no_word)
+    assert backlog.size().lines == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_was_delivered_is_not_in_the_files_any_more(backlog: FileBacklog, path: Path) -> None:
+    backlog.push([f'openai answer="private-{n}" {n}' for n in range(20_000)])
+    size = path.stat().st_size + Path(f"{path}-wal").stat().st_size
+    assert size > 100_000
+    drain(backlog, 5000)
+    for file in path.parent.iterdir():
+        assert b"private" not in file.read_bytes()
+    assert sum(file.stat().st_size for file in path.parent.iterdir()) < size / 10
+
+
+def test_a_bound_that_was_lowered_is_reached_step_by_step(path: Path) -> None:
+    FileBacklog(str(path), no_word).push(lines(0, 5000))
+    lowered = FileBacklog(str(path), no_word, max_lines=100)
+    dropped = [lowered.push([line(5000 + n)]) for n in range(6)]
+    assert dropped == [1001, 1001, 1001, 1001, 901, 1]
+    assert drain(lowered)[-1] == line(5005)
 
 
 # -- what can be wrong with the file ---------------------------------------------------------------
