@@ -35,7 +35,7 @@ _TEXT = {
 _TEXT_UNUSUAL = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\\ud800-\udfff]')
 _ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 # DataKit takes a bracket for an array's: one in a key refuses the batch, or, with a quote, swallows lines.
-_FIELD_KEY = {**_ESCAPE, **str.maketrans("[]\"", "()'")}
+_FIELD_KEY = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "[": "(", "]": ")", '"': "'"})
 
 
 class Tags(Dict[str, str]):

@@ -39,6 +39,15 @@ def test_any_point_is_one_line_that_datakits_rules_take(point: Point) -> None:
     assert all(isinstance(value, float) for value in parsed.fields.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("f[0]", "f(0)"), ("]", ")"), ("[", "("), ('say "x"', "say\\ 'x'"), ("a,b=c", "a\\,b\\=c")],
+)
+def test_field_names_that_datakit_reads_as_arrays_are_made_harmless(name: str, written: str) -> None:
+    assert encode(Point("openai", {}, {name: 1.0, "after": 2.0}, 1)) == f"openai {written}=1.0,after=2.0 1"
+    assert encode(Point("openai", {}, {"n": 1.0}, 1), {name: "x"}) == f'openai n=1.0,{written}="x" 1'
+
+
 NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_ ,=上海🙂", min_size=1, max_size=30).filter(
     lambda text: text.strip() == text
 )
