@@ -1,12 +1,11 @@
 """The command line: finds the command, runs it, and says in two lines what went wrong."""
 
-import json
 import os
 import sys
 from typing import List, Optional, Sequence, Tuple
 
 from .messages import current_language, language_of, text, use_language
-from .terminal import discard_output, one_line, paint, prepare_output, printable, use_color
+from .terminal import discard_output, one_line, paint, prepare_output, printable, to_json, use_color
 from .user_error import UsageError, UserError
 
 
@@ -80,7 +79,7 @@ def _tell(words: List[str], message: str, next_step: str, details: Sequence[str]
         print(shown, one_line(said).strip(), file=sys.stderr, flush=True)
     if "--json" in words:
         problems = {"problems": list(details)} if details else {}
-        print(json.dumps({"error": message, "next": next_step, **problems}, ensure_ascii=False))
+        print(to_json({"error": message, "next": next_step, **problems}, indent=None))
 
 
 def _tell_stopped(what: str) -> None:

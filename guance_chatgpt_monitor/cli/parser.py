@@ -106,7 +106,7 @@ def refuse(key: str, word: str, words: Iterable[str], program: str, **values: An
 
 def general_parser() -> Parser:
     """What stands before the command; its help is that of the whole."""
-    parser = Parser(prog=PROGRAM, usage=f"{PROGRAM} [--lang zh|en] [--no-color] {text('help.command')} …")
+    parser = Parser(prog=PROGRAM, usage=text("help.usage_whole", program=PROGRAM))
     _add_general(parser)
     parser.add_argument("--version", action="version", version=__version__, help=text("help.version"))
     parser.description = text("help.about") + "\n\n" + "\n".join(_commands_table())

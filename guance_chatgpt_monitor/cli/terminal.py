@@ -1,5 +1,6 @@
 """What goes to a terminal: colour, width, a moving line while it waits; no control characters of others."""
 
+import json
 import os
 import re
 import shutil
@@ -45,6 +46,12 @@ def one_line(value: object) -> str:
 def _written_out(found: "re.Match[str]") -> str:
     code = ord(found.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def to_json(value: Any, indent: Optional[int] = 2) -> str:
+    """`value` as JSON for a script, safe to be shown: its control characters are escaped, of C1 as well."""
+    dumped = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", dumped)
 
 
 def prepare_output() -> None:

@@ -1,10 +1,9 @@
 """The findings as one picture: a line for each link of the chain, its findings below, the worst last."""
 
-import json
 from typing import Dict, Iterable, Iterator, List
 
 from ..messages import english, text
-from ..terminal import display_width, line_width, one_line, pad, paint, wrap
+from ..terminal import display_width, line_width, one_line, pad, paint, to_json, wrap
 from .finding import FAIL, OK, PARTS, WARN, Finding
 
 _INDENT = "  "
@@ -28,7 +27,7 @@ def as_json(findings: List[Finding]) -> str:
     """For a machine: the names are English in every language."""
     worst = max(findings, key=lambda finding: finding.severity).status
     rows = [{**finding._asdict(), "name": english(f"check.name_{finding.name}")} for finding in findings]
-    return json.dumps({"worst": worst, "findings": rows}, ensure_ascii=False, indent=2)
+    return to_json({"worst": worst, "findings": rows})
 
 
 def _worst_last(names: Iterable[str], parts: Dict[str, List[Finding]]) -> List[str]:

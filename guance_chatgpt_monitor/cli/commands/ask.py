@@ -1,13 +1,12 @@
 """Asks ChatGPT one question through the authorization link."""
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional
 
 from ..messages import text
 from ..options import add_json, add_link_options, link_secret, required
-from ..terminal import Waiting, one_line, paint, printable, say
+from ..terminal import Waiting, one_line, paint, printable, say, to_json
 from ..user_error import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def run(options: Any) -> int:
     with Waiting(text("tools.asking")):  # the link cannot stream
         reply = ask(link, options.question, options.model, options.system)
     if options.json:
-        print(json.dumps(reply._asdict(), ensure_ascii=False, indent=2))
+        print(to_json(reply._asdict()))
         return 0
     say(printable(reply.text))
     known = reply.total_tokens is not None

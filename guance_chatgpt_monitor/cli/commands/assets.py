@@ -1,7 +1,6 @@
 """Writes Guance's dashboards and monitors as files, or imports them into a workspace."""
 
 import ipaddress
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..messages import text
 from ..options import add_json, required
-from ..terminal import progress
+from ..terminal import progress, to_json
 from ..user_error import UsageError, UserError, check_http_url, check_secret
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def run(options: Any) -> int:
     if options.site or options.endpoint or options.api_key:
         raise UsageError("assets.only_with_apply")
     paths = [str(path) for path in write_assets(options.lang, options.out)]
-    print(json.dumps(paths) if options.json else "\n".join(paths))
+    print(to_json(paths, indent=None) if options.json else "\n".join(paths))
     return 0
 
 
@@ -65,7 +64,7 @@ def _apply(options: Any) -> int:
     if options.json:
         failed = {"error": str(error), "next": step} if error else {}
         result = {"endpoint": endpoint, "done": [item._asdict() for item in done], **failed}
-        print(json.dumps(result, ensure_ascii=False))
+        print(to_json(result, indent=None))
         return 1 if error else 0
     if error is not None:
         raise UserError(str(error), step)

@@ -1,12 +1,11 @@
 """Builds the script set for Func's market and its import."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict
 
 from ..messages import text
 from ..options import add_json
-from ..terminal import paint, say
+from ..terminal import paint, say, to_json
 from ..user_error import UserError
 
 
@@ -28,7 +27,7 @@ def run(options: Any) -> int:
         raise UserError("tools.out_not_writable", folder=options.out, reason=reason) from None
     if options.json:
         facts: Dict[str, Any] = {**built._asdict(), "scripts": sorted(built.scripts)}
-        print(json.dumps(facts, default=str, indent=2))
+        print(to_json(facts))
         return 0
     say(f"{paint(f'{built.market_dir}/', 'bold')}  {text('tools.market')}")
     say(f"{paint(str(built.zip_path), 'bold')}  {text('tools.zip')}")

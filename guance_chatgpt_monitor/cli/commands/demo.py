@@ -1,6 +1,5 @@
 """Shows the whole path run, with stand-ins; or keeps it running, for the local page to draw."""
 
-import json
 import os
 import sys
 import threading
@@ -9,7 +8,7 @@ from typing import Any
 
 from ..messages import text
 from ..options import add_json, check_urls
-from ..terminal import progress, say
+from ..terminal import progress, say, to_json
 from ..user_error import UsageError
 
 
@@ -61,7 +60,7 @@ def _run_once(options: Any) -> int:
     if options.json:
         calls = [call._asdict() for call in result.calls]
         whole = {**result._asdict(), "calls": calls, "totals": result.totals, "complete": result.complete}
-        print(json.dumps(whole, ensure_ascii=False, indent=2))
+        print(to_json(whole))
         return 0 if result.complete else 1
     if result.points is not None:
         print(f"\nDataKit received {len(result.points)} points of {len(result.calls)} calls:\n")

@@ -1,6 +1,5 @@
 """Installs the script set in a running Func, or brings it up to date."""
 
-import json
 import sys
 import tempfile
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
 from ...core.call import without_credentials
 from ..messages import text
 from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
-from ..terminal import one_line, pad, paint, progress, say
+from ..terminal import one_line, pad, paint, progress, say, to_json
 from ..user_error import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def show_plan(steps: "List[Step]", as_json: bool, warnings: List[str]) -> None:
     """The steps of a dry run."""
     if as_json:
         rows = [step.facts() for step in steps]
-        print(json.dumps({"dry_run": True, "steps": rows}, ensure_ascii=False, indent=2))
+        print(to_json({"dry_run": True, "steps": rows}))
         return
     for step in steps:
         say(f"{pad(text(f'install.action_{step.action}'), 7)} {pad(step.title, 20)} {one_line(step.text)}")
@@ -119,7 +118,7 @@ def _show_installed(installed: "Installed", options: Any) -> int:
         facts: Dict[str, Any] = {**installed._asdict(), "steps": [step.facts() for step in installed.steps]}
         if not installed.secret:
             del facts["secret"]
-        print(json.dumps({**facts, "header": SECRET_HEADER}, ensure_ascii=False, indent=2))
+        print(to_json({**facts, "header": SECRET_HEADER}))
     else:
         say(_usage(installed))
         for warning in installed.warnings:

@@ -1,13 +1,12 @@
 """Takes out of Func what install made, and only that."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ..messages import text
 from ..options import add_func_options, add_json, make_client
-from ..terminal import pad, progress
+from ..terminal import pad, progress, to_json
 from .install import show_plan
 
 
@@ -38,5 +37,5 @@ def run(options: Any) -> int:
     steps = plan if options.dry_run else run_steps(plan, lambda s: tell(f"{pad(s.title, 20)} {s.text}"))
     if options.json:
         rows = [{**step.facts(), "removed": step.action == "remove"} for step in steps]
-        print(json.dumps({"dry_run": options.dry_run, "steps": rows}, ensure_ascii=False, indent=2))
+        print(to_json({"dry_run": options.dry_run, "steps": rows}))
     return 0

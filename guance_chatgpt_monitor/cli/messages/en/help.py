@@ -10,7 +10,7 @@ TEXTS: Dict[str, Text] = {
     "options": "options",
     "example": "example:",
     "stop": ".",
-    "command": "COMMAND",
+    "usage_whole": "{program} [options] COMMAND …",
     "commands": "commands:",
     "help": "show this help and exit",
     "version": "print the version and exit",

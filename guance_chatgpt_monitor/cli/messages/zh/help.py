@@ -10,7 +10,7 @@ TEXTS: Dict[str, Text] = {
     "options": "选项",
     "example": "示例：",
     "stop": "。",
-    "command": "命令",
+    "usage_whole": "{program} [选项] 命令 …",
     "commands": "命令：",
     "help": "显示本帮助并退出",
     "version": "显示版本号并退出",
