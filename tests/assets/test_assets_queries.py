@@ -259,7 +259,7 @@ def test_the_overview_shows_the_known_totals(show):
     assert show("Error rate") == 15.0
     # Twelve answers of the one model, four of the other; the tenth carried no usage, so it has no cost.
     assert show("Cost") == 12 * 0.5 + 4 * 0.125
-    assert show("95th percentile response time") == 19.0
+    assert show("p95 response time") == 19.0
     # The calls 1 to 20, but for 13, which got no answer.
     assert show("Requests left") == 100 - (210 - 13) / 19
     assert show("Tokens left") == 100 - (210 - 13) / 19
@@ -273,7 +273,7 @@ def test_requests_errors_and_retries(over_time):
 def test_a_variable_narrows_it_down(show):
     assert show("Requests", request_model="gpt-4o-mini") == 5
     assert show("Error rate", request_model="gpt-4o-mini") == 20.0
-    assert show("95th percentile response time", request_model="gpt-4o") == 14.0
+    assert show("p95 response time", request_model="gpt-4o") == 14.0
     assert show("Requests", operation_name="responses", provider_name="openai", service_name="shop") == 1
 
 
@@ -283,7 +283,7 @@ def test_the_models(grouped):
         "Errors": {"gpt-4o": 2, "gpt-4o-mini": 1},
         "Error rate": {"gpt-4o": pytest.approx(200 / 15), "gpt-4o-mini": pytest.approx(20)},
         "Mean response time": {"gpt-4o": pytest.approx(8), "gpt-4o-mini": pytest.approx(18)},
-        "95th percentile response time": {"gpt-4o": 14, "gpt-4o-mini": 20},
+        "p95 response time": {"gpt-4o": 14, "gpt-4o-mini": 20},
         "Tokens": {"gpt-4o": 12 * 150, "gpt-4o-mini": 4 * 150},
         "Tokens per request": {"gpt-4o": pytest.approx(120), "gpt-4o-mini": pytest.approx(120)},
         "Cost": {"gpt-4o": 6, "gpt-4o-mini": 0.5},
@@ -322,10 +322,10 @@ def test_latency_and_speed(grouped, over_time):
         "P95": [19],
         "P99": [20],
     }
-    [to_first_token] = grouped("95th percentile time to first token by model (streams)").values()
+    [to_first_token] = grouped("p95 time to first token by model (streams)").values()
     assert to_first_token == {"gpt-4o": 1.0}
     # Answered in 1 to 15 s, but for 6 and 13, and in 16 to 19 s; the tenth carried no usage.
-    [speed] = grouped("Output tokens a second by model").values()
+    [speed] = grouped("Output tokens per second by model").values()
     assert speed == {
         "gpt-4o": pytest.approx(12 * 50 / (120 - 6 - 13)),
         "gpt-4o-mini": pytest.approx(4 * 50 / (16 + 17 + 18 + 19)),
@@ -366,13 +366,13 @@ def test_the_headroom(grouped):
 
 
 def test_monitored_against_billed(show, grouped, over_time):
-    assert show("Requests that the monitor does not see") == 100 * (25 - 17) / 25
-    assert show("Tokens that the monitor does not see") == 100 * (3000 - 2400) / 3000
+    assert show("Unmonitored requests") == 100 * (25 - 17) / 25
+    assert show("Unmonitored tokens") == 100 * (3000 - 2400) / 3000
     assert show("Billed cost") == 12
     assert show("Computed cost") == 6.5
     assert over_time("Requests: billed and monitored") == {"Billed": [25], "Monitored": [17]}
     assert over_time("Tokens: billed and monitored") == {"Billed": [3000], "Monitored": [2400]}
-    assert over_time("Cost a day: billed and computed") == {"Billed": [12], "Computed": [6.5]}
+    assert over_time("Daily cost: billed and computed") == {"Billed": [12], "Computed": [6.5]}
     assert grouped("Billed by model") == {
         "Requests": {"gpt-4o-2024-08-06": 25},
         "Input tokens": {"gpt-4o-2024-08-06": 2000},
@@ -387,19 +387,19 @@ def test_monitored_against_billed(show, grouped, over_time):
 
 
 def test_no_variable_narrows_what_is_compared_with_the_books(show):
-    seen = show("Requests that the monitor does not see", service_name="another", request_model="gpt-4o")
+    seen = show("Unmonitored requests", service_name="another", request_model="gpt-4o")
     assert seen == 32
 
 
 def test_the_probe(show, grouped, over_time):
-    assert show("OpenAI up") == 90
-    [by_service] = grouped("OpenAI up over time").values()
+    assert show("OpenAI availability") == 90
+    [by_service] = grouped("OpenAI availability by service").values()
     assert by_service == {"shop": 90}
     assert over_time("Probe response time") == {"Mean": [pytest.approx(0.55)], "Highest": [1.0]}
 
 
 def test_calls_without_a_price_and_the_content_log(grouped, over_time):
-    [by_model] = grouped("Calls without a price by model").values()
+    [by_model] = grouped("Unpriced calls by model").values()
     assert by_model == {"gpt-9": 4}
     assert over_time("Content log: delivered, dropped, waiting") == {
         "Delivered at once": [400],
@@ -410,14 +410,12 @@ def test_calls_without_a_price_and_the_content_log(grouped, over_time):
 
 
 def test_the_health_of_the_monitor(show, grouped, over_time):
-    assert show("DataKit up") == 80.0
-    assert show("Longest backlog") == 10
+    assert show("DataKit availability") == 80.0
+    assert show("Maximum backlog") == 10
     assert show("Points dropped") == 3
     assert grouped("Backlog by service") == {"Backlog by service": {"shop": 10}}
-    assert grouped("Age of the oldest line") == {"Age of the oldest line": {"shop": 120}}
-    assert grouped("Time of a write to DataKit") == {
-        "Time of a write to DataKit": {"shop": pytest.approx(0.01)}
-    }
+    assert grouped("Age of the oldest backlog line") == {"Age of the oldest backlog line": {"shop": 120}}
+    assert grouped("DataKit write time") == {"DataKit write time": {"shop": pytest.approx(0.01)}}
     assert grouped("Delay of replayed points") == {"Delay of replayed points": {"shop": 90}}
     assert over_time("Points delivered") == {"Delivered at once": [16], "Replayed": [10]}
     assert grouped("Points dropped by reason")["Points dropped by reason"] == {"too_old": 3}
@@ -446,18 +444,18 @@ def test_every_monitor_gets_the_number_that_it_compares(run):
             ("gpt-4o", "shop"): pytest.approx(100 - 107 / 14),
             ("gpt-4o-mini", "shop"): pytest.approx(82),
         },
-        "OpenAI quota used up": {},
-        "OpenAI authentication fails": {("shop",): 1},
-        "OpenAI 95th percentile response time too long": {
+        "OpenAI quota exhausted": {},
+        "OpenAI authentication failures": {("shop",): 1},
+        "OpenAI p95 response time too high": {
             ("gpt-4o", "shop"): 14,
             ("gpt-4o-mini", "shop"): 20,
         },
-        "OpenAI tokens used too fast": {("shop",): 2400},
-        "OpenAI cost grows too fast": {("shop",): 6.5},
-        "OpenAI books requests that the monitor does not see": {(): 32},
+        "OpenAI token usage too high": {("shop",): 2400},
+        "OpenAI hourly cost too high": {("shop",): 6.5},
+        "OpenAI bills for unmonitored requests": {(): 32},
         "OpenAI API unreachable": {("openai", "shop"): 90},
-        "OpenAI monitor runs but no call is recorded": {("shop",): 26},
+        "OpenAI monitor records no calls": {("shop",): 26},
         "OpenAI monitor cannot reach DataKit": {("shop",): 0},
         # The content log's, which is the longer one.
-        "OpenAI monitor backlog grows": {("shop",): 1000},
+        "OpenAI monitor backlog growing": {("shop",): 1000},
     }

@@ -293,8 +293,8 @@ def test_what_can_be_bad_has_thresholds():
     for name in (
         "Error rate",
         "Error rate by model",
-        "95th percentile response time",
-        "95th percentile response time by model",
+        "p95 response time",
+        "p95 response time by model",
         "Requests left",
         "Tokens left",
         "Requests left by model",

@@ -29,19 +29,19 @@ def named(text):
 def test_there_is_a_monitor_for_each_trouble():
     assert [script["title"].split(" (")[0] for script in scripts("en")] == [
         "OpenAI error rate too high",
-        "OpenAI authentication fails",
-        "OpenAI 95th percentile response time too long",
+        "OpenAI authentication failures",
+        "OpenAI p95 response time too high",
         "OpenAI API unreachable",
         "OpenAI rate limit reached",
         "OpenAI request headroom low",
         "OpenAI token headroom low",
-        "OpenAI quota used up",
-        "OpenAI tokens used too fast",
-        "OpenAI cost grows too fast",
-        "OpenAI books requests that the monitor does not see",
-        "OpenAI monitor runs but no call is recorded",
+        "OpenAI quota exhausted",
+        "OpenAI token usage too high",
+        "OpenAI hourly cost too high",
+        "OpenAI bills for unmonitored requests",
+        "OpenAI monitor records no calls",
         "OpenAI monitor cannot reach DataKit",
-        "OpenAI monitor backlog grows",
+        "OpenAI monitor backlog growing",
     ]
 
 

@@ -67,8 +67,8 @@ def books(at_s, requests):
 # Title of the monitor -> (points of a time of trouble, of a quiet time, the worst level, seconds between).
 CASES = {
     "OpenAI error rate too high": (failing("server_error", 500), calls, "critical", MINUTE_S),
-    "OpenAI authentication fails": (failing("authentication", 401), calls, "critical", MINUTE_S),
-    "OpenAI 95th percentile response time too long": (
+    "OpenAI authentication failures": (failing("authentication", 401), calls, "critical", MINUTE_S),
+    "OpenAI p95 response time too high": (
         lambda at_s: calls(at_s, response_time_s=70.0),
         calls,
         "critical",
@@ -78,16 +78,16 @@ CASES = {
     "OpenAI rate limit reached": (failing("rate_limit", 429, n=20), calls, "critical", MINUTE_S),
     "OpenAI request headroom low": (lambda at_s: calls(at_s, left=2.0), calls, "error", MINUTE_S),
     "OpenAI token headroom low": (lambda at_s: calls(at_s, left=2.0), calls, "error", MINUTE_S),
-    "OpenAI quota used up": (failing("insufficient_quota", 429), calls, "critical", MINUTE_S),
-    "OpenAI tokens used too fast": (lambda at_s: calls(at_s, tokens=30_000.0), calls, "critical", MINUTE_S),
-    "OpenAI cost grows too fast": (lambda at_s: calls(at_s, cost_usd=0.5), calls, "critical", MINUTE_S),
-    "OpenAI books requests that the monitor does not see": (
+    "OpenAI quota exhausted": (failing("insufficient_quota", 429), calls, "critical", MINUTE_S),
+    "OpenAI token usage too high": (lambda at_s: calls(at_s, tokens=30_000.0), calls, "critical", MINUTE_S),
+    "OpenAI hourly cost too high": (lambda at_s: calls(at_s, cost_usd=0.5), calls, "critical", MINUTE_S),
+    "OpenAI bills for unmonitored requests": (
         lambda at_s: books(at_s, requests=40),
         lambda at_s: books(at_s, requests=10),
         "critical",
         HOUR_S,
     ),
-    "OpenAI monitor runs but no call is recorded": (
+    "OpenAI monitor records no calls": (
         lambda at_s: report(at_s, delivered=0),
         report,
         "warning",
@@ -99,7 +99,7 @@ CASES = {
         "critical",
         MINUTE_S,
     ),
-    "OpenAI monitor backlog grows": (
+    "OpenAI monitor backlog growing": (
         lambda at_s: report(at_s, waiting=1500),
         report,
         "error",

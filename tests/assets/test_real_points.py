@@ -125,7 +125,7 @@ def test_the_errors_say_why(answers):
 
 
 def test_the_last_errors_are_logs_of_the_calls_that_failed(answers):
-    [answer] = shown(answers, "Last errors").values()
+    [answer] = shown(answers, "Latest errors").values()
     assert len(answer.rows) == 3
     newest = answer.rows[0]
     assert newest.tags_dict["error_type"] == "insufficient_quota"
@@ -148,4 +148,4 @@ def test_teams(answers):
 def test_cache_and_speed(answers):
     hits = by_group(answers, "Cache hit rate by model")
     assert 50 < hits["gpt-4o-mini",] < 100
-    assert all(speed > 0 for speed in by_group(answers, "Output tokens a second by model").values())
+    assert all(speed > 0 for speed in by_group(answers, "Output tokens per second by model").values())

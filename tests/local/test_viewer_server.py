@@ -179,7 +179,7 @@ def test_the_numbers_are_those_of_the_points(page):
     assert numbers["Requests"] == 3
     assert numbers["Error rate"] == pytest.approx(100 / 3)
     assert numbers["Cost"] == 0.75
-    assert numbers["95th percentile response time"] == 60
+    assert numbers["p95 response time"] == 60
     assert page.numbers()["Requests"] == 4  # without a range, the last hour
     assert page.numbers(**{"v.service_name": "another"}) == {}
     assert page.numbers(**{"v.service_name": "*"})["Requests"] == 4
@@ -239,7 +239,7 @@ def test_calls_are_filtered(page):
 
 
 def test_a_monitor_fires_stays_and_recovers(page):
-    name = "OpenAI quota used up"
+    name = "OpenAI quota exhausted"
     assert page.states(name) == []
     page.call(10)
     page.call(5, "insufficient_quota")
@@ -267,10 +267,10 @@ def test_the_levels_of_a_monitor(page):
 def test_a_level_without_data_is_over_and_a_heartbeat_without_data_is_not(page):
     page.call(1, response_time=100)
     page.write(1, "openai_monitor", tags={"service_name": "shop"}, datakit_up=1, backlog_lines=0)
-    assert page.states("OpenAI 95th percentile")[0]["status"] == "critical"
+    assert page.states("OpenAI p95 response time")[0]["status"] == "critical"
     assert page.states("OpenAI monitor cannot reach")[0]["status"] == "ok"
     page.now_ns += 1700 * SECOND_NS
-    assert page.states("OpenAI 95th percentile")[0]["status"] == "ok"
+    assert page.states("OpenAI p95 response time")[0]["status"] == "ok"
     assert page.states("OpenAI monitor cannot reach")[0]["status"] == "nodata"
 
 
