@@ -1,0 +1,274 @@
+"""The local page in a real browser: what a newcomer sees, over points of each kind."""
+
+import time
+
+import pytest
+import requests
+from browser import chromium
+
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.viewer import shipped
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT_S = 30.0
+HOSTILE = "<script>document.title='hacked'</script><img src=x onerror=document.title='hacked'>"
+HOSTILE_TAG = HOSTILE.replace(" ", "\\ ").replace("=", "\\=").replace(",", "\\,")
+
+
+@pytest.fixture(scope="module")
+def datakit():
+    with LocalDataKit() as datakit:
+        write(datakit, "metric", *metric_lines(time.time_ns()))
+        write(datakit, "logging", *log_lines(time.time_ns()))
+        yield datakit
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, datakit):
+    """The page in English, without an error in the console at the end."""
+    browser.errors()
+    browser.open(datakit.url)
+    browser.run("localStorage.clear()")
+    browser.open(datakit.url)
+    yield browser
+    assert browser.errors() == []
+
+
+def write(datakit, category, *lines):
+    url = f"{datakit.url}/v1/write/{category}?precision=n"
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(url, "\n".join(lines).encode(), timeout=TIMEOUT_S)
+    assert answer.status_code == 200, answer.text
+
+
+def metric_lines(now_ns):
+    """Calls of ten minutes, of which each tenth failed, and all that the second dashboard asks for."""
+    shop = "host=h,service_name=shop,team=web,operation_name=chat,provider_name=openai,stream=true"
+    lines = []
+    for n in range(20):
+        at = now_ns - (20 - n) * 30 * 10**9
+        model = "gpt-4o" if n % 3 else "gpt-4o-mini"
+        calls = "question=1,response_time=2,create_time=2"
+        if n % 10 == 9:
+            failed = "status=error,status_code=429,error_type=rate_limit"
+            lines.append(
+                f"openai,{shop},request_model={model},{failed} {calls},res_status=1,total_tokens=0 {at}"
+            )
+            continue
+        answered = f"request_model={model},model={model},status=ok,status_code=200,finish_reason=stop"
+        tokens = "total_tokens=150,prompt_tokens=100,completion_tokens=50,cached_tokens=40,reasoning_tokens=5"
+        left = "remaining_requests=90,limit_requests=100,remaining_tokens=900,limit_tokens=1000"
+        times = "processing_time=1,time_to_first_token=0.5,delay=3,cost=0.25"
+        lines.append(f"openai,{shop},{answered} {calls},res_status=0,{tokens},{left},{times} {at}")
+        lines.append(
+            f"openai,{shop.replace('true', 'false')},{answered} {calls},res_status=0,{tokens},{times} {at}"
+        )
+        health = "backlog_lines=3,backlog_bytes=300,oldest_age=9,delivered=2,replayed=1,datakit_up=1"
+        health += ",write_time=0.01"
+        lines.append(f"openai_monitor,service_name=shop {health} {at}")
+        lines.append(f"openai_monitor,service_name=shop,reason=too_old dropped=1 {at}")
+        lines.append(f"openai_monitor,service_name=shop,category=logging {health},dropped=1 {at}")
+        lines.append(f"openai_monitor,service_name=shop,model=gpt-9 unpriced_calls=1 {at}")
+        lines.append(f"openai_probe,service_name=shop,provider_name=openai up=1,response_time=0.2 {at}")
+        books = "requests=3,input_tokens=300,output_tokens=150,cached_tokens=120"
+        lines.append(f"openai_usage,model=gpt-4o,project_id=proj_shop {books} {at}")
+        lines.append(f"openai_usage,model=gpt-4o,project_id=proj_shop,line_item=input cost=1 {at}")
+    hostile = f"service_name={HOSTILE_TAG},request_model={HOSTILE_TAG},team={HOSTILE_TAG},status=ok"
+    lines.append(
+        f"openai,{hostile},provider_name=openai,operation_name=chat question=1,response_time=1 {now_ns}"
+    )
+    return lines
+
+
+def log_lines(now_ns):
+    tags = "service_name=shop,request_model=gpt-4o,operation_name=chat,provider_name=openai"
+    texts = f'message="{HOSTILE}",request_id="req_1"'
+    return [f"openai,{tags},status=error,error_type=timeout {texts} {now_ns - 10**9}"]
+
+
+def points(datakit, name):
+    return sum(point.fields.get(name, 0) for point in datakit.points("openai"))
+
+
+# --- dashboards
+
+
+@pytest.mark.parametrize("name", ["openai", "openai_monitor"])
+@pytest.mark.parametrize("language", shipped.LANGUAGES)
+def test_every_chart_of_both_dashboards_is_drawn_with_data(page, datakit, name, language):
+    page.run("localStorage.language = arguments[0]", language)
+    page.open(datakit.url, name)
+    charts = shipped.dashboards(language)[name]["main"]["charts"]
+    page.wait(f"document.querySelectorAll('.panel').length === {len(charts)}")
+    n_sequences = sum(chart["type"] == "sequence" for chart in charts)
+    drawn = "[...document.querySelectorAll('.sequence')].filter((card) => card.querySelector('.trace path'))"
+    page.wait(f"{drawn}.length === {n_sequences}")
+    assert page.texts(".panel h3") == [chart["name"] for chart in charts]
+    assert page.texts(".panel .empty") == []
+    values = page.run("return [...document.querySelectorAll('[data-value]')].map((e) => e.dataset.value)")
+    assert all(values)
+    # What a screen reader says of a chart.
+    labels = page.run("return [...document.querySelectorAll('.canvas')].map((e) => e.ariaLabel)")
+    assert len(labels) == n_sequences
+    assert all(any(character.isdigit() for character in label) for label in labels)
+
+
+def test_the_single_numbers_are_those_of_the_points(page, datakit):
+    def value(name):
+        return float(
+            page.run("return document.querySelector(`[aria-label='${arguments[0]}'] b`).dataset.value", name)
+        )
+
+    assert value("Requests") == points(datakit, "question")
+    assert value("Error rate") == pytest.approx(
+        100 * points(datakit, "res_status") / points(datakit, "question")
+    )
+    assert value("Cost") == points(datakit, "cost")
+    assert value("95th percentile response time") == 2
+    assert value("Requests left") == 90
+
+
+def test_a_filter_narrows_all_charts(page, datakit):
+    page.choose("request_model", "gpt-4o-mini")
+    wanted = sum(p.tags["request_model"] == "gpt-4o-mini" for p in datakit.points("openai"))
+    page.wait(f"document.querySelector('[aria-label=Requests] b').dataset.value === '{wanted}'")
+    page.choose("request_model", "*")
+    page.wait(f"document.querySelector('[aria-label=Requests] b').dataset.value !== '{wanted}'")
+
+
+def test_a_chart_can_be_read_as_a_table_with_the_keyboard(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.run("document.querySelector('.sequence .as-table').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.wait("document.querySelectorAll('.sequence table tbody tr').length > 10")
+
+
+def test_a_query_that_is_not_known_is_said_on_its_chart(page, datakit, monkeypatch):
+    real = shipped.dashboards("en")
+    real["openai"]["main"]["charts"][0]["queries"][0]["query"]["q"] = "M::`openai`:(magic(`question`))"
+    monkeypatch.setattr(shipped, "dashboards", lambda language: real)
+    page.open(datakit.url)
+    page.wait("document.querySelector('[aria-label=Requests] .empty')")
+    assert "magic" in page.text("[aria-label=Requests] .empty")
+
+
+def test_a_call_made_now_appears_by_itself(page, datakit):
+    before = page.text("[aria-label=Requests] b")
+    now_ns = time.time_ns()
+    write(datakit, "metric", f"openai,service_name=shop,request_model=o3,status=ok question=1 {now_ns}")
+    page.wait(f"document.querySelector('[aria-label=Requests] b').innerText !== '{before}'")
+
+
+# --- calls and monitors
+
+
+def test_the_calls_are_listed_and_what_was_said_is_text(page, datakit):
+    page.open(datakit.url, "calls")
+    page.wait("document.querySelector('#calls tbody tr')")
+    page.choose("status", "error")
+    page.wait("document.querySelectorAll('#calls tbody tr').length === 2")
+    assert all("rate_limit 429" in row for row in page.texts("#calls tbody tr"))
+    page.choose("status", "*")
+    page.choose("service_name", HOSTILE)
+    page.wait("document.querySelectorAll('#calls tbody tr').length === 1")
+    page.click("#calls tbody tr button")
+    page.wait("document.querySelector('.detail')")
+    assert HOSTILE in page.text(".detail")
+
+
+def test_hostile_content_stays_text_everywhere(page, datakit):
+    for tab in ("openai", "calls", "monitors", "openai_monitor"):
+        page.open(datakit.url, tab)
+        page.wait("document.querySelector('.panel, table')")
+        assert page.run("return document.querySelectorAll('main script, main img').length") == 0
+        assert page.run("return document.title") == "ChatGPT monitor"
+    page.open(datakit.url)
+    page.wait("document.querySelector('.log table')")
+    assert HOSTILE in page.text(".log table")
+    assert any(HOSTILE in text for text in page.texts(".sequence .legend"))
+
+
+def test_the_monitors_have_their_states(page, datakit):
+    now_ns = time.time_ns()
+    tags = "service_name=shop,request_model=gpt-4o,status=error,error_type=insufficient_quota"
+    write(datakit, "metric", f"openai,{tags} question=1,res_status=1,response_time=1 {now_ns - 10**9}")
+    page.open(datakit.url, "monitors")
+    rows = page.wait("document.querySelectorAll('#monitors tbody tr').length") and page.texts(
+        "#monitors tbody tr"
+    )
+    assert any(row.startswith("critical") and "quota used up (service shop)" in row for row in rows)
+    assert any(row.startswith("ok") and "cannot reach DataKit" in row for row in rows)
+
+
+# --- language, looks, keyboard
+
+
+def test_the_language_is_the_browsers_and_can_be_switched(datakit):
+    with chromium(language="zh-CN") as page:
+        page.open(datakit.url)
+        assert page.texts("#tabs button") == ["仪表板", "调用", "监控器", "监控自身"]
+        page.wait("document.querySelector('.panel')")
+        assert page.text(".panel h3") == "请求数"
+        page.click("#language")
+        page.wait("document.querySelector('.panel h3')?.innerText === 'Requests'")
+        page.open(datakit.url)  # and is remembered
+        assert page.texts("#tabs button")[0] == "Dashboard"
+        assert page.errors() == []
+
+
+def test_light_and_dark(page):
+    light = page.run("return getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    page.wait(f"getComputedStyle(document.body).backgroundColor !== '{light}'")
+
+
+def test_the_tabs_are_reached_with_the_arrow_keys(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.run("document.querySelector('#tabs [aria-selected=true]').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    page.wait("document.querySelector('#calls')")
+    assert page.run("return document.activeElement.id") == "tab-calls"
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_nothing_is_wider_than_the_screen(datakit, width, height):
+    with chromium(width=width, height=height, dark=True) as page:
+        for tab in ("openai", "calls", "monitors"):
+            page.open(datakit.url, tab)
+            page.wait("document.querySelector('.panel, table')")
+            assert page.run("return document.documentElement.scrollWidth") <= width, tab
+        assert page.errors() == []
+
+
+# --- when there is nothing
+
+
+def test_without_points_it_says_what_to_do(browser):
+    with LocalDataKit() as empty:
+        browser.open(empty.url)
+        shown = browser.text("main")
+        assert f"curl {empty.url}/v1/write/metric" in shown
+        assert f'monitor(datakit_url="{empty.url}"' in shown
+        # The line that it shows works.
+        line = shown.split("-d '")[1].split("'")[0]
+        write(empty, "metric", line)
+        browser.wait("document.querySelector('[aria-label=Requests] b')?.innerText === '1'")
+
+
+def test_a_datakit_that_has_ended_is_said(browser):
+    datakit = LocalDataKit().start()
+    write(datakit, "metric", f"openai,service_name=shop,status=ok question=1 {time.time_ns()}")
+    browser.open(datakit.url)
+    datakit.stop()
+    browser.wait("document.getElementById('notice').innerText.includes('does not answer')")
+    browser.errors()
