@@ -36,7 +36,10 @@ MAX_CHUNKS = 64
 CHUNK_BYTES = 4096
 
 # Events of the Responses API after which its stream tells nothing more of the answer.
-_LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
+_LAST_EVENTS = (
+    *("response.completed", "response.failed", "response.incomplete", "response.cancelled"),
+    *("thread.run.completed", "thread.run.failed", "thread.run.cancelled", "thread.run.expired"),
+)
 
 
 class Observation:
@@ -162,18 +165,19 @@ class Observation:
         return self._note_event(chunk) in _LAST_EVENTS
 
     def _note_event(self, chunk: Any) -> Any:
-        """Note all that a chunk tells; returns its type, if it has one."""
+        """Note all that a chunk tells; returns what kind of event it is, if it is one."""
         fields = fields_of(chunk)
         kind = fields.get("type")
-        # Events of the Responses API have the answer inside.
-        self._note(fields.get("response") or chunk, is_whole=False)
+        # Events of the Responses API have the answer inside, those of an assistant the run.
+        inside = fields.get("response") or (fields.get("data") if "event" in fields else None)
+        self._note(inside or chunk, is_whole=False)
         if kind == "response.failed" and self.error_type is None:
             self.error_type = "other"
         if not self._is_answered:
             self._is_answered = is_answer(chunk) or self.operation_name not in GENERATIONS
             if not self._is_answered and self._told_instead is None:
                 self._told_instead = classify_error(self.status_code, error_in(chunk))
-        return kind
+        return kind or fields.get("event")
 
     def end_stream(self, ended_s: float) -> None:
         """The stream was read to its end."""

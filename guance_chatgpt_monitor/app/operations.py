@@ -1,5 +1,6 @@
 """Which requests are calls of a model, by their paths, and what each is called: the tag `operation_name`."""
 
+import re
 from functools import lru_cache
 from typing import Any, Dict, Optional
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ _AS_WRITTEN = {f"{slash}{path}": operation for path, operation in _PATHS.items()
 # Longest first: `completions` is the end of `chat/completions`, too.
 _ENDS = sorted(_PATHS, key=len, reverse=True)
 
+_RUNS = re.compile(r"threads/(?:[^/]+/)?runs")
+
 # Of these, an answer has choices, output or data.
 GENERATIONS = frozenset(["chat", "responses", "embeddings", "text_completion"])
 # Of these, an answer may be plain text, or sound.
@@ -44,6 +47,6 @@ def _look_up(url: str) -> Optional[str]:
         # Azure's deployments, named by hand.
         head, found, rest = path.rpartition("deployments/")
         path = rest.partition("/")[2] if found and head in ("", "openai/") else path
-        return _PATHS.get(path)
+        return "assistant_run" if _RUNS.fullmatch(path) else _PATHS.get(path)
     end = next((end for end in _ENDS if path == end or path.endswith("/" + end)), None)
     return None if end is None else _PATHS[end]

@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from .failsafe import guarded
+from .jobs import end_jobs
 from .streams import end_open
 
 ATTRIBUTE = "_guance_chatgpt_monitor"
@@ -58,6 +59,7 @@ def _at_exit() -> None:
     from .exporter import existing_exporter
 
     guarded(end_open)
+    guarded(end_jobs)
     exporter = existing_exporter()
     if exporter is not None:
         guarded(exporter.end_with_process)

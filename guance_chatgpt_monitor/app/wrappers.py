@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from ..core.fields import fields_of
 from ..core.response_headers import pick_headers
 from .failsafe import guarded
+from .jobs import STARTED_BY, asks_for_job, keep, note_answer
 from .observation import Content, Observation, under_way
 from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
@@ -33,7 +34,10 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
     def request(self: Any, cast_to: Any, options: Any, *args: Any, stream: Any = False, **kwargs: Any) -> Any:
         observation = guarded(begin, self, options, stream)
         if observation is None:
-            return original(self, cast_to, options, *args, stream=stream, **kwargs)
+            answer = original(self, cast_to, options, *args, stream=stream, **kwargs)
+            if guarded(asks_for_job, options):
+                guarded(note_job, self, options, answer)
+            return answer
         try:
             answer = original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
         except BaseException as error:
@@ -50,7 +54,10 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
     ) -> Any:
         observation = guarded(begin, self, options, stream)
         if observation is None:
-            return await original(self, cast_to, options, *args, stream=stream, **kwargs)
+            answer = await original(self, cast_to, options, *args, stream=stream, **kwargs)
+            if guarded(asks_for_job, options):
+                guarded(note_job, self, options, answer)
+            return answer
         try:
             answer = await original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
         except BaseException as error:
@@ -178,7 +185,17 @@ def finish(observation: Observation, answer: Any) -> None:
     if response is None and "is_stream_consumed" in fields:
         response = answer  # `cast_to` was the HTTP package's own class
     observation.note_answer(answer if response is None else _body_of(response))
+    if observation.operation_name in STARTED_BY and keep(observation, answer):
+        return
     observation.end(ended_s)
+
+
+def note_job(client: Any, options: Any, answer: Any) -> None:
+    scope = scope_of(client)
+    if scope is not None:
+        resumed = note_answer(scope, client, options, answer)
+        if resumed is not None:
+            watch_stream(resumed, answer)
 
 
 def _body_of(response: Any) -> Any:

@@ -99,6 +99,8 @@ class Prices:
         It is 0 only for no tokens, or where the table has a price and that is 0.
         """
         usage = call.usage
+        if call.operation_name == "batch":
+            return None  # at a discount that the table does not have
         prompt, completion = usage.prompt_tokens, _completion_tokens(usage)
         if prompt is None or completion is None:
             return None
