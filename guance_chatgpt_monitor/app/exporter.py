@@ -192,6 +192,7 @@ class _Shared:
 
     exporter: Optional[Exporter] = None
     given = False
+    told: List[str] = []  # noqa: RUF012 - never changed in place; the settings that had no effect
     lock = threading.Lock()
 
 
@@ -209,11 +210,12 @@ def get_exporter(settings: Optional[Settings] = None) -> Exporter:
         if exporter is None or (settings is not None and _makes_room(exporter)):
             if exporter is None or exporter.settings != settings:
                 exporter = Exporter(Settings.read() if settings is None else settings)
-            _Shared.exporter, _Shared.given = exporter, settings is not None
+            _Shared.exporter, _Shared.given, _Shared.told = exporter, settings is not None, []
         elif settings is not None and settings.enabled:
             # How streams are read is each client's own.
             ignored = [name for name in exporter.settings.differences(settings) if name != "stream_usage"]
-            if ignored:
+            if ignored and ignored != _Shared.told:  # once, not with each client
+                _Shared.told = ignored
                 log_warning(f"monitored already with other settings: no effect of {', '.join(ignored)}")
         return exporter
 

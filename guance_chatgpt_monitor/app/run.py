@@ -19,17 +19,26 @@ RUN_PID_VARIABLE = "CHATGPT_MONITOR_RUN_PID"
 _FOLDER = str(Path(__file__).resolve().parent / "autostart")
 
 
-def run(command: List[str]) -> int:
+def run(command: List[str], strict: bool = False) -> int:
     """Become the program `command`, monitored with the settings of the environment.
 
+    With a wrong setting, the program starts unmonitored, and a warning says so; `strict` makes that an error.
     Returns only where one process cannot become another (Windows), with the exit code; and 127 or 126
-    where the program is not found or cannot be run, as a shell does. Raises ValueError for a wrong setting.
+    where the program is not found or cannot be run, as a shell does. Raises ValueError where there is no
+    command or, if `strict`, a setting is wrong.
     """
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
         raise ValueError("there is no program to run: guance-chatgpt-monitor run python app.py")
-    Settings.read()
+    environment = dict(os.environ)
+    try:
+        Settings.read()
+        environment = monitored_environment(environment)
+    except ValueError as error:
+        if strict:
+            raise
+        print(f"guance-chatgpt-monitor: not monitored: {error}; the program starts without", file=sys.stderr)
     if Path(command[0]).name == "opentelemetry-instrument":
         # It puts itself before us on PYTHONPATH, and ends the chain there.
         print(
@@ -37,7 +46,6 @@ def run(command: List[str]) -> int:
             "opentelemetry-instrument guance-chatgpt-monitor run python app.py",
             file=sys.stderr,
         )
-    environment = monitored_environment(dict(os.environ))
     if shutil.which(command[0]) is None:
         hint = f"; try: python {command[0]}" if command[0].endswith(".py") else ""
         print(f"error: there is no program {command[0]}{hint}", file=sys.stderr)

@@ -406,6 +406,36 @@ def run_script(script, datakit, **environment):
     )
 
 
+TWICE = """
+import importlib, os, sys, openai
+def imported_anew():
+    for name in [name for name in sys.modules if name.startswith("guance_chatgpt_monitor")]:
+        del sys.modules[name]
+    return importlib.import_module("guance_chatgpt_monitor")
+asked = dict(model="gpt-4o-mini", messages=[{"role": "user", "content": "zebra"}])
+options = dict(api_key="sk-local", base_url=os.environ["API_URL"], max_retries=0)
+first, second = imported_anew(), imported_anew()
+assert first is not second
+for package in (first, second):
+    package.instrument()
+client = second.monitor(openai.OpenAI(**options))
+client.chat.completions.create(**asked)
+openai.OpenAI(**options).chat.completions.create(**asked)
+"""
+
+
+def test_imported_twice_the_package_counts_a_call_once(api, datakit):
+    run_script(TWICE, datakit, API_URL=api.server.base_url)
+    assert len(datakit.points("openai")) == 2
+
+
+def test_what_has_no_effect_is_said_once_not_for_each_client(api, datakit, caplog):
+    for _ in range(3):
+        monitor(api.bare(), service_name="shop")
+        monitor(api.bare(), service_name="other")
+    assert caplog.text.count("no effect of service_name") == 1
+
+
 def test_instrument_again_after_uninstrument(api):
     for _ in range(2):
         api.instrument()

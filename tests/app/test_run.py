@@ -150,6 +150,44 @@ def test_signals_reach_the_program(api, datakit, tmp_path):
         assert process.wait(WAIT_S) == 7
 
 
+# ---- beside other monitors ----
+
+
+HOOK = "import wrapt; wrapt.register_post_import_hook(lambda module: print('theirs'), 'openai')\n"
+AUTOSTART = "import runpy, sys; runpy.run_path(sys.argv[1])\n"
+
+
+@pytest.mark.parametrize("first", ["theirs", "ours", "ours twice"])
+def test_an_import_hook_of_another_monitor(first, run, datakit, tmp_path):
+    """Those of wrapt, which ddtrace and others use: they put a loader around ours, or ours around theirs."""
+    pytest.importorskip("wrapt")
+    import guance_chatgpt_monitor
+
+    ours = Path(guance_chatgpt_monitor.__file__).parent / "app" / "autostart" / "sitecustomize.py"
+    hooks = {"theirs": HOOK + AUTOSTART, "ours": AUTOSTART + HOOK, "ours twice": AUTOSTART + HOOK + AUTOSTART}
+    source = "import inspect; print('__all__' in inspect.getsource(openai), openai.__loader__.name)\n"
+    (tmp_path / "hooked.py").write_text(hooks[first] + CALL + source)
+    printed = run(sys.executable, "hooked.py", str(ours)).split()
+    assert printed == ["theirs", "gpt-4o-mini-2024-07-18", "True", "openai"]
+    assert len(datakit.points("openai")) == 1
+
+
+def test_a_finder_that_fails_does_so_as_without_us(run, datakit, tmp_path):
+    code = """
+import sys
+class Failing:
+    def find_spec(self, name, path=None, target=None):
+        raise OSError("theirs")
+sys.meta_path.insert(1, Failing())
+try:
+    import openai
+except OSError as error:
+    print(error)
+"""
+    (tmp_path / "failing.py").write_text(code)
+    assert run(sys.executable, "failing.py") == "theirs\n"
+
+
 # ---- where it cannot monitor ----
 
 
@@ -186,10 +224,32 @@ def test_what_keeps_us_out_is_said(run, tmp_path):
 # ---- wrong use ----
 
 
-def test_a_wrong_setting_is_an_error_before_the_program_starts(run):
-    run(
-        sys.executable, "app.py", CHATGPT_MONITOR_MAX_QUEUE="many", code=1, errors="CHATGPT_MONITOR_MAX_QUEUE"
+def test_with_a_wrong_setting_the_program_starts_unmonitored_and_one_line_says_so(run, datakit):
+    wrong = {"CHATGPT_MONITOR_MAX_QUEUE": "many"}
+    errors = "guance-chatgpt-monitor: not monitored: CHATGPT_MONITOR_MAX_QUEUE must be"
+    assert run(sys.executable, "app.py", errors=errors, **wrong) == "gpt-4o-mini-2024-07-18\n"
+    assert datakit.points("openai") == []
+
+
+def test_strict_makes_a_wrong_setting_an_error_before_the_program_starts(datakit):
+    command = [
+        sys.executable,
+        "-m",
+        "guance_chatgpt_monitor",
+        "run",
+        "--strict",
+        sys.executable,
+        "-c",
+        "print(1)",
+    ]
+    wrong = monitor_environment(datakit, CHATGPT_MONITOR_MAX_QUEUE="many")
+    done = subprocess.run(command, env=wrong, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CHATGPT_MONITOR_MAX_QUEUE" in done.stderr
+    done = subprocess.run(
+        command, env=monitor_environment(datakit), capture_output=True, text=True, timeout=60
     )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_no_program(run):

@@ -6,40 +6,63 @@ stands. It may be read by a Python that has neither this project nor openai, or 
 # mypy: allow-untyped-defs, allow-untyped-calls
 # ruff: noqa: PTH100, PTH120 - to import pathlib takes longer than all else here, in every process
 
+import _thread
 import importlib.machinery
 import importlib.util
 import os
 import sys
 
+# The threads that ask the other finders, some of which ask all finders in turn.
+_looking = set()  # type: ignore[var-annotated]
+
 
 class _Finder:
-    """Finds openai as everybody does, and instruments it as soon as it is imported."""
+    """Finds openai as everybody does, and has it instrumented as soon as it is imported."""
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):  # noqa: ARG003
-        if name != "openai" or cls not in sys.meta_path:
+    def find_spec(cls, name, path=None, target=None):
+        thread = _thread.get_ident()
+        if name != "openai" or thread in _looking:
             return None
-        sys.meta_path.remove(cls)
+        _looking.add(thread)
         try:
-            spec = importlib.util.find_spec(name)
+            for finder in list(sys.meta_path):
+                spec = None if finder is cls else finder.find_spec(name, path, target)
+                if spec is not None:
+                    if hasattr(spec.loader, "exec_module"):
+                        spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
+                    return spec
+        except Exception:
+            pass  # then the import itself meets it
         finally:
-            sys.meta_path.insert(0, cls)
-        loader = getattr(spec, "loader", None)
-        if loader is not None:
-            _instrument_after(loader)
-        return spec
+            _looking.discard(thread)
+        return None
 
 
-def _instrument_after(loader):
-    load = loader.exec_module
+class _Loader:
+    """Loads what another loader does. One of its own: others put theirs around it, and write into it."""
 
-    def exec_module(module):
-        load(module)
+    def __init__(self, loader):
+        self._loader = loader
+
+    def create_module(self, spec):
+        create = getattr(self._loader, "create_module", None)
+        return None if create is None else create(spec)
+
+    def exec_module(self, module):
+        # As without us, for who reads its source or resources.
+        if getattr(module, "__loader__", None) is self:
+            module.__loader__ = self._loader
+        spec = getattr(module, "__spec__", None)
+        if spec is not None and spec.loader is self:
+            spec.loader = self._loader
+        self._loader.exec_module(module)
         if _Finder in sys.meta_path:
             sys.meta_path.remove(_Finder)
         _instrument()
 
-    loader.exec_module = exec_module
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
 
 def _instrument():

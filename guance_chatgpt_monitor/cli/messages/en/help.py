@@ -132,5 +132,6 @@ Run again, it brings up to date what differs, and leaves what you changed.""",
     "run": "start a Python program whose OpenAI calls are monitored",
     "run_example": """run python app.py
   CHATGPT_MONITOR_SERVICE_NAME=shop guance-chatgpt-monitor run gunicorn shop:app""",
+    "strict": "a wrong setting is an error; else the program starts unmonitored",
     "program": "as you start it now",
 }

@@ -132,5 +132,6 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "run": "启动一个 Python 程序，并监控其中的 OpenAI 调用",
     "run_example": """run python app.py
   CHATGPT_MONITOR_SERVICE_NAME=shop guance-chatgpt-monitor run gunicorn shop:app""",
+    "strict": "设置有误时报错退出；默认仅给出警告，程序照常启动但不被监控",
     "program": "您平时的启动命令",
 }
