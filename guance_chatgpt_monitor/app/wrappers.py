@@ -7,8 +7,10 @@ outside of every guard, and what it returns or raises is passed on as it is.
 
 import copy
 import functools
-from typing import Any, Callable, Dict, Mapping, Optional
+from functools import lru_cache
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from ..core.call import AZURE_OPENAI
 from ..core.fields import fields_of
 from ..core.response_headers import pick_headers
 from .failsafe import guarded
@@ -212,6 +214,13 @@ def _leave(observation: Observation) -> None:
     # What is queued must not hold the prompt, nor a chain of calls.
     observation.client = observation.options = observation.outer = observation.response = None
     observation.base_url = client.base_url
+    if _is_for_azure(type(client).__mro__):
+        observation.provider_name = AZURE_OPENAI  # whatever host stands in front of it
+
+
+@lru_cache(maxsize=64)
+def _is_for_azure(classes: Tuple[type, ...]) -> bool:
+    return any(cls.__name__ in ("AzureOpenAI", "AsyncAzureOpenAI") for cls in classes)
 
 
 def _ask_for_usage(observation: Observation) -> None:

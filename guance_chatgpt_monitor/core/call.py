@@ -43,8 +43,9 @@ class Call:
         self.error_type = error_type
 
 
-# Azure's clouds: the world's, the US government's and China's.
-_AZURE_OPENAI = re.compile(r".+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)\.?")
+AZURE_OPENAI = "azure_openai"
+# Its clouds: the world's, the US government's and China's.
+_AZURE_HOST = re.compile(r".+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)\.?")
 _AZURE_API_MANAGEMENT = re.compile(r".+\.azure-api\.(net|us|cn)\.?")
 
 
@@ -58,7 +59,7 @@ def provider_name(base_url: str) -> str:
     is_azure_path = "/openai/deployments/" in parts.path or (
         _AZURE_API_MANAGEMENT.fullmatch(host) and "/openai" in parts.path
     )
-    return "azure_openai" if is_azure_path or _AZURE_OPENAI.fullmatch(host) else host
+    return AZURE_OPENAI if is_azure_path or _AZURE_HOST.fullmatch(host) else host
 
 
 def without_credentials(url: str) -> str:

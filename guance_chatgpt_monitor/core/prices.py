@@ -13,7 +13,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Optional, Tuple
 
-from .call import Call
+from .call import AZURE_OPENAI, Call
 from .usage import Usage
 
 # Prices change at midnight UTC, and some at a full or half hour of each day.
@@ -136,9 +136,10 @@ class Prices:
         return remembered[1]
 
     def _find(self, call: Call) -> _Prices:
-        for provider in (call.provider_name, self._provider):
-            # What answered counts, unless that is a name that the provider made up.
-            for model in (call.response_model, call.request_model):
+        # What answered counts, unless that is a name that the provider made up. What was asked for may be the
+        # name of a deployment.
+        for model in (call.response_model, call.request_model):
+            for provider in (call.provider_name, self._provider):
                 try:
                     prices = _prices_of(call, provider, model) if provider and model else {}
                 except Exception:
@@ -169,7 +170,7 @@ def _prices_of(call: Call, provider: str, model: str) -> _Prices:
     }
     if call.service_tier not in _STANDARD_TIERS:
         options["price_context"] = {"service_tier": call.service_tier}
-    provider_id = "azure" if provider == "azure_openai" else provider.lower()
+    provider_id = "azure" if provider == AZURE_OPENAI else provider.lower()
     if "." in provider_id:
         options["provider_api_url"] = "https://" + provider_id
     else:

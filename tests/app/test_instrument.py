@@ -923,6 +923,7 @@ def test_an_azure_client(api, monkeypatch):
         call = api.collector.call()
         assert call.operation_name == "chat"
         assert call.request_model == "gpt-4o-mini"  # what Azure calls a deployment
+        assert call.provider_name == "azure_openai"  # by the client: the host may be anybody's
         assert call.usage.total_tokens == answer.usage.total_tokens
         assert call.requests_sent == 2
         client.with_options(timeout=5).chat.completions.create(**CHAT)

@@ -181,6 +181,53 @@ def test_the_model_that_answered_then_the_one_that_was_asked_for() -> None:
     # A deployment of Azure's has any name.
     azure = {"provider_name": "azure_openai", "request_model": "our-deployment"}
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
+    # And may have that of another model, which does not answer.
+    azure = {"provider_name": "azure_openai", "request_model": "gpt-4"}
+    assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
+
+
+@pytest.mark.parametrize("request_model", ["our-deployment", "gpt-4", "gpt-4o-mini"])
+@pytest.mark.parametrize("price_provider", ["openai", "azure_openai"])
+@pytest.mark.parametrize(
+    "provider_name", ["azure_openai", "llm.example.org", "127.0.0.1", "front.azure-api.cn"]
+)
+def test_a_deployment_behind_any_host(provider_name: str, price_provider: str, request_model: str) -> None:
+    call = made("gpt-4o-mini-2024-07-18", provider_name=provider_name, request_model=request_model)
+    assert Prices(price_provider).cost_usd(call) == cost()
+    # Where the model that answered is not told, what was asked for counts, if it is the name of one.
+    call = made("", provider_name=provider_name, request_model=request_model)
+    found = Prices(price_provider).cost_usd(call)
+    assert (found is None) == (request_model == "our-deployment")
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt_audio", "completion_audio", "known"),
+    [
+        ("gpt-4o-mini-2024-07-18", 0.0, 0.0, True),
+        ("gpt-4o-mini-2024-07-18", None, None, True),
+        # The table has a price of text only, a sixteenth of that of audio.
+        ("gpt-4o-audio-preview", 5.0, 0.0, False),
+        ("gpt-4o-audio-preview", 0.0, 5.0, False),
+        ("gpt-4o-audio-preview", 0.0, 0.0, True),
+    ],
+)
+def test_audio_has_no_cost_where_the_table_has_no_price_of_it(
+    model: str, prompt_audio: Optional[float], completion_audio: Optional[float], known: bool
+) -> None:
+    usage = of(1000, 500)._replace(prompt_audio_tokens=prompt_audio, completion_audio_tokens=completion_audio)
+    prices = Prices()
+    assert (prices.cost_usd(made(model, usage)) is not None) == known
+    assert prices.unpriced == ({} if known else {model: 1})
+
+
+def test_audio_at_its_own_rate() -> None:
+    usage = of(1000, 500)._replace(prompt_audio_tokens=400.0, completion_audio_tokens=0.0)
+    found = cost("gemini-2.5-flash", usage, provider_name="google")
+    assert found == pytest.approx((600 * 0.30 + 400 * 1.00 + 500 * 2.50) / 1e6)
+    # How much of it is audio is not told, or how much of the audio was cached.
+    assert cost("gemini-2.5-flash", of(1000, 500), provider_name="google") is None
+    cached = usage._replace(cached_tokens=100.0)
+    assert cost("gemini-2.5-flash", cached, provider_name="google") is None
 
 
 @pytest.mark.parametrize(

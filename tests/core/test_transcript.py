@@ -371,3 +371,22 @@ def test_whatever_is_sent_and_answered_reads_as_texts(request_: Any, answer: Any
         if name not in ("tool_calls", "n_messages")
     )
     assert isinstance(read.n_messages, int)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"error": {"message": "m", "code": "server_error"}}, "m"),
+        ({"error": "m"}, "m"),
+        ({"object": "error", "message": "m", "code": 404}, "m"),
+        ({"code": 500, "msg": "m", "success": False}, "m"),
+        ({"choices": None, "base_resp": {"status_code": 1004, "status_msg": "m"}}, "m"),
+        ({"choices": [{"error": {"code": 502, "message": "m"}}]}, "m"),
+        ([{"choices": [{"delta": {"content": "hi"}}]}, {"choices": [{"error": {"message": "m"}}]}], "m"),
+        ([{"type": "error", "message": "m", "code": "server_error"}], "m"),
+        ({"choices": [{"message": {"content": "hi"}}], "code": 0, "msg": "success"}, ""),
+        (None, ""),
+    ],
+)
+def test_the_message_of_an_error_in_any_form(answer: Any, message: str) -> None:
+    assert read_conversation({}, answer).error_message == message

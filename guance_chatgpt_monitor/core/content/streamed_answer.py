@@ -3,6 +3,7 @@
 import json
 from typing import Any, Dict, List
 
+from ..answers import error_in
 from ..fields import read_field, read_text
 
 # Characters of one text, and tool calls of one call: what is over is not read. A text is cut to the setting
@@ -28,14 +29,12 @@ class StreamedAnswer:
         response = read_field(chunk, "response")
         if response and kind in ("response.completed", "response.incomplete", "response.failed"):
             self._response = response  # the last of a stream of events, and all of it
-        if kind == "error":
-            self._error = chunk
-        elif isinstance(kind, str) and kind.startswith("response."):
+        if kind != "error" and isinstance(kind, str) and kind.startswith("response."):
             _add_event(self._events, kind, chunk)
         parts = read_field(chunk, "choices")
         for part in parts if isinstance(parts, (list, tuple)) else ():
             self._choices.setdefault(_index(part, "index"), _Choice()).add(part)
-        self._error = read_field(chunk, "error") or self._error
+        self._error = error_in(chunk, is_whole=False) or self._error
 
     def answer(self) -> Any:
         if self._response is not None:

@@ -5,10 +5,11 @@ objects, or as the chunks of a stream. Believes neither side: what is not of the
 nothing. Images, sound and files are named, as `[image]`, and never read. Nothing here is redacted yet.
 """
 
-import json
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 
-from ..fields import read_field, read_text
+from ..answers import error_in
+from ..errors import read_message
+from ..fields import fields_of, parse_json, read_field, read_text
 from .streamed_answer import MAX_TOOL_CALLS, Pieces, StreamedAnswer, cut, parse_arguments
 
 # Of one message: what is over is not read.
@@ -103,19 +104,15 @@ def _texts_to_embed(items: Any) -> str:
 
 def _read_answer(answer: Any, conversation: Conversation) -> Conversation:
     if isinstance(answer, (str, bytes)):
-        try:
-            answer = json.loads(answer)
-        except (ValueError, RecursionError):
-            answer = None
+        answer = parse_json(answer)
     elif isinstance(answer, (list, tuple)):
         streamed = StreamedAnswer()
         for chunk in answer:
             streamed.add(chunk)
         answer = streamed.answer()
-    error = read_field(answer, "error")
-    if error:
-        message = error if isinstance(error, str) else read_text(error, "message")
-        conversation = conversation._replace(error_message=cut(message))
+    error = error_in(answer) if fields_of(answer) else None
+    if error is not None:
+        conversation = conversation._replace(error_message=cut(read_message(error)))
     choices, output = read_field(answer, "choices"), read_field(answer, "output")
     if isinstance(choices, (list, tuple)):
         return _read_choices(choices[:MAX_PARTS], conversation)
