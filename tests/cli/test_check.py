@@ -322,6 +322,144 @@ def test_an_address_that_is_none(run: CommandLine) -> None:
     assert "the DataKit URL must look like http://localhost:9529" in said.out
 
 
+# ---- what stands in DataKit's place ----
+
+
+class Instead(LocalServer):
+    """Answers every request with this, in place of DataKit; a ping as DataKit does, where it is told to."""
+
+    def __init__(self, response: Response, pings: bool = False) -> None:
+        super().__init__()
+        self._response = response
+        self._pings = pings
+
+    def respond(self, request: Request) -> Response:
+        if self._pings and request.path == "/v1/ping":
+            return Response(200, {"content": {"version": "1.84.1", "host": "kit"}})
+        return self._response
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (Response(302, headers={"Location": "https://login.example/?next=x"}),
+         "sends its callers to https://login.example next: give the address of DataKit itself"),
+        (Response(401, "<html>"), "wants a password, DataKit itself never does next: give DataKit's own"),
+        (Response(502, "<html>"), "a gateway or proxy, which gets nothing from DataKit behind it next:"),
+        (Response(503, ""), "a gateway or proxy, which gets nothing from DataKit behind it next:"),
+        (Response(400, "Client sent an HTTP request to an HTTPS server.\n"),
+         "it wants TLS next: begin the address with https://"),
+    ],
+)  # fmt: skip
+def test_what_answers_in_datakits_place_has_its_own_advice(
+    run: CommandLine, response: Response, said: str
+) -> None:
+    with Instead(response) as server:
+        status, what = findings(run("check", "--datakit", server.url))["DataKit reachable"]
+    assert status == "fail"
+    assert said in what
+
+
+def test_a_page_that_answers_writes_is_no_datakit(run: CommandLine) -> None:
+    with Instead(Response(200, "<!doctype html><title>Welcome</title>", "text/html"), pings=True) as server:
+        status, what = findings(run("check", "--datakit", server.url))["DataKit write"]
+    assert status == "fail"
+    assert "answers a write with a page: it is no DataKit" in what
+
+
+def test_plain_http_to_a_tls_port(run: CommandLine, tls: tuple[int, Path]) -> None:
+    _, what = findings(run("check", "--datakit", f"http://127.0.0.1:{tls[0]}"))["DataKit reachable"]
+    assert "wants TLS" in what
+    assert "begin the address with https://" in what
+
+
+def test_a_datakit_that_is_too_old_is_named(run: CommandLine) -> None:
+    with LocalDataKit(version="1.4.6") as datakit:
+        status, what = findings(run("check", "--datakit", datakit.url))["DataKit version"]
+    assert status == "warn"
+    assert "version 1.4.6 is older than 1.30.0, the oldest that is supported next: upgrade DataKit" in what
+
+
+def test_logs_are_tried_where_they_are_asked_for(run: CommandLine) -> None:
+    with LocalDataKit() as datakit:
+        said = run("check", "--datakit", datakit.url, "--logs")
+        assert findings(said)["DataKit logs"] == ("ok", "would be accepted (dry run)")
+        assert "/v1/write/logging" in {request.path for request in datakit.requests_received}
+        assert datakit.points(category="logging") == []
+        assert "DataKit logs" not in findings(run("check", "--datakit", datakit.url))
+
+
+def test_the_rate_limit_that_was_seen_is_named(run: CommandLine) -> None:
+    limited = Response(200, headers={"X-Datakit": "1.84.1/kit", "X-Rate-Limit-Limit": "250.00"})
+    with Instead(limited, pings=True) as server:
+        _, what = findings(run("check", "--datakit", server.url))["rate limit"]
+    assert what.endswith("the limit is 250.00 a second")
+
+
+# ---- the clock and the last link, by DataKit's own counters ----
+
+
+def test_without_datakits_metrics_nothing_is_called_ok(run: CommandLine) -> None:
+    with LocalDataKit(metrics_public=False) as datakit:
+        said = run("check", "--datakit", datakit.url)
+    assert said.code == 1
+    for name in ("clock", "uploads"):
+        status, what = findings(said)[name]
+        assert status == "warn"
+        assert "it cannot be told whether" in what
+        assert "next: run check on DataKit's host" in what
+
+
+def test_a_clock_that_differs_while_datakit_keeps_our_times(run: CommandLine) -> None:
+    """Its "now" is its Dataway's: its host's clock alone says nothing of our points."""
+    clock = {"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}
+    with LocalDataKit(auto_timestamp_correction=False, **clock) as datakit:  # type: ignore[arg-type]
+        status, what = findings(run("check", "--datakit", datakit.url))["clock"]
+    assert status == "warn"
+    assert "compare on both hosts (date -u)" in what
+
+
+def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
+    with LocalDataKit() as datakit:
+        datakit.counters.count_points("metric", SET, [True, True])
+        status, what = findings(run("check", "--datakit", datakit.url))["clock"]
+    assert status == "warn"
+    assert "points keep their times now; since DataKit started, it gave 2 of ours its own time" in what
+
+
+@pytest.mark.parametrize(
+    ("upload_status", "said"),
+    [
+        (
+            "Forbidden",
+            "Dataway refuses DataKit's token: 1 metric point(s) Forbidden, 0 OK next: correct",
+        ),
+        ("unknown", "were not taken by Dataway (unknown), 0 were next: see that DataKit's host reaches"),
+    ],
+)
+def test_points_that_do_not_reach_the_workspace(run: CommandLine, upload_status: str, said: str) -> None:
+    with LocalDataKit() as datakit:
+        datakit.counters.upload_status = upload_status
+        result = run("check", "--datakit", datakit.url)
+    assert result.code == 2
+    status, what = findings(result)["uploads"]
+    assert status == "fail"
+    assert said in what
+
+
+def test_points_that_datakit_skipped_or_dropped(run: CommandLine) -> None:
+    with LocalDataKit() as datakit:
+        datakit.counters.count("datakit_io_dataway_skipped_point_total", 3, category="logging")
+        assert (
+            "DataKit skipped 3 logging point(s)"
+            in findings(run("check", "--datakit", datakit.url))["uploads"][1]
+        )
+        datakit.counters.count("datakit_io_wal_point_total", 5, category="M", status="drop")
+        status, what = findings(run("check", "--datakit", datakit.url))["uploads"]
+    assert status == "fail"
+    assert "DataKit dropped 5 metric point(s): its queue is full" in what
+
+
 # ---- the price table ----
 
 
@@ -408,6 +546,7 @@ def parts(installed_once: Installed, monkeypatch: pytest.MonkeyPatch, run: Comma
     installed_once.datakit.clear()
     installed_once.datakit.mode = None
     installed_once.openai.clear()
+    installed_once.openai.faults.clear()
     installed_once.clock_offset_s = 0.0
     monkeypatch.setenv("CHATGPT_MONITOR_LINK_SECRET", installed_once.secret)
     return installed_once
@@ -568,6 +707,99 @@ def test_an_access_key_that_is_refused(run: CommandLine, parts: Installed) -> No
     said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", "wrong")
     assert said.code == 2
     assert "check id and secret of the access key" in findings(said)["Func"][1]
+
+
+# ---- what collect() reports ----
+
+
+def test_a_func_in_which_every_call_fails(run: CommandLine, parts: Installed) -> None:
+    parts.openai.faults.append("401")
+    parts.func.fire_cron()
+    said = run("check", *parts.access)
+    assert said.code == 2
+    status, what = findings(said)["OpenAI from Func"]
+    assert status == "fail"
+    assert "Func cannot use OpenAI: OpenAI at " in what
+    assert "answered 401" in what
+    assert "next: check the key in Func's environment variable OPENAI_API_KEY" in what
+
+
+def test_a_func_without_the_package(run: CommandLine, parts: Installed) -> None:
+    record = {"openai_up": None, "datakit_up": True, "dropped": {}, "backlog_lines": 0, "problem": ""}
+    log = "[00:00] OpenAI is not probed: the Python package openai is not installed in this Func"
+    parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    print({log!r})\n    return {record!r}\n")
+    parts.func.fire_cron()
+    status, what = findings(run("check", *parts.access))["OpenAI from Func"]
+    assert status == "fail"
+    assert "every call fails: OpenAI is not probed: the Python package openai is not installed" in what
+    assert "install again, which adds the packages" in what
+
+
+def test_a_backlog_that_grows(run: CommandLine, parts: Installed) -> None:
+    for lines in (10, 40):
+        record = {"openai_up": True, "datakit_up": True, "dropped": {}, "backlog_lines": lines, "problem": ""}
+        parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    return {record!r}\n")
+        parts.func.fire_cron()
+    status, what = findings(run("check", *parts.access))["delivery from Func"]
+    assert status == "fail"
+    assert "the backlog grows: 40 point(s) wait, 10 did before" in what
+
+
+def test_a_report_from_before_the_last_deployment_is_no_failure(
+    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.openai.faults.append("401")
+    parts.func.fire_cron()
+    assert run("check", *parts.access).code == 2
+    parts.clock_offset_s = 5.0  # it is deployed after that
+    assert run("install", *parts.access, "--service", "renewed").code == 0
+    said = run("check", *parts.access)
+    assert said.code == 1, said.out
+    assert "has not run yet since it was deployed" in findings(said)["auto-trigger"][1]
+    assert "OpenAI from Func" not in findings(said)
+
+
+def test_the_addresses_are_those_of_the_installed_startup_script(
+    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUNC_URL", parts.func.url)
+    monkeypatch.setenv("FUNC_AK_ID", "ak-1")
+    monkeypatch.setenv("FUNC_AK_SECRET", AK_SECRET)
+    parts.func.fire_cron()
+    said = run("check")
+    assert said.code == 0, said.out
+    found = findings(said)
+    assert found["OpenAI reachable"] == ("ok", parts.openai.base_url)
+    assert parts.datakit.url in found["DataKit reachable"][1]
+    assert "DataKit: the startup script" in found["settings"][1]
+    edited = parts.func.script(STARTUP).replace("    DFF,\n", "    DFF,\n    log_content=True,\n")
+    parts.func.edit(STARTUP, edited)
+    assert findings(run("check"))["DataKit logs"][0] == "ok"
+
+
+def test_a_link_that_keeps_records_is_warned_of(run: CommandLine, parts: Installed) -> None:
+    parts.func.fire_cron()
+    assert findings(run("check", *parts.access))["task records"][0] == "ok"
+    parts.modify("sync-apis", taskRecordLimit=None)
+    status, what = findings(run("check", *parts.access))["task records"]
+    assert status == "warn"
+    assert "Func keeps questions and answers in clear text" in what
+    assert "install --task-records 0" in what
+
+
+# ---- as a picture ----
+
+
+def test_the_worst_stands_last(run: CommandLine, openai: LocalOpenAI) -> None:
+    with LocalDataKit(metrics_public=False) as datakit:
+        said = run("check", "--datakit", datakit.url, "--openai", "--openai-base-url", NOBODY)
+    heads = [line for line in said.out.splitlines()[:-1] if not line.startswith(" ")]
+    assert heads[0] == "ok    settings"
+    assert heads[-1] == "fail  -> OpenAI"
+    assert heads[1:-1] == ["warn  -> DataKit", "warn  DataKit -> workspace"]
+    statuses = [line[:5].strip() for line in heads]
+    assert statuses == sorted(statuses, key=["ok", "warn", "fail"].index)
+    assert said.out.splitlines()[-1].endswith("2 warning(s), 1 failure(s); the worst stands last")
 
 
 # ---- as a whole ----
