@@ -34,6 +34,7 @@ bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK 
 	@$(BIN)/python bench/calls.py $(ARGS)
 	@$(BIN)/python bench/delivery.py
 	@$(BIN)/python bench/func.py
+	@$(BIN)/python bench/viewer.py
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-* dist

@@ -69,6 +69,7 @@ def evaluate_all(index: PointIndex, queries: Sequence[Query], within: Range) -> 
         for query, what in zip(queries, parsed):
             for series in _series(what):
                 evaluation.prepare(series, query.step_ns)
+        reading.fold()
         return [evaluation.answer(what, query.step_ns) for query, what in zip(queries, parsed)]
 
 

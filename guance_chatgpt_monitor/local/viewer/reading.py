@@ -60,6 +60,7 @@ class Reading:
         self._classes: Dict[Source, Dict[int, Dict[str, str]]] = {}
         self._plans: Dict[Tuple[Series, int], Plan] = {}
         self._wanted: Dict[Tuple[Source, Span, str], Set[Tuple[str, str]]] = {}
+        self._folded: Dict[Tuple[Source, Span, str], Tuple[Source, Span, str]] = {}
         self._read: Dict[Tuple[Source, Span, str], Dict[Tuple[str, str], ByClass]] = {}
 
     def announce(self, series: Series) -> None:
@@ -75,12 +76,23 @@ class Reading:
         self._wanted.setdefault((plan.source, plan.span, plan.where), set()).update(aggregates)
         return plan
 
+    def fold(self) -> None:
+        """Once all is planned: what is asked for the whole of a range is summed up of its intervals."""
+        for key in [key for key in self._wanted if not key[1].step_ns]:
+            source, span, where = key
+            for other in self._wanted:
+                if other[1].step_ns and (other[0], *other[1][:2], other[2]) == (source, *span[:2], where):
+                    self._wanted[other] |= self._wanted[key]
+                    self._folded[key] = other
+                    break
+
     def aggregate(self, plan: Plan, function: str, field: str) -> ByClass:
         """(class, start of the interval, value), of the classes that have one."""
         key = (plan.source, plan.span, plan.where)
+        key = self._folded.get(key, key)
         if key not in self._read:
             wanted = sorted(self._wanted[key])
-            rows = self._index.aggregate(plan.source, wanted, plan.span, plan.where)
+            rows = self._index.aggregate(plan.source, wanted, key[1], plan.where)
             self._read[key] = {
                 (name, of): [
                     (row[0], row[1], row[place])
