@@ -4,11 +4,12 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from ..core.datakit import DataKit, DataKitError
-from ..core.delivery import Delivery
+from ..core.delivery import LOGGING, METRIC, Delivery
 from ..core.health import Health, Report
 from ..core.replay import Replay
 from .content_logs import Collected, Logs
 from .probe import Probed
+from .taken_lines import TakenLines
 
 # Func gives collect() a minute, the pause between two runs: replaying comes first, then the probe and the
 # report, and OpenAI's books are read in what is left until here; the rest is for writing what they say.
@@ -33,6 +34,7 @@ class Collection:
         self,
         datakit: DataKit,
         delivery: Delivery,
+        taken: TakenLines,
         health: Health,
         logs: Logs,
         probe: Optional[Callable[[], Probed]],
@@ -41,6 +43,7 @@ class Collection:
     ) -> None:
         self._datakit = datakit
         self._delivery = delivery
+        self._taken = taken
         self._health = health
         self._logs = logs
         self._probe = probe
@@ -84,20 +87,36 @@ class Collection:
         self._given_say(printable(line))
 
     def _deliver_waiting(self) -> Waiting:
-        replay, problem = Replay(), ""
+        replay, problem, uptime_s = Replay(), "", None
         try:
             info = self._datakit.ping()
             self._say(f"DataKit {info.version} at {self._datakit.url} is up")
-            reachable = True
+            reachable, uptime_s = True, info.uptime_s
         except DataKitError as error:
             problem = str(error)
             reachable = error.status_code is not None  # it may close ping to us, and take our points
+        contained("sending again", lambda: self._send_again(reachable, uptime_s), None, self._say)
         if reachable:
             replay = self._delivery.replay(REPLAY_BUDGET_S)
             problem = replay.problem or problem
         else:
             self._delivery.drop_too_old(REPLAY_BUDGET_S)
         return Waiting(replay, reachable and not replay.datakit_failed, problem)
+
+    def _send_again(self, reachable: bool, uptime_s: Optional[float]) -> None:
+        """What a DataKit that was started since has not got any more. One that does not tell is trusted."""
+        if not reachable:
+            self._taken.keep_longer()
+            self._logs.keep_longer()
+        if uptime_s is None:
+            return
+        again = {
+            METRIC.noun: self._taken.send_again(uptime_s, self._deliver_uncounted),
+            LOGGING.noun: self._logs.send_again(uptime_s),
+        }
+        for noun, count in again.items():
+            if count:
+                self._say(f"DataKit was started anew: {count} {noun} that it may have lost are sent again")
 
     def _probe_openai(self) -> Probed:
         if self._probe is None:

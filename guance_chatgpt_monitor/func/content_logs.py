@@ -13,9 +13,10 @@ from ..core.delivery import LOGGING, Delivery
 from ..core.health import Health
 from ..core.line_protocol import Point
 from ..core.replay import Replay
-from .cache_backlog import CacheBacklog
+from .cache_backlog import SCOPE, CacheBacklog
+from .taken_lines import TakenLines
 
-SCOPE = "guance_chatgpt_monitor_logging"
+LOGS_SCOPE = SCOPE + "_logging"
 # With less time left than a few requests may take, the next run is early enough.
 MIN_REPLAY_S = 5.0
 
@@ -46,8 +47,9 @@ class Logs:
         read_conversation: Any = None,
         say: Callable[[str], None] = print,
     ) -> None:
-        backlog = CacheBacklog(cache, max_lines, max_bytes, SCOPE)
-        self._delivery = Delivery(datakit, backlog, say, memory, category=LOGGING)
+        backlog = CacheBacklog(cache, max_lines, max_bytes, LOGS_SCOPE)
+        self._taken = TakenLines(cache, LOGS_SCOPE)
+        self._delivery = Delivery(datakit, backlog, say, memory, category=LOGGING, on_taken=self._taken.note)
         self._content = ContentDelivery(content_log, self._delivery, say)
         self._health = Health(backlog, service_name, category=LOGGING.name)
         self._read_conversation = read_conversation
@@ -59,6 +61,14 @@ class Logs:
             line = self._content.line(point, call, lambda: self._read_conversation(request, answer))
             if line:
                 self._content.send([line], is_up)
+
+    def send_again(self, uptime_s: float) -> int:
+        """As TakenLines: a log twice is better than none."""
+        return self._taken.send_again(uptime_s, lambda lines: self._delivery.deliver(lines, counted=False))
+
+    def keep_longer(self) -> None:
+        """As TakenLines."""
+        self._taken.keep_longer()
 
     def collect(self, is_up: bool, budget_s: float, send: Callable[[List[str]], None]) -> Collected:
         """Deliver what waits, and `send` the points on it, if there are logs."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ..core.validators import timezone_of
+from .cache_backlog import SCOPE
 
 # A day's count outlives its day, also where the clock is put back.
 COUNT_KEPT_S = 48 * 3600
@@ -19,8 +20,6 @@ COUNT_KEPT_S = 48 * 3600
 RESERVED_S = 600
 # Of an answer that nothing bounds: what most models give at most.
 UNBOUNDED_COMPLETION_TOKENS = 16_384
-
-_SCOPE = "guance_chatgpt_monitor"
 
 
 class Reservation(NamedTuple):
@@ -49,8 +48,8 @@ class DailyTokens:
             return None
         reservation = Reservation(day, uuid.uuid4().hex, tokens)
         text = json.dumps([tokens, self._clock() + RESERVED_S])
-        cache.hset(_reserved(day), reservation.reservation_id, text, scope=_SCOPE)
-        cache.expire(_reserved(day), COUNT_KEPT_S, scope=_SCOPE)
+        cache.hset(_reserved(day), reservation.reservation_id, text, scope=SCOPE)
+        cache.expire(_reserved(day), COUNT_KEPT_S, scope=SCOPE)
         return reservation
 
     def nothing_reserved(self) -> Reservation:
@@ -60,9 +59,9 @@ class DailyTokens:
     def settle(self, reservation: Reservation, used: int, cache: Any) -> None:
         """Count what was used in place of what was reserved. Raises if the cache is unreachable."""
         reserved, reservation_id = _reserved(reservation.day), reservation.reservation_id
-        given_back = reservation_id and int(cache.hdel(reserved, reservation_id, scope=_SCOPE) or 0)
+        given_back = reservation_id and int(cache.hdel(reserved, reservation_id, scope=SCOPE) or 0)
         self._add(reservation.day, used - reservation.tokens if given_back else used, cache)
-        cache.expire(_total(reservation.day), COUNT_KEPT_S, scope=_SCOPE)
+        cache.expire(_total(reservation.day), COUNT_KEPT_S, scope=SCOPE)
 
     def resets_at(self) -> str:
         """The next midnight, in words."""
@@ -86,16 +85,16 @@ class DailyTokens:
         return False
 
     def _add(self, day: str, tokens: int, cache: Any) -> int:
-        return int(cache.hincrby(_total(day), "total", tokens, scope=_SCOPE))
+        return int(cache.hincrby(_total(day), "total", tokens, scope=SCOPE))
 
     def _free_abandoned(self, day: str, cache: Any) -> bool:
         """Give back what was reserved by calls that were killed; whether there was any."""
-        stored: Dict[str, str] = cache.hgetall(_reserved(day), scope=_SCOPE) or {}
+        stored: Dict[str, str] = cache.hgetall(_reserved(day), scope=SCOPE) or {}
         freed = False
         for reservation_id, text in stored.items():
             tokens, until_s = json.loads(text)
             # Of two who see it, one gives it back.
-            if until_s < self._clock() and int(cache.hdel(_reserved(day), reservation_id, scope=_SCOPE) or 0):
+            if until_s < self._clock() and int(cache.hdel(_reserved(day), reservation_id, scope=SCOPE) or 0):
                 self._add(day, -tokens, cache)
                 freed = True
         return freed

@@ -6,7 +6,7 @@ nothing here prints or imports by itself: a kept script's own print, DFF and imp
 has ended.
 """
 
-from typing import Any, Callable, Dict, Optional, TypeVar
+from typing import Any, Callable, Dict, Optional
 
 from ..core.call import Call, provider_name
 from ..core.datakit import DataKit
@@ -14,7 +14,7 @@ from ..core.delivery import Delivery
 from ..core.health import Health
 from ..core.line_protocol import encode
 from ..core.metrics import RESERVED_NAMES, PointMaker
-from .cache_backlog import CacheBacklog
+from .cache_backlog import SCOPE, CacheBacklog
 from .chatgpt import ChatGPT, Sdk
 from .collection import Collection, contained
 from .content_logs import Logs
@@ -23,10 +23,10 @@ from .guard_rails import Admission, GuardRails
 from .openai_client import make_client
 from .probe import Probe
 from .request import Answer, BadRequestError, error_body, read_request
+from .taken_lines import TakenLines
 
 # What `guance-chatgpt-monitor check` posts to see that the link leads here: it is no call, and has no point.
 CHECK = {"check": True}
-_Result = TypeVar("_Result")
 
 
 class Monitor:
@@ -119,6 +119,7 @@ class Monitor:
         return Collection(
             self._datakit,
             delivery,
+            TakenLines(task.cache, SCOPE),
             Health(backlog, self._service_name),
             self._logs(task),
             self._run_probe(task) if self._settings["probe"] else None,
@@ -133,11 +134,16 @@ class Monitor:
 
     def _backlog(self, task: Any) -> CacheBacklog:
         return CacheBacklog(
-            task.cache, self._settings["backlog_max_lines"], self._settings["backlog_max_bytes"]
+            task.cache,
+            self._settings["backlog_max_lines"],
+            self._settings["backlog_max_bytes"],
+            memory=self._memory_of("backlog"),
         )
 
     def _delivery(self, task: Any) -> Delivery:
-        return Delivery(self._datakit, self._backlog(task), task.say, self._memory_of("delivery"))
+        taken = TakenLines(task.cache, SCOPE)
+        memory = self._memory_of("delivery")
+        return Delivery(self._datakit, self._backlog(task), task.say, memory, on_taken=taken.note)
 
     def _logs(self, task: Any) -> Logs:
         return Logs(

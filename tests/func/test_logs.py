@@ -10,7 +10,7 @@ from stack import KEY, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
-from guance_chatgpt_monitor.func.content_logs import SCOPE
+from guance_chatgpt_monitor.func.content_logs import LOGS_SCOPE
 from guance_chatgpt_monitor.local.datakit.server import Point
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.worker import Backend
@@ -155,7 +155,7 @@ def test_nothing_secret_waits_in_the_backlog(logging: Stack, shared_redis: Local
     logging.datakit.stop()
     logging.ask(QUESTION)
     cache = cache_of(Backend(f"127.0.0.1:{logging.func.port}", shared_redis.url if shared_redis else ""))
-    claim = CacheBacklog(cache, scope=SCOPE).claim(10)
+    claim = CacheBacklog(cache, scope=LOGS_SCOPE).claim(10)
     assert claim is not None
     (line,) = claim.lines
     assert "My mail is [email], 手机[phone], card [card]; what" in line

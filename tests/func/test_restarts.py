@@ -1,0 +1,176 @@
+"""A DataKit that loses its last 10 s when it is stopped, as the real one does: Func sends them again."""
+
+from collections.abc import Iterator
+
+import pytest
+from cache_client import MemoryBackend, cache_of, line
+from stack import Stack
+
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.func.cache_backlog import SCOPE
+from guance_chatgpt_monitor.func.taken_lines import MAX_ENTRIES, TakenLines
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
+
+INVALID = {"no": "question"}
+
+
+@pytest.fixture(scope="module")
+def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+    stack = Stack(built, workers=2, redis_url=shared_redis.url if shared_redis else "", log_content=True)
+    stack.datakit = LocalDataKit(forgetful=True)
+    with stack:
+        yield stack
+
+
+def restart(stack: Stack) -> None:
+    """Of a DataKit that has been running for an hour, as the last collect() has seen."""
+    stack.datakit._started_at_ns -= 3600 * 10**9
+    stack.collect()
+    stack.datakit.stop()
+    stack.datakit.start()
+
+
+def stamps(stack: Stack) -> list[int]:
+    return [point.timestamp_ns for point in stack.points()]
+
+
+def test_no_call_is_missing_after_a_restart(stack: Stack) -> None:
+    for _ in range(5):
+        assert stack.ask().status_code == 200
+    taken = stamps(stack)
+    restart(stack)
+    assert stamps(stack) == []  # else this tests nothing
+    result = stack.collect()
+    assert sorted(stamps(stack)) == sorted(taken)
+    assert len(stack.datakit.points("openai", "logging")) == 5
+    said = "\n".join(result.log)
+    assert "point(s) that it may have lost are sent again" in said
+    assert "5 log line(s) that it may have lost" in said
+
+
+def test_what_a_collect_delivered_comes_again_too(stack: Stack) -> None:
+    stack.datakit.mode = "500"
+    for _ in range(3):
+        stack.post(INVALID)
+    stack.datakit.mode = None
+    stack.collect()
+    assert len(stack.points()) == 3
+    restart(stack)
+    stack.collect()
+    assert len(stack.points()) == 3
+
+
+def test_nothing_comes_again_from_a_datakit_that_was_not_started(stack: Stack) -> None:
+    stack.collect()
+    stack.post(INVALID)
+    for _ in range(3):
+        result = stack.collect()
+        assert "sent again" not in "\n".join(result.log)
+    assert len(stack.points()) == 1
+
+
+def test_it_comes_again_once(stack: Stack) -> None:
+    stack.ask()
+    restart(stack)
+    assert "sent again" in "\n".join(stack.collect().log)
+    assert "sent again" not in "\n".join(stack.collect().log)
+    assert len(stack.datakit.points("openai", "logging")) == 1
+
+
+# ---- what is kept ----
+
+
+class Kept:
+    """The lines of a Func whose clock the test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_780_000_000.0
+        self.cache = cache_of(MemoryBackend(lambda: self.now_s))
+        self.lines = TakenLines(self.cache, SCOPE, lambda: self.now_s)
+        self.again: list[str] = []
+
+    def collect(self, uptime_s: float) -> int:
+        return self.lines.send_again(uptime_s, self.again.extend)
+
+    def count(self) -> int:
+        minute = int(self.now_s) // 60
+        keys = [f"taken_{n}" for n in range(minute - 800, minute + 1)]
+        return sum(self.cache.llen(key, scope=SCOPE) for key in keys)
+
+
+def test_what_was_taken_is_deleted_by_the_second_collect_after() -> None:
+    kept = Kept()
+    for n in range(30):
+        kept.lines.note([line(n)])
+        kept.now_s += 60
+        assert kept.collect(kept.now_s) == 0
+    assert 2 <= kept.count() <= 4
+
+
+def test_after_a_long_outage_what_was_taken_before_it_comes_again() -> None:
+    kept = Kept()
+    kept.collect(1000.0)
+    kept.lines.note([line(1)])
+    kept.now_s += 30
+    kept.lines.note([line(2)])
+    for _ in range(5 * 60):
+        kept.now_s += 60
+        kept.lines.keep_longer()
+    assert kept.collect(20.0) == 1  # the last 15 s before the outage
+    assert kept.again == [line(2, int(kept.again[0].rsplit(" ", 1)[1]) - 2)]
+
+
+def test_without_collect_it_goes_by_itself_and_is_bounded() -> None:
+    kept = Kept()
+    for n in range(MAX_ENTRIES + 5):
+        kept.lines.note([str(n)])
+    assert kept.count() == MAX_ENTRIES
+    kept.now_s += 16 * 60
+    assert kept.count() == 0
+
+
+def test_long_entries_are_bounded_in_bytes() -> None:
+    kept = Kept()
+    for _ in range(40):
+        kept.lines.note(["x" * 1024 * 1024])
+    assert kept.count() <= 16
+
+
+def test_a_collect_that_is_killed_leaves_it_to_the_next() -> None:
+    kept = Kept()
+    kept.lines.note([line(1)])
+    kept.now_s += 10
+
+    def die(_: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.lines.send_again(2.0, die)
+    assert kept.collect(3.0) == 1
+
+
+# ---- what a healthy call costs ----
+
+
+def test_a_healthy_call_costs_few_commands_of_redis(stack: Stack) -> None:
+    stack.configure(tags={"team": "counted"})
+    code = stack.func.script("startup__guance_chatgpt_monitor")
+    counting = (
+        "import types\n"
+        "class Counted:\n"
+        "    def __getattr__(self, name):\n"
+        "        def call(*arguments, **options):\n"
+        "            print(name, arguments[0])\n"
+        "            return getattr(DFF.CACHE, name)(*arguments, **options)\n"
+        "        return call\n"
+        "counted = types.SimpleNamespace(CACHE=Counted(), STORE=None, RESP=DFF.RESP)\n"
+    )
+    stack.func.edit(
+        "startup__guance_chatgpt_monitor", counting + code.replace("    DFF,\n", "    counted,\n")
+    )
+    for _ in range(4):
+        stack.post(INVALID)
+    commands = stack.func.records[-1]["log"]
+    # Where the point went, how many there are, and whether DataKit is known to be down.
+    assert len(commands) == 3, commands
