@@ -9,6 +9,7 @@ from .datakit import DataKit, DataKitError
 from .replay import Refusals, Replay, Run
 
 DOWN_S = 30.0  # how long nobody tries a DataKit that failed
+UP_S = 1.0  # how long who was answered does not ask whether others have failed
 TRIAL_S = 5  # how long the one who tries it again may take
 MAX_STRANDED_LINES = 1000
 MAX_STRANDED_BYTES = 8 * 1024 * 1024
@@ -222,11 +223,13 @@ class Delivery:
             try:
                 self._timed_write(part)
                 self.is_up = True
+                self._memory["up_at_s"] = self._monotonic()
                 self._tell_taken(part)
                 yield _Step(len(part))
             except DataKitError as error:
                 self.is_up = error.lines_refused or error.status_code == 429
                 self.has_failed = self.has_failed or not error.lines_refused
+                self._memory.pop("up_at_s", None)
                 if not error.lines_refused:
                     parts.append(part)
                     yield _Step(0, error=error)
@@ -267,6 +270,8 @@ class Delivery:
 
     def _may_try(self) -> Optional[str]:
         """`up`, `trial` for the one caller who tries a DataKit that was down, or None."""
+        if self._monotonic() - self._memory.get("up_at_s", float("-inf")) < UP_S:
+            return "up"
         try:
             until_s = float(self._backlog.load("down_until_s") or 0)
             if not until_s:

@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, List, NamedTuple
 
 from .backlog import DELIVERED, REPLAYED, WRITE_US, WRITES, Backlog, Size, counts_below, dropped_by_reason
 from .line_protocol import Point, encode
-from .metrics import MAX_TAG_VALUES, MONITOR_MEASUREMENT, OTHER
+from .metrics import MONITOR_MEASUREMENT
+from .tag_places import MAX_TAG_VALUES, OTHER
 
 LOCK_S = 30  # far above what a report takes; a dead reporter is in nobody's way for longer
 MAX_UNSENT_LINES = 1000  # of reporters that died, one after the other

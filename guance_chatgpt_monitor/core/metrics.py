@@ -1,11 +1,12 @@
 """Call -> point: the five metrics, the further fields and the tags that Guance shows."""
 
 import re
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterable, Optional, Tuple
 
 from .call import Call
 from .line_protocol import Point, Tags
 from .prices import Prices
+from .tag_places import OTHER, TagPlaces
 
 MEASUREMENT = "openai"
 MONITOR_MEASUREMENT = "openai_monitor"
@@ -80,12 +81,9 @@ TAGS = (
     "service_name",
 )
 
-# Each new value of a tag is a new series, which is what a time-series database is billed for and dies of.
-MAX_TAG_VALUES = 200
-MAX_TAG_NAMES = 64
 # Of the tags of calls that are alike.
 MAX_REMEMBERED = 256
-OTHER = "other"
+REMEMBERED_NS = 60 * 10**9
 # How much later than the call ended its point may be, to be told from others: far more than calls overtake.
 MAX_AHEAD_NS = 60 * 10**9
 
@@ -104,7 +102,8 @@ class PointMaker:
     """Makes the points of one process.
 
     `memory` holds what must outlive it, in plain containers: a Func task gets new classes each time,
-    but the same process. One thread at a time. `price_provider`: see Prices.
+    but the same process. One thread at a time. `price_provider`: see Prices. The tags of calls to
+    `known_models` always tell these.
     """
 
     def __init__(
@@ -114,12 +113,17 @@ class PointMaker:
         tags: Optional[Dict[str, str]] = None,
         memory: Optional[Dict[str, Any]] = None,
         price_provider: str = "",
+        known_models: Iterable[str] = (),
     ) -> None:
         self._measurement = measurement
         self._service_name = service_name
         self._tags = dict(tags or {})
         self._memory: Dict[str, Any] = {} if memory is None else memory
         self._remembered: Dict[Tuple[Any, ...], Tags] = {}
+        self._remembered_at_ns = 0
+        known: Dict[str, Any] = {name: (value,) for name, value in self._tags.items()}
+        known.update(request_model=known_models, response_model=known_models)
+        self._places = TagPlaces(self._memory, frozenset(TAGS) - frozenset(known), known)
         self._prices = Prices(price_provider, self._memory.setdefault("prices", {}))
 
     def from_call(self, call: Call) -> Point:
@@ -148,24 +152,6 @@ class PointMaker:
         self._memory["last_timestamp_ns"] = timestamp_ns
         return timestamp_ns
 
-    def limit(self, tags: Dict[str, str]) -> Dict[str, str]:
-        """`tags`, with `other` for values past the limit, and without names past theirs."""
-        seen = self._memory.setdefault("tag_values", {})
-        limited = {}
-        for name, value in tags.items():
-            values = seen.get(name)
-            if values is None:
-                if len(seen) >= MAX_TAG_NAMES:
-                    continue
-                values = seen[name] = set()
-            if value not in values:
-                if len(values) >= MAX_TAG_VALUES:
-                    value = OTHER
-                else:
-                    values.add(value)
-            limited[name] = value
-        return limited
-
     def _tags_of(self, call: Call) -> Tags:
         """The tags of the point, within their limits."""
         key = (
@@ -179,12 +165,15 @@ class PointMaker:
             call.finish_reason,
             *call.tags.items(),
         )
+        if not 0 <= call.ended_at_ns - self._remembered_at_ns < REMEMBERED_NS:
+            self._remembered.clear()  # so that places are seen to be used
+            self._remembered_at_ns = call.ended_at_ns
         tags = self._remembered.get(key)
         if tags is None:
-            tags = Tags(self.limit(self._all_tags_of(call)))
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = tags
+            tags = Tags(self._places.limit(self._all_tags_of(call), call))
+            # What has no place may get one.
+            if len(self._remembered) < MAX_REMEMBERED and OTHER not in tags.values():
+                self._remembered[key] = tags
         return tags
 
     def _all_tags_of(self, call: Call) -> Dict[str, str]:
@@ -249,3 +238,20 @@ def _point_fields(call: Call) -> Dict[str, float]:
 
 # Names that a tag of the user's cannot take: DataKit drops a field silently where a tag has its name.
 RESERVED_NAMES = frozenset(FIELDS) | frozenset(TAGS) | {"time"}
+# Nor a tag that a caller of the link gives: DataKit and Guance use these, or add them.
+RESERVED_FROM_CALLERS = RESERVED_NAMES | frozenset(
+    [
+        "host",
+        "service",
+        "source",
+        "date",
+        "index",
+        "message",
+        "name",
+        "category",
+        "reason",
+        "model",
+        "up",
+        "df_status",
+    ]
+)

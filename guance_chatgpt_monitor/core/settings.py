@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 from .backlog import MAX_BYTES, MAX_LINES
 from .datakit import DEFAULT_URL
-from .metrics import MAX_TAG_NAMES, MEASUREMENT, TAGS
+from .metrics import MEASUREMENT, TAGS
+from .tag_places import MAX_TAG_NAMES
 from .validators import (
     DEFAULT_BASE_URL,
     read_backlog,

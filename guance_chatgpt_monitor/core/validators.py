@@ -13,8 +13,9 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from .datakit import DEFAULT_URL, check_url
 from .line_protocol import MAX_TAG_VALUE_BYTES
-from .metrics import MAX_TAG_NAMES, RESERVED_NAMES, TAGS, check_measurement
+from .metrics import RESERVED_NAMES, TAGS, check_measurement
 from .prices import check_provider
+from .tag_places import MAX_TAG_NAMES
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 MAX_ALLOWED_MODELS = 100

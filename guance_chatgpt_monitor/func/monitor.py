@@ -13,7 +13,7 @@ from ..core.datakit import DataKit
 from ..core.delivery import Delivery
 from ..core.health import Health
 from ..core.line_protocol import encode
-from ..core.metrics import RESERVED_NAMES, PointMaker
+from ..core.metrics import RESERVED_FROM_CALLERS, PointMaker
 from .cache_backlog import SCOPE, CacheBacklog
 from .chatgpt import ChatGPT, Sdk
 from .collection import Collection, contained
@@ -62,6 +62,7 @@ class Monitor:
             settings["tags"],
             self._memory_of("points"),
             settings["price_provider"],
+            {settings["default_model"], *(settings["allowed_models"] or ())},
         )
         limit = settings["daily_token_limit"]
         self._guard_rails = GuardRails(
@@ -182,7 +183,7 @@ class Monitor:
 
     def _ask(self, task: Any, body: Dict[str, Any], call: Call) -> Answer:
         try:
-            request = read_request(body, self._settings["default_model"], RESERVED_NAMES)
+            request = read_request(body, self._settings["default_model"], RESERVED_FROM_CALLERS)
         except BadRequestError as error:
             model = body.get("model")
             call.request_model = model if isinstance(model, str) else ""

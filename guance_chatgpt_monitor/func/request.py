@@ -125,7 +125,7 @@ def _read_tags(tags: Any, reserved: Any) -> Dict[str, str]:
             raise BadRequestError(
                 f"a tag's name has letters, digits and _ . - only, at most {MAX_TAG_NAME}", "tags"
             )
-        if name in reserved:
+        if name in reserved or name.startswith(("_", "df_")):
             raise BadRequestError(f"the tag name {name} is taken by the monitor: use another", "tags")
         if not isinstance(value, str) or len(value) > MAX_TAG_TEXT or not value.isprintable():
             raise BadRequestError(

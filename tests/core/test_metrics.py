@@ -1,12 +1,14 @@
 """Call -> point: what is on it, and what keeps the number of series down."""
 
 import tracemalloc
+from typing import Any
 
 import pytest
 
 from guance_chatgpt_monitor.core.call import Call
-from guance_chatgpt_monitor.core.metrics import FIELDS, MAX_TAG_NAMES, MAX_TAG_VALUES, TAGS, PointMaker
+from guance_chatgpt_monitor.core.metrics import FIELDS, TAGS, PointMaker
 from guance_chatgpt_monitor.core.response_headers import RATE_LIMIT_FIELDS
+from guance_chatgpt_monitor.core.tag_places import MAX_FAILED_VALUES, MAX_TAG_NAMES, MAX_TAG_VALUES
 from guance_chatgpt_monitor.core.usage import Usage
 
 
@@ -97,6 +99,62 @@ def test_past_200_values_a_tag_is_other() -> None:
         assert maker.from_call(ended(request_model=f"m{n}")).tags["request_model"] == f"m{n}"
     assert maker.from_call(ended(request_model="one more")).tags["request_model"] == "other"
     assert maker.from_call(ended(request_model="m7")).tags["request_model"] == "m7"
+
+
+def failed(error_type: str, requests_sent: int, **fields: Any) -> Call:
+    call = Call("chat", requests_sent=requests_sent, **fields)
+    call.end(error_type)
+    return call
+
+
+def test_what_was_refused_takes_no_place() -> None:
+    maker = PointMaker(known_models=["gpt-4o-mini"])
+    for n in range(MAX_TAG_VALUES + 5):
+        tags = {f"tag-{16 * n + i}": "x" for i in range(16)}
+        point = maker.from_call(failed("validation", 0, request_model=f"invented-{n}", tags=tags))
+        assert point.tags["request_model"] == "other"
+        assert (point.tags["error_type"], "tag-0" in point.tags) == ("validation", False)
+    point = maker.from_call(ended(request_model="gpt-4o", response_model="gpt-4o-2024", tags={"team": "web"}))
+    assert (point.tags["request_model"], point.tags["response_model"]) == ("gpt-4o", "gpt-4o-2024")
+    assert point.tags["team"] == "web"
+
+
+def test_what_failed_takes_a_few_places_and_gives_way() -> None:
+    maker = PointMaker()
+    shown = {
+        maker.from_call(failed("not_found", 1, request_model=f"invented-{n}")).tags["request_model"]
+        for n in range(MAX_TAG_VALUES * 2)
+    }
+    assert len(shown) == MAX_FAILED_VALUES + 1
+    for n in range(MAX_TAG_VALUES):
+        assert maker.from_call(ended(request_model=f"m{n}")).tags["request_model"] == f"m{n}"
+    assert maker.from_call(ended(request_model="one more")).tags["request_model"] == "other"
+
+
+def test_the_models_of_the_link_always_have_their_places() -> None:
+    maker = PointMaker(known_models=["gpt-4o-mini"])
+    for n in range(MAX_TAG_VALUES):
+        maker.from_call(ended(request_model=f"m{n}", response_model=f"m{n}"))
+    assert maker.from_call(ended(request_model="one more")).tags["request_model"] == "other"
+    for call in (ended(request_model="gpt-4o-mini"), failed("budget", 0, request_model="gpt-4o-mini")):
+        assert maker.from_call(call).tags["request_model"] == "gpt-4o-mini"
+
+
+def test_a_place_goes_back_after_an_hour_without_use() -> None:
+    maker = PointMaker()
+
+    def model_at(hours: float, model: str) -> str:
+        call = ended(request_model=model)
+        call.ended_at_ns += int(hours * 3600e9)
+        return maker.from_call(call).tags["request_model"]
+
+    for n in range(MAX_TAG_VALUES):
+        model_at(0, f"m{n}")
+    for minute in range(0, 100, 5):
+        assert model_at(minute / 60, "m7") == "m7"
+    assert model_at(0.5, "new") == "other"
+    assert model_at(1.7, "new") == "new"
+    assert model_at(1.7, "m7") == "m7"
 
 
 def test_tag_names_are_bounded() -> None:

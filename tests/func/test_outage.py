@@ -271,7 +271,10 @@ def test_collect_says_that_datakit_is_away(outage: Outage) -> None:
     outage.call()
     result = outage.collect()
     assert result.data["datakit_up"] is False
-    assert result.data["problem"] == f"DataKit at {outage.datakit.url} cannot be reached (ConnectionRefusedError)"
+    assert (
+        result.data["problem"]
+        == f"DataKit at {outage.datakit.url} cannot be reached (ConnectionRefusedError)"
+    )
     assert result.data["problem"] in result.log
     waiting = result.data["backlog_lines"]
     assert f"{waiting} point(s) wait in the backlog, the oldest for 0 s" in result.log

@@ -172,5 +172,5 @@ def test_a_healthy_call_costs_few_commands_of_redis(stack: Stack) -> None:
     for _ in range(4):
         stack.post(INVALID)
     commands = stack.func.records[-1]["log"]
-    # Where the point went, how many there are, and whether DataKit is known to be down.
-    assert len(commands) == 3, commands
+    # The point that DataKit took, and how many there are; now and then, whether DataKit is known to be down.
+    assert len(commands) in (2, 3), commands
