@@ -59,7 +59,7 @@ def test_a_question_and_its_answer(logging: Stack) -> None:
     assert log.fields["question"] == "My mail is [email], 手机[phone], card [card]; what is Guance?"
     assert log.fields["system"] == "Be brief"
     assert log.fields["answer"] == answer.json()["choices"][0]["message"]["content"]
-    assert log.fields["finish_reason"] == "stop"
+    assert log.tags["finish_reason"] == "stop"
     assert log.fields["total_tokens"] == point.fields["total_tokens"]
     assert log.fields["response_time"] == point.fields["response_time"]
     assert log.fields["request_id"]
