@@ -80,7 +80,7 @@ def test_the_other_requests(logging: Stack, body: dict[str, Any]) -> None:
     (log,) = logs(logging)
     assert log.fields["question"] == "Hello there"
     assert log.fields["answer"]
-    assert log.fields["finish_reason"] in ("stop", "completed")
+    assert log.tags["finish_reason"] in ("stop", "completed")
 
 
 @pytest.mark.parametrize(
