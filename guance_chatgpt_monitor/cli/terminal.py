@@ -74,7 +74,7 @@ def say(line: str, file: Optional[TextIO] = None) -> None:
 
 def progress(as_json: bool) -> Callable[[str], None]:
     """What says how a command comes on, a line at a time: beside JSON, on standard error."""
-    return lambda line: say(printable(line), sys.stderr if as_json else sys.stdout)
+    return lambda line: say(one_line(line), sys.stderr if as_json else sys.stdout)
 
 
 def discard_output() -> None:

@@ -380,6 +380,48 @@ def test_a_datakit_that_is_too_old_is_named(run: CommandLine) -> None:
     assert "version 1.4.6 is older than 1.30.0, the oldest that is supported next: upgrade DataKit" in what
 
 
+class Dataway(LocalServer):
+    """Takes points with the right token; has no ping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    def respond(self, request: Request) -> Response:
+        if request.path != "/v1/write/metric" or request.query.get("token") != "tkn_right":
+            return Response(403, {"error_code": "dataway.tokenNotFound", "message": "token not found"})
+        self.bodies.append(request.body)
+        return Response(200)
+
+
+def test_a_dataway_without_datakit(run: CommandLine) -> None:
+    with Dataway() as dataway:
+        said = run("check", "--datakit", f"{dataway.url}?token=tkn_right")
+        assert said.code == 0, said.out
+        assert findings(said)["uploads"] == ("ok", "Dataway takes points straight into the workspace")
+        assert [body.split(b",")[0] for body in dataway.bodies] == [b"openai_monitor"]
+        wrong = run("check", "--datakit", f"{dataway.url}?token=tkn_wrong")
+    assert wrong.code == 2
+    assert "next: check the address, and the token behind it" in findings(wrong)["DataKit write"][1]
+    assert "tkn_" not in said.everything + wrong.everything
+
+
+def test_a_datakit_at_a_socket_that_is_not_there(run: CommandLine, tmp_path: Path) -> None:
+    status, what = findings(run("check", "--datakit", f"unix://{tmp_path}/no.sock"))["DataKit reachable"]
+    assert status == "fail"
+    assert "listens at this socket (listen_socket in [http_api])" in what
+
+
+def test_datakit_over_https_with_a_ca_of_its_own(
+    run: CommandLine, tls: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, certificate = tls
+    url = f"https://127.0.0.1:{port}"
+    assert "is not trusted here" in findings(run("check", "--datakit", url))["DataKit reachable"][1]
+    monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_CA", str(certificate))
+    assert "not trusted" not in findings(run("check", "--datakit", url))["DataKit reachable"][1]
+
+
 def test_logs_are_tried_where_they_are_asked_for(run: CommandLine) -> None:
     with LocalDataKit() as datakit:
         said = run("check", "--datakit", datakit.url, "--logs")

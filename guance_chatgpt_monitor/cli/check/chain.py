@@ -22,6 +22,7 @@ class Targets(NamedTuple):
     sources: List[str]
     openai: Optional[OpenAITarget] = None
     datakit_url: str = ""
+    datakit_ca: str = ""
     logs: bool = False  # whether DataKit is to take logs, too
     link: str = ""
     link_secret: str = ""
@@ -47,4 +48,4 @@ def _findings(targets: Targets) -> Iterator[Finding]:
     if targets.openai is not None:
         yield from check_openai(targets.openai)
     if targets.datakit_url:
-        yield from check_datakit(targets.datakit_url, targets.logs)
+        yield from check_datakit(targets.datakit_url, targets.logs, targets.datakit_ca)

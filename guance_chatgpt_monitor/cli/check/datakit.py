@@ -10,12 +10,13 @@ import requests
 
 from ...core.call import without_credentials
 from ...core.datakit import INPUT_NAME, check_url, make_session
-from ...core.line_protocol import Point, encode
 from ...core.metrics import MONITOR_MEASUREMENT
 from ..connection_advice import explain_unreachable
 from ..user_error import UserError
 from .datakit_metrics import Metrics, check_uploads, parse_metrics
 from .finding import Finding, bad, doubtful, from_error, good
+from .other_addresses import check_other_address
+from .point_of_check import line_of_check
 
 TIMEOUT_S = (2.0, 5.0)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024  # /metrics of a busy DataKit has some hundred KiB
@@ -29,14 +30,21 @@ _ADJUSTED = "datakit_io_point_time_adjusted_total"
 
 
 def check_datakit(
-    url: str, logs: bool = False, clock_ns: Callable[[], int] = time.time_ns
+    url: str, logs: bool = False, ca: str = "", clock_ns: Callable[[], int] = time.time_ns
 ) -> Iterator[Finding]:
-    """The chain, up to the first thing that is wrong. Leaves one point: `openai_monitor`, field `check`."""
+    """The chain, up to the first thing that is wrong. Leaves one point: `openai_monitor`, field `check`.
+
+    `ca` is a file of certificates that an https address is checked by.
+    """
     try:
-        probe = _Probe(check_url(url))
+        url = check_url(url)
     except ValueError:
         yield bad("datakit_reachable", "common.no_datakit_address")
         return
+    if url.startswith("unix:") or urlsplit(url).query:
+        yield from check_other_address(url, clock_ns)
+        return
+    probe = _Probe(url, ca)
     with probe.session:
         try:
             yield from _check_ping(probe)
@@ -68,7 +76,7 @@ def _check_ping(probe: "_Probe") -> Iterator[Finding]:
 
 
 def _check_writes(probe: "_Probe", logs: bool, clock_ns: Callable[[], int]) -> Iterator[Finding]:
-    answer = probe.post(_write("&dry=1"), _line(clock_ns()))
+    answer = probe.post(_write("&dry=1"), line_of_check(clock_ns()))
     if b"<" in answer.body[:200]:  # a page: DataKit's answer is empty
         yield bad("datakit_write", "check.page_instead", url=probe.shown)
         return
@@ -77,12 +85,12 @@ def _check_writes(probe: "_Probe", logs: bool, clock_ns: Callable[[], int]) -> I
     else:
         yield good("datakit_write", "check.dry_run")
     before = _read_metrics(probe)
-    probe.post(_write(), _line(clock_ns()))
+    probe.post(_write(), line_of_check(clock_ns()))
     yield good("test_point", "check.test_point", measurement=MONITOR_MEASUREMENT)
     if logs:
         yield _check_logs(probe, clock_ns)
     skew_s = _clock_skew_s(probe, clock_ns)
-    yield _check_rate(probe, _line(clock_ns()))
+    yield _check_rate(probe, line_of_check(clock_ns()))
     after = _read_metrics(probe)
     yield _check_clock(skew_s, before, after)
     yield from check_uploads(after)
@@ -90,10 +98,6 @@ def _check_writes(probe: "_Probe", logs: bool, clock_ns: Callable[[], int]) -> I
 
 def _write(flags: str = "", category: str = "metric") -> str:
     return f"/v1/write/{category}?input={INPUT_NAME}&precision=n{flags}"
-
-
-def _line(timestamp_ns: int) -> str:
-    return encode(Point(MONITOR_MEASUREMENT, {"service_name": "check"}, {"check": 1.0}, timestamp_ns))
 
 
 def _check_logs(probe: "_Probe", clock_ns: Callable[[], int]) -> Finding:
@@ -109,7 +113,7 @@ def _clock_skew_s(probe: "_Probe", clock_ns: Callable[[], int]) -> float:
 
     It is the time of a point without one, which DataKit echoes.
     """
-    untimed = _line(0).rpartition(" ")[0]
+    untimed = line_of_check(0).rpartition(" ")[0]
     before_ns = clock_ns()
     echo = probe.post(_write("&dry=1&echo=json"), untimed).body
     now_ns = (before_ns + clock_ns()) // 2
@@ -177,10 +181,11 @@ class _RefusedError(UserError):
 class _Probe:
     """Requests whose failure is explained. Raises UserError."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca: str) -> None:
         self._url = url
         self.shown = without_credentials(url)
         self.session = make_session()
+        self.session.verify = ca or self.session.verify
 
     def get(self, path: str) -> _Answer:
         return self._send("GET", path)

@@ -126,7 +126,8 @@ def _with_datakit(targets: "Targets", options: Any, everything: bool, installed:
         url, source = DEFAULT_URL, text("check.default_address")
     targets.sources.append(text("check.source_datakit", source=source))
     logs = options.logs or bool(os.environ.get("CHATGPT_MONITOR_LOG_CONTENT")) or "LOGS" in installed
-    return targets._replace(datakit_url=url, logs=logs)
+    ca = os.environ.get("CHATGPT_MONITOR_DATAKIT_CA", "")
+    return targets._replace(datakit_url=url, datakit_ca=ca, logs=logs)
 
 
 def _is_loopback(url: str) -> bool:

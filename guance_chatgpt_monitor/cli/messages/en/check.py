@@ -126,6 +126,16 @@ TEXTS: Dict[str, Text] = {
         "version {version} is older than {oldest}, the oldest that is supported",
         "upgrade DataKit",
     ),
+    "dataway_reachable": "{url}, a Dataway",
+    "dataway_takes": "Dataway takes points straight into the workspace",
+    "dataway_refuses": (
+        "{said}",
+        "check the address, and the token behind it: Guance, Management / Basic Settings",
+    ),
+    "socket_refuses": (
+        "{said}",
+        "see that DataKit runs and listens at this socket (listen_socket in [http_api]), and that this user may write to it",
+    ),
     "not_datakit": ("{url} answers, but not as a DataKit", "check the address; a proxy may stand in the way"),
     "refused_local": (
         "connection refused: nothing listens at {address}",

@@ -117,6 +117,13 @@ TEXTS: Dict[str, Text] = {
     # ---- DataKit ----
     "datakit_reachable": "{url}，版本 {version}，主机 {host}",
     "datakit_old": ("版本 {version} 低于支持的最低版本 {oldest}", "请升级 DataKit"),
+    "dataway_reachable": "{url}（Dataway）",
+    "dataway_takes": "Dataway 直接把数据点写入工作空间",
+    "dataway_refuses": ("{said}", "检查地址及其中的 token：观测云「管理 / 基础设置」"),
+    "socket_refuses": (
+        "{said}",
+        "确认 DataKit 正在运行并监听该 socket（[http_api] 的 listen_socket），且当前用户有写权限",
+    ),
     "not_datakit": ("{url} 有响应，但不是 DataKit", "检查地址；中间可能有代理"),
     "refused_local": (
         "连接被拒绝：{address} 上没有服务在监听",
