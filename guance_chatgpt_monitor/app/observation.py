@@ -52,6 +52,7 @@ class Observation:
     client: Any = None
     # What the call is known by while it is under way; None for one that has ended.
     options: Any = None
+    options_given: Any = None  # without what we have added
     outer: Any = None
     response: Any = None  # HTTP's
     request_model: Any = None

@@ -5,24 +5,20 @@ the module-level functions. So a call counts once, whatever is built on top. The
 outside of every guard, and what it returns or raises is passed on as it is.
 """
 
-import copy
 import functools
 from functools import lru_cache
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..core.call import AZURE_OPENAI
-from ..core.fields import fields_of
 from ..core.response_headers import pick_headers
 from .failsafe import guarded
 from .jobs import STARTED_BY, asks_for_job, keep, note_answer
 from .observation import Content, Observation, under_way
 from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
+from .stream_options import ask_for_usage, can_go_without_usage
 from .streams import hide_usage, watch_raw, watch_stream
 
-# How the SDK's `with_streaming_response` tells the client.
-_RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
-_STREAM_OPTIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
 _NONE: Dict[str, Any] = {}
 _Method = Callable[..., Any]
 
@@ -40,11 +36,14 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
             if guarded(asks_for_job, options):
                 guarded(note_job, self, options, answer)
             return answer
-        try:
-            answer = original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
-        except BaseException as error:
-            guarded(fail, observation, error)
-            raise
+        while True:
+            try:
+                answer = original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
+                break
+            except BaseException as error:
+                if not guarded(can_go_without_usage, observation, error):
+                    guarded(fail, observation, error)
+                    raise
         guarded(finish, observation, answer)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
@@ -60,11 +59,14 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
             if guarded(asks_for_job, options):
                 guarded(note_job, self, options, answer)
             return answer
-        try:
-            answer = await original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
-        except BaseException as error:
-            guarded(fail, observation, error)
-            raise
+        while True:
+            try:
+                answer = await original(self, cast_to, observation.options, *args, stream=stream, **kwargs)
+                break
+            except BaseException as error:
+                if not guarded(can_go_without_usage, observation, error):
+                    guarded(fail, observation, error)
+                    raise
         guarded(finish, observation, answer)
         if observation.asks_for_usage:
             guarded(hide_usage, answer)
@@ -133,8 +135,8 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
         outer.note_call(operation_name)
     if stream:
         observation.stream = True
-        if scope.stream_usage and operation_name in _STREAM_OPTIONS:
-            _ask_for_usage(observation)
+        if scope.stream_usage:
+            ask_for_usage(observation)
     if scope.log_content:
         observation.content = guarded(Content, body)
     under_way.set(observation)
@@ -212,7 +214,8 @@ def _leave(observation: Observation) -> None:
     # Not reset(): that fails in a task which is not the one that began.
     under_way.set(observation.outer)
     # What is queued must not hold the prompt, nor a chain of calls.
-    observation.client = observation.options = observation.outer = observation.response = None
+    observation.client = observation.outer = observation.response = None
+    observation.options = observation.options_given = None
     observation.base_url = client.base_url
     if _is_for_azure(type(client).__mro__):
         observation.provider_name = AZURE_OPENAI  # whatever host stands in front of it
@@ -221,21 +224,3 @@ def _leave(observation: Observation) -> None:
 @lru_cache(maxsize=64)
 def _is_for_azure(classes: Tuple[type, ...]) -> bool:
     return any(cls.__name__ in ("AzureOpenAI", "AsyncAzureOpenAI") for cls in classes)
-
-
-def _ask_for_usage(observation: Observation) -> None:
-    """Unless the caller has asked, or has said no."""
-    options = observation.options
-    headers = options.headers
-    if isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE_HEADER) == "stream":
-        return  # the application may read the bytes, of which nothing can be hidden from it
-    given = fields_of(options.json_data).get("stream_options")
-    if not isinstance(options.json_data, dict) or fields_of(given).get("include_usage") is not None:
-        return
-    if "stream_options" in fields_of(options.extra_json):
-        return
-    # A copy: the caller may use the same options for another call.
-    options = copy.copy(options)
-    options.json_data = {**options.json_data, "stream_options": {**(given or {}), "include_usage": True}}
-    observation.options = options
-    observation.asks_for_usage = True

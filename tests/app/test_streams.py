@@ -1078,6 +1078,77 @@ def test_usage_is_asked_for_and_its_chunk_is_hidden(api):
     assert api.collector.call().usage.total_tokens == 16
 
 
+class Refusing(Canned):
+    """A gateway that knows no `stream_options`, and says so in one of several ways."""
+
+    def __init__(self, status_code, error, refused="stream_options"):
+        super().__init__(events=EVENTS)
+        self.status_code, self.error, self.refused, self.n_refused = status_code, error, refused, 0
+
+    def handle_request(self, request):
+        if self.refused.encode() not in request.content:
+            return self.respond()
+        self.n_refused += 1
+        return httpx.Response(self.status_code, json=self.error)
+
+    async def handle_async_request(self, request):
+        return self.handle_request(request)
+
+
+FORBIDDEN = {
+    "detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "not permitted"}]
+}
+REFUSALS = [
+    (422, FORBIDDEN),
+    (422, {"object": "error", "message": FORBIDDEN}),
+    (400, {"error": {"message": "Unrecognized request argument supplied: stream_options", "code": None}}),
+    (400, {"error": "stream_options is not supported"}),
+]
+
+
+@pytest.mark.parametrize(("number", "refusal"), list(enumerate(REFUSALS)))
+def test_a_gateway_that_refuses_to_be_asked_is_asked_once(number, refusal, api):
+    transport = Refusing(*refusal)
+    gateway = {"http_client": httpx.Client(transport=transport), "base_url": f"http://refusing-{number}/v1"}
+    expected = list(api.bare(**gateway).chat.completions.create(**STREAM))
+    for n_requests in (2, 1, 1):
+        client = api.client(stream_usage=True, **gateway)
+        assert list(client.chat.completions.create(**STREAM)) == expected
+        call = api.collector.call()
+        assert (call.error_type, call.requests_sent, call.status_code) == (None, n_requests, 200)
+    assert transport.n_refused == 1
+
+
+def test_so_asynchronously(api):
+    transport = Refusing(*REFUSALS[0])
+    gateway = {"http_client": httpx.AsyncClient(transport=transport), "base_url": "http://refusing-async/v1"}
+
+    async def use():
+        client = api.async_client(stream_usage=True, **gateway)
+        return [await read(await client.chat.completions.create(**STREAM)) for _ in range(2)]
+
+    assert [len(chunks) for chunks in run(use())] == [len(EVENTS)] * 2
+    assert transport.n_refused == 1
+    assert [call.error_type for call in api.collector.calls()] == [None, None]
+
+
+def test_another_refusal_and_who_asks_himself_are_told_of_it(api):
+    other = Refusing(400, {"error": {"message": "no such model", "code": None}})
+    client = api.client(
+        stream_usage=True, http_client=httpx.Client(transport=other), base_url="http://strict/v1"
+    )
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(**STREAM)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert other.n_refused == 1
+    own = Refusing(*REFUSALS[0])
+    client = api.client(stream_usage=True, http_client=httpx.Client(transport=own), base_url="http://own/v1")
+    with pytest.raises(openai.UnprocessableEntityError):
+        client.chat.completions.create(**STREAM, **asking({"include_usage": True}))
+    assert own.n_refused == 1
+    assert [call.error_type for call in api.collector.calls()] == ["bad_request"] * 2
+
+
 def test_its_chunk_is_hidden_where_chunks_are_dicts(api):
     def use(client):
         streaming = {"stream": True, "stream_cls": openai.Stream[object]}

@@ -37,6 +37,7 @@ MODULES = [
         "app.observation",
         "app.observe",
         "app.routing",
+        "app.stream_options",
         "app.streams",
         "app.wrappers",
         "app.raw_body",
