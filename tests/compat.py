@@ -22,6 +22,7 @@ SUITE = [
     "app/test_streams.py",
     "app/test_streams_random.py",
     "app/test_observe.py",
+    "app/test_gateways.py",
 ]
 PARALLEL = 3  # more than there are cores, for they wait for packages
 
