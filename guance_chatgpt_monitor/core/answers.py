@@ -63,16 +63,26 @@ def error_in(source: Any, is_whole: bool = True) -> Any:
             if error:
                 return error
     base_resp = fields.get("base_resp")
-    if base_resp and read_field(base_resp, "status_code"):
-        number = read_field(base_resp, "status_code")
+    number = read_field(base_resp, "status_code") if base_resp else None
+    if number and _is_code_of_error(number):
         named = _MINIMAX.get(number, _OTHER) if isinstance(number, int) else _OTHER
         return {"code": named, "message": read_text(base_resp, "status_msg")}
     status = fields.get("status")
     if status in ("failed", "incomplete", "cancelled"):
         return _error_of_response(status, fields)
-    if not is_whole or _is_answer(fields):
-        return None
-    return source if fields else NO_ANSWER
+    if is_whole:
+        return None if _is_answer(fields) else source if fields else NO_ANSWER
+    return source if not choices and _tells_error_itself(fields) else None
+
+
+def _tells_error_itself(fields: Dict[str, Any]) -> bool:
+    """Whether a part of a stream is itself an error, and none of an answer's parts."""
+    if "." in str(fields.get("type")) or _is_answer(fields):
+        return False  # an event, such as response.code_interpreter_call_code.done, which has code in it
+    if fields.get("object") == "error" or fields.get("success") is False:
+        return True
+    code = fields.get("code")
+    return bool(code and _is_code_of_error(code) and (fields.get("message") or fields.get("msg")))
 
 
 def _error_in_choice(choice: Dict[str, Any]) -> Any:
@@ -99,7 +109,14 @@ def _tells(error: Any) -> bool:
     """Whether what stands under `error` tells of one: some gateways fill it in beside each answer."""
     if not isinstance(error, dict):
         return not isinstance(error, (str, int)) or str(error).lower() not in (*_FINE, "false")
+    code = error.get("code")
+    if code is not None and code != "":
+        return _is_code_of_error(code)
     return any(value and str(value).lower() not in _FINE for value in error.values())
+
+
+def _is_code_of_error(code: Any) -> bool:
+    return str(code).lower() not in _FINE
 
 
 def is_answer(source: Any) -> bool:

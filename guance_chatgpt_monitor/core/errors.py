@@ -62,7 +62,7 @@ _BY_WORDS = (
         "insufficient_quota",
         re.compile(
             r"arrear|over_?due|billing|payment_required|spend(ing)?_limit|(budget|credits?)_exceeded"
-            r"|exceeded_(current_quota|budget)|free_?tier_only|resource_pack_exhausted"
+            r"|exceeded_(current_quota|budget)|free_?tier_only|resource_pack_exhausted|credit_limit"
             r"|(^|_)(insufficient|not_enough|no|out_of|exhausted)_(\w+_)?(balance|credit|quota|fund)"
             r"|(balance|credits?|funds?|(user|token|account)_quota)_(\w+_)?"
             r"(insufficient|exhausted|exceeded|not_enough|failed)|quota_(not_enough|exhausted)"
@@ -87,9 +87,12 @@ _BY_WORDS = (
 )
 # Money that is used up, as messages say it where the names say no more than that the call was refused.
 _NO_MONEY = re.compile(
-    r"(insufficient|not enough)\s+(\w+\s+)?(balance|credit|fund)|(balance|credits?) (is|are) "
-    r"(too low|insufficient|not enough|exhausted)|out of credits?|used all available credits"
-    r"|(monthly|reached \w+) spending limit|余额不足|欠费|额度不足|额度已用尽|额度失败|(请|及时)充值",
+    r"(insufficient|not enough)\s+(\w+\s+)?(balance|credit|fund)"
+    r"|(balance|credits?|quota) (is|are|has been) (too low|insufficient|not enough|exhausted|depleted)"
+    r"|out of credits?|credits? (exhausted|depleted)|used all available credits"
+    r"|(monthly|reached \w+) spending limit|exceeded your current quota|unpaid"
+    r"|(budget|key limit) (has been )?exceeded"
+    r"|余额(已)?(不足|用完|用尽)|欠费|额度(已)?(不足|用完|用尽|耗尽|失败)|资源包(已)?(用完|用尽|耗尽)|(请|及时)充值",
     re.IGNORECASE,
 )
 _MAX_NAME = 128  # characters
@@ -150,7 +153,9 @@ def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:
     if status_code is None or status_code < 300:
         names = [*names, *filter(_is_short, told.messages)]  # "Not Found", and nothing else
     named = [name for name in map(_named, names) if name is not None]
-    if "insufficient_quota" in named or status_code == 402 or any(map(_NO_MONEY.search, told.messages)):
+    # Google says "exceeded your current quota" of the minute's, too.
+    messages = [] if "RESOURCE_EXHAUSTED" in names else told.messages
+    if "insufficient_quota" in named or status_code == 402 or any(map(_NO_MONEY.search, messages)):
         return "insufficient_quota"
     for name in named:
         # "invalid_request_error" is the type of a refused key, too: there, the status knows more.

@@ -93,9 +93,11 @@ def find_usage(source: Any) -> Any:
         return usage
     choices = fields.get("choices")
     if type(choices) is list and choices:
-        found = fields_of(choices[-1]).get("usage")
-        if found is not None and tells_tokens(found):
-            return found
+        choice = fields_of(choices[-1])
+        for place in (choice, fields_of(choice.get("delta")), fields_of(choice.get("message"))):
+            found = place.get("usage")
+            if found is not None and tells_tokens(found):
+                return found
     response = fields.get("response")
     if response is not None and response is not source:
         found = find_usage(response)

@@ -180,6 +180,8 @@ def test_what_is_no_stream_of_an_answer_is_an_error(way, event, error_type, api)
             chunk(choices=[{"index": 0, "delta": {}, "error": {"code": 502, "message": "m"}}]),
             "server_error",
         ),
+        ({"code": "InternalError", "message": "m", "request_id": "r"}, "server_error"),
+        ({"object": "error", "message": "m", "type": "NotFoundError", "code": 404}, "not_found"),
     ],
 )
 def test_an_answer_that_fails_on_the_way_is_an_error(way, last, error_type, api):

@@ -1,6 +1,7 @@
 """What went wrong, in our words: by what an API, an SDK or an HTTP client calls it."""
 
 import asyncio
+import io
 import socket
 import ssl
 import urllib.error
@@ -65,6 +66,11 @@ NO_MONEY = [
     (400, {"type": "budget_exceeded", "message": "?"}),  # LiteLLM
     (403, "Your team has either used all available credits or reached its monthly spending limit."),  # xAI
     (429, {"code": "billing_hard_limit_reached"}),
+    (429, {"message": "You exceeded your current quota, please check your plan and billing details."}),
+    (403, {"message": "user quota is not enough", "type": "one_api_error"}),
+    (400, {"message": "Budget has been exceeded! Current cost: 1.1, Max budget: 1.0"}),
+    (403, {"message": "Key limit exceeded (total limit)."}),  # OpenRouter
+    (403, {"message": "账户余额已用完"}),
 ]
 
 
@@ -78,7 +84,11 @@ def test_money_that_is_used_up_by_its_many_names(status_code: int, error: Any) -
     [
         (429, {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"}, "rate_limit"),
         (429, {"code": "Throttling.AllocationQuota", "message": "Allocated quota exceeded"}, "rate_limit"),
-        (429, {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "per minute"}, "rate_limit"),
+        (
+            429,
+            {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "exceeded your current quota"},
+            "rate_limit",
+        ),
         (429, {"code": "1302", "message": "您的账户已达到速率限制"}, "rate_limit"),
         (400, {"code": "InvalidApiKey", "message": "Invalid API-key provided."}, "authentication"),
         (400, {"code": "DataInspectionFailed", "message": "?"}, "content_filter"),
@@ -192,7 +202,7 @@ def refused(status_code: int, body: bytes = b"") -> requests.HTTPError:
         (refused(429), 429, "rate_limit"),
         (refused(429, b'{"error": {"code": "insufficient_quota"}}'), 429, "insufficient_quota"),
         (refused(401, b"<html>"), 401, "authentication"),
-        (urllib.error.HTTPError("http://localhost", 503, "?", Message(), None), 503, "server_error"),
+        (urllib.error.HTTPError("http://localhost", 503, "?", Message(), io.BytesIO()), 503, "server_error"),
         (named("ClientResponseError", status=404), 404, "not_found"),  # aiohttp
         (named("ClientError", code=400, status="INVALID_ARGUMENT"), 400, "bad_request"),  # google-genai
         (

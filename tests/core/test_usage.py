@@ -272,6 +272,8 @@ TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
         {"usage": TOLD},
         {"choices": [{"delta": {}, "usage": TOLD}]},
         {"usage": None, "choices": [{"delta": {}}, {"delta": {}, "usage": TOLD}]},
+        {"choices": [{"delta": {"content": "", "usage": TOLD}}]},
+        {"choices": [{"message": {"content": "hi", "usage": TOLD}}]},
         {"usage": None, "x_groq": {"id": "r", "usage": TOLD}},
         {"usage": ZEROS, "x_gateway": {"usage": TOLD}},
         {"type": "response.completed", "response": {"usage": TOLD}},
