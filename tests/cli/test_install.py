@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -596,6 +597,29 @@ def test_a_set_of_this_id_of_another_product_is_told(
     said = run("install", *parts.servers)
     assert said.code == 0, said.everything
     assert "warning: Func had a set of this ID of another product" in said.out
+
+
+def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
+    """While the test call waits for OpenAI: all before it is done."""
+    parts.openai.faults.append("hang")
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **parts.env, "LC_ALL": "C.UTF-8"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    # It waits for longer than two seconds, and says so.
+    assert process.stderr.readline().startswith(b"test call: ask one question through the link")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    parts.openai.faults.clear()
+    assert process.returncode == 130
+    said = errors.decode()
+    assert "done: script set, OPENAI_API_KEY, startup script, API authentication, link;" in said
+    assert "not done, the first perhaps half: test call. Run it again: it goes on from there" in said
 
 
 def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) -> None:
