@@ -1,7 +1,6 @@
 """The parser of a command: help in the user's language, and the nearest word for one that is mistyped."""
 
 import argparse
-import difflib
 import re
 import shutil
 from importlib import import_module
@@ -95,6 +94,8 @@ class Parser(argparse.ArgumentParser):
 
 def refuse(key: str, word: str, words: Iterable[str], program: str, **values: Any) -> None:
     """Raise UsageError for a word that there is not; its next step names the nearest of `words`."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     if near:
         raise UsageError(f"{key}_near", word=word, near=near[0], program=program, **values)

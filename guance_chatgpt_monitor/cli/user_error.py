@@ -1,7 +1,6 @@
 """What the user can set right, in words that lead on."""
 
 from typing import Any, List
-from urllib.parse import urlsplit
 
 from .messages import problem
 
@@ -27,6 +26,8 @@ class UsageError(UserError):
 
 def check_http_url(url: str, name: str, example: str) -> str:
     """`url` without spaces around it and a slash at its end. Raises UserError."""
+    from urllib.parse import urlsplit  # late: most commands that fail need no address
+
     url = url.strip()
     try:
         parts = urlsplit(url)

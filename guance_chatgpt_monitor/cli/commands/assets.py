@@ -1,11 +1,9 @@
 """Writes Guance's dashboards and monitors as files, or imports them into a workspace."""
 
-import ipaddress
 import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
-from urllib.parse import urlsplit
 
 from ..messages import text
 from ..options import add_json, required
@@ -86,6 +84,8 @@ def _endpoint(site: str, endpoint: str) -> str:
     if not endpoint:
         raise UsageError("assets.no_site", sites=", ".join(SITES))
     url = check_http_url(endpoint, text("assets.endpoint"), "https://openapi.guance.com")
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
         raise UserError("assets.plain_http")
@@ -93,6 +93,8 @@ def _endpoint(site: str, endpoint: str) -> str:
 
 
 def _is_this_machine(host: str) -> bool:
+    import ipaddress
+
     if host == "localhost":
         return True
     try:

@@ -2,7 +2,6 @@
 
 import os
 from typing import TYPE_CHECKING, Any, Dict, List
-from urllib.parse import urlsplit
 
 from ..messages import text
 from ..options import add_func_options, add_json, add_link_options, link_secret, make_client, required
@@ -131,4 +130,6 @@ def _with_datakit(targets: "Targets", options: Any, everything: bool, installed:
 
 
 def _is_loopback(url: str) -> bool:
+    from urllib.parse import urlsplit
+
     return (urlsplit(url if "://" in url else f"http://{url}").hostname or "") in _LOOPBACK

@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import webbrowser
 from typing import Any
 
 from ..messages import text
@@ -37,6 +36,8 @@ def _keep_open() -> int:
         assert demo.datakit is not None
         say(text("tools.demo_page", url=demo.datakit.url))
         if _has_screen():
+            import webbrowser
+
             webbrowser.open(demo.datakit.url)
         traffic = Traffic(demo)
         try:

@@ -1,12 +1,10 @@
 """Installs the script set in a running Func, or brings it up to date."""
 
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
 
-from ...core.call import without_credentials
 from ..messages import text
 from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
 from ..terminal import one_line, pad, paint, progress, say, to_json
@@ -39,6 +37,8 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> int:
+    import tempfile
+
     from ..build import build, default_manifest
     from ..install.func_contents import SET_ID, read_func_contents
     from ..install.installer import Installer, needs_key
@@ -125,6 +125,8 @@ def _show_installed(installed: "Installed", options: Any) -> int:
             _warn(warning)
     if not installed.problem:
         return 0
+    from ...core.call import without_credentials
+
     base_url = without_credentials(options.openai_base_url)
     further = f" --openai-base-url {base_url}" if base_url else ""
     error = UserError("install.no_answer", problem=installed.problem, further=further)

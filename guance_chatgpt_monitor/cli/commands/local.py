@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import threading
 from typing import Any, Callable, Dict
 
@@ -76,6 +75,7 @@ def _openai(options: Any) -> Any:
 
 
 def _func(options: Any) -> Any:
+    import secrets
     import tempfile
     from pathlib import Path
 

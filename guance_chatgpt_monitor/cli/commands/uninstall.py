@@ -1,6 +1,5 @@
 """Takes out of Func what install made, and only that."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> int:
+    import tempfile
+
     from ..build import build, default_manifest
     from ..install.func_contents import SET_ID, read_func_contents
     from ..install.steps import run_steps
