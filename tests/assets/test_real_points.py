@@ -140,7 +140,9 @@ def test_retries_are_those_that_were_made(answers):
     assert retries == 1 + 2  # after the 429, and the 500
 
 
-def test_teams(answers):
+def test_finish_reasons_and_teams(answers):
+    # Two at the link, one of the model without a price, one asked meanwhile, one after a retry, one stream.
+    assert by_group(answers, "Finish reasons") == {("stop",): 6}
     teams = shown(answers, "Teams")["Requests"].values
     assert teams[(("team", "search"),), None] == 1
 
