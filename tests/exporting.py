@@ -63,10 +63,25 @@ class Said(Observed):
         return self._conversation
 
 
+_last_us = 0
+
+
+def new_stamps(n_calls: int) -> List[int]:
+    """Timestamps of calls, each another, in whole microseconds: below, the digits are the process' own."""
+    global _last_us
+    first_us = max(time.time_ns() // 1000, _last_us + 1)
+    _last_us = first_us + n_calls - 1
+    return [us * 1000 for us in range(first_us, first_us + n_calls)]
+
+
+def known_by(timestamp_ns: int) -> int:
+    """What a call is known by, of the timestamp of its point."""
+    return timestamp_ns // 1000 * 1000
+
+
 def submit_said(exporter: Exporter, n_calls: int, question: str = "Why?") -> List[int]:
     """Submit so many calls with content; the timestamps that they are known by."""
-    first_ns = time.time_ns()
-    stamps = [first_ns + n for n in range(n_calls)]
+    stamps = new_stamps(n_calls)
     for stamp in stamps:
         exporter.submit(Said(question, ended_at_ns=stamp))
     return stamps
@@ -74,8 +89,7 @@ def submit_said(exporter: Exporter, n_calls: int, question: str = "Why?") -> Lis
 
 def submit(exporter: Exporter, n_calls: int) -> List[int]:
     """Submit so many calls; the timestamps that they are known by."""
-    first_ns = time.time_ns()
-    stamps = [first_ns + n for n in range(n_calls)]
+    stamps = new_stamps(n_calls)
     for stamp in stamps:
         exporter.submit(Observed(stamp))
     return stamps
@@ -113,7 +127,7 @@ class WatchedDataKit(LocalDataKit):
 
     def stamps(self) -> List[int]:
         """What the stored calls are known by."""
-        return [point.timestamp_ns for point in self.points("openai")]
+        return [known_by(point.timestamp_ns) for point in self.points("openai")]
 
     def total(self, field: str, **tags: str) -> float:
         """The sum of a field of the monitor's own points that have these tags."""
@@ -135,7 +149,7 @@ def stamps_in(path: Any) -> List[int]:
             backlog.close()
             return stamps
         calls = [line for line in claim.lines if not line.startswith("openai_monitor")]
-        stamps += [int(line.rsplit(" ", 1)[1]) for line in calls]
+        stamps += [known_by(int(line.rsplit(" ", 1)[1])) for line in calls]
         backlog.settle(claim, len(claim.lines), {})
 
 

@@ -9,6 +9,7 @@ from ..core.batches import BATCH_LINES
 from ..core.datakit import DataKit, DataKitError
 from ..core.delivery import METRIC, Category, Delivery
 from ..core.health import Health
+from ..core.host import own_host
 from ..core.recent_lines import LOST_S, RecentLines
 from ..core.replay import Replay
 from .environment import Settings
@@ -44,7 +45,8 @@ class Channel(Delivery):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._waiting = _make_backlog(settings, category)
-        datakit = DataKit(settings.datakit_url)
+        host = own_host(settings.host)
+        datakit = DataKit(settings.datakit_url, ca=settings.datakit_ca, adds_host=bool(host))
         super().__init__(
             datakit,
             self._waiting,
@@ -55,7 +57,10 @@ class Channel(Delivery):
             on_taken=self._note_taken,
         )
         self.health = Health(
-            self._waiting, settings.service_name, category="" if category is METRIC else category.name
+            self._waiting,
+            settings.service_name,
+            category="" if category is METRIC else category.name,
+            tags={**settings.tags, "host": host},
         )
         self._backoff_s = FIRST_BACKOFF_S
         self._replay_at_s = monotonic()

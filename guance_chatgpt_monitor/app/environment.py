@@ -19,7 +19,7 @@ FOLDER = "guance_chatgpt_monitor"
 
 
 def _default(name: str) -> Any:
-    return SETTINGS[name].default
+    return SETTINGS[name].default_in(APP)
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,10 @@ class Settings:
     """Checked settings, as `read()` makes them; `core.settings` says what each is."""
 
     datakit_url: str = _default("datakit_url")
+    datakit_ca: str = _default("datakit_ca")
     service_name: str = _default("service_name")
     tags: Dict[str, str] = field(default_factory=dict)
+    host: str = _default("host")
     measurement: str = _default("measurement")
     enabled: bool = _default("enabled")
     price_provider: str = _default("price_provider")

@@ -29,6 +29,7 @@ import time
 import weakref
 from typing import Any, Callable, List, Optional
 
+from ..core.host import own_host
 from ..core.metrics import PointMaker
 from ..core.prices import preload_table
 from .environment import Settings
@@ -62,6 +63,7 @@ class Exporter:
             settings.service_name,
             settings.tags,
             price_provider=settings.price_provider,
+            host=own_host(settings.host),
         )
         self._say = _Rarely()
         self.is_shut_down = False

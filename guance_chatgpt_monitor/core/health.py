@@ -6,17 +6,19 @@ step, and by one at a time: whoever dies at whatever moment, each count is repor
 
 import json
 import time
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .backlog import DELIVERED, REPLAYED, WRITE_US, WRITES, Backlog, Size, counts_below, dropped_by_reason
 from .line_protocol import Point, encode
-from .metrics import MONITOR_MEASUREMENT
+from .metrics import MONITOR_FIELDS, MONITOR_MEASUREMENT
 from .tag_places import MAX_TAG_VALUES, OTHER
 
 LOCK_S = 30  # far above what a report takes; a dead reporter is in nobody's way for longer
 MAX_UNSENT_LINES = 1000  # of reporters that died, one after the other
 
 _LOCK = "health"
+# A tag with a field's name would win over the field; the others tell what a point is about.
+_TAKEN = {*MONITOR_FIELDS, "reason", "model", "category", "service_name"}
 _UNPRICED = "unpriced:"
 _MODELS = "unpriced_models"
 _MODELS_LOCK_S = 5
@@ -47,7 +49,10 @@ class Report(NamedTuple):
 
 
 class Health:
-    """Makes the reports of all who share a backlog; `category` is that of its lines, empty for metrics."""
+    """Makes the reports of all who share a backlog.
+
+    `category` is that of its lines, empty for metrics; `tags` are the user's and the host, on each point.
+    """
 
     def __init__(
         self,
@@ -55,10 +60,12 @@ class Health:
         service_name: str,
         clock_ns: Callable[[], int] = time.time_ns,
         category: str = "",
+        tags: Optional[Dict[str, str]] = None,
     ) -> None:
         self._backlog = backlog
-        self._service_name = service_name
-        self._category = category
+        own = {"service_name": service_name, "category": category}
+        self._tags = {name: text for name, text in (tags or {}).items() if name not in _TAKEN}
+        self._tags.update(own)
         self._clock_ns = clock_ns
 
     def count_unpriced(self, counts: Dict[str, int]) -> None:
@@ -116,7 +123,7 @@ class Health:
             self._backlog.release(_LOCK)
 
     def _points(self, report: Report, datakit_up: bool, now_ns: int) -> List[Point]:
-        tags = {"service_name": self._service_name, "category": self._category}
+        tags = self._tags
         fields = {
             "backlog_lines": float(report.size.lines),
             "backlog_bytes": float(report.size.n_bytes),

@@ -1,5 +1,6 @@
 """Call -> point: the five metrics, the further fields and the tags that Guance shows."""
 
+import os
 import re
 from typing import Any, Dict, Iterable, Optional, Tuple
 
@@ -51,13 +52,13 @@ MONITOR_FIELDS = {
     "datakit_up": "1/0",
     "write_time": "s",
 }
-MONITOR_TAGS = ("service_name", "reason", "model", "category")
+MONITOR_TAGS = ("service_name", "reason", "model", "category", "host")
 # Whether the API answers, measurement openai_probe, once a minute.
 PROBE_FIELDS = {
     "up": "1/0",
     "response_time": "s",
 }
-PROBE_TAGS = ("status_code", "error_type", "service_name", "provider_name")
+PROBE_TAGS = ("status_code", "error_type", "service_name", "provider_name", "host")
 # OpenAI's own books, measurement openai_usage; a point with the tag `line_item` has `cost` only. No
 # service_name: the books are the organization's, and none of its services has its own.
 USAGE_FIELDS = {
@@ -79,6 +80,7 @@ TAGS = (
     "stream",
     "finish_reason",
     "service_name",
+    "host",
 )
 
 # Of the tags of calls that are alike.
@@ -114,9 +116,11 @@ class PointMaker:
         memory: Optional[Dict[str, Any]] = None,
         price_provider: str = "",
         known_models: Iterable[str] = (),
+        host: str = "",
     ) -> None:
         self._measurement = measurement
         self._service_name = service_name
+        self._host = host
         self._tags = dict(tags or {})
         self._memory: Dict[str, Any] = {} if memory is None else memory
         self._remembered: Dict[Tuple[Any, ...], Tags] = {}
@@ -140,15 +144,20 @@ class PointMaker:
         return self._prices.unpriced
 
     def unique_ns(self, call: Call) -> int:
-        """The end of the call; later, mostly by nanoseconds, if that was given out before.
+        """The end of the call; later, mostly by a microsecond, if that was given out before.
 
-        Two points of one series with one timestamp overwrite each other in the store.
+        Two points of one series with one timestamp overwrite each other in the store. The digits below the
+        microsecond tell the processes apart.
         """
-        timestamp_ns: int = call.ended_at_ns
-        ahead_ns = self._memory.get("last_timestamp_ns", 0) + 1 - timestamp_ns
+        pid, digits_ns = self._memory.get("digits", (0, 0))
+        if pid != os.getpid():
+            digits_ns = int.from_bytes(os.urandom(4), "big") % 1000
+            self._memory["digits"] = (os.getpid(), digits_ns)
+        timestamp_ns: int = call.ended_at_ns // 1000 * 1000 + digits_ns
+        last_ns = self._memory.get("last_timestamp_ns", 0)
         # Further ahead, the clock was put back: what follows is not to wait for it to catch up.
-        if 0 < ahead_ns <= MAX_AHEAD_NS:
-            timestamp_ns += ahead_ns
+        if timestamp_ns <= last_ns <= timestamp_ns + MAX_AHEAD_NS:
+            timestamp_ns = (last_ns // 1000 + 1) * 1000 + digits_ns
         self._memory["last_timestamp_ns"] = timestamp_ns
         return timestamp_ns
 
@@ -188,6 +197,7 @@ class PointMaker:
             "stream": "true" if call.stream else "false",
             "finish_reason": call.finish_reason,
             "service_name": self._service_name,
+            "host": self._host,
         }
         own = {**self._tags, **call.tags}
         # Ours first: they must not be crowded out by the user's, nor be replaced by them.

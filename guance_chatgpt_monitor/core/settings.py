@@ -14,6 +14,8 @@ from .validators import (
     DEFAULT_BASE_URL,
     read_backlog,
     read_base_url,
+    read_file,
+    read_host,
     read_measurement,
     read_models,
     read_names,
@@ -41,6 +43,9 @@ MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
 MIN_COMPLETION_TOKENS = 16
 DEFAULT_MAX_CHARS = 16_384
 MAX_MAX_CHARS = 131_072
+# A file takes as long for a line among a million as among a thousand.
+FILE_MAX_LINES = 1_000_000
+FILE_MAX_BYTES = 256 * 1024 * 1024
 MAX_QUEUE = 10_000
 MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
@@ -50,6 +55,7 @@ class Setting(NamedTuple):
 
     `default` is what holds where none is given, `shown_default` how the documentation says it (empty: as it
     is). `worlds` are FUNC, APP or both. `help` and `help_zh` are a line of the documentation each.
+    `default_in_app` is that of an application, where it has another.
     """
 
     name: str
@@ -59,6 +65,10 @@ class Setting(NamedTuple):
     help: str
     help_zh: str
     shown_default: str = ""
+    default_in_app: Any = None
+
+    def default_in(self, world: str) -> Any:
+        return self.default_in_app if world == APP and self.default_in_app is not None else self.default
 
 
 _BOTH = (FUNC, APP)
@@ -103,8 +113,17 @@ _TABLE = (
         DEFAULT_URL,
         read_url,
         _BOTH,
-        "where DataKit listens",
-        "DataKit 的监听地址",
+        "where DataKit listens: `http://`, `https://`, `unix:///path.sock`, or Dataway's `https://…?token=…`",
+        "DataKit 的监听地址：`http://`、`https://`、`unix:///path.sock`，或 Dataway 的 `https://…?token=…`",
+    ),
+    Setting(
+        "datakit_ca",
+        "",
+        read_file,
+        _BOTH,
+        "a file of CA certificates (PEM) that an `https://` DataKit is checked by",
+        "校验 `https://` DataKit 所用的 CA 证书文件（PEM）",
+        "the usual authorities",
     ),
     Setting(
         "service_name",
@@ -123,6 +142,15 @@ _TABLE = (
         f"tags of every point, up to {MAX_TAG_NAMES - len(TAGS)}; in the environment `team=web,region=eu`",
         f"附加到每个数据点的标签，最多 {MAX_TAG_NAMES - len(TAGS)} 个；环境变量写作 `team=web,region=eu`",
         "none",
+    ),
+    Setting(
+        "host",
+        "",
+        read_host,
+        _BOTH,
+        "tag of every point: the host that made the call; `none` for no such tag",
+        "每个数据点的标签：发起调用的主机；`none` 表示不带该标签",
+        "the host's name; Kubernetes: `NODE_NAME` if set; other containers: none",
     ),
     Setting(
         "measurement",
@@ -242,6 +270,8 @@ _TABLE = (
         _BOTH,
         "how many points wait there at most; beyond that the oldest are dropped and counted",
         "积压的最大行数，超出后丢弃最旧的并计数",
+        f"Func: {MAX_LINES:,}; application: {FILE_MAX_LINES:,}",
+        FILE_MAX_LINES,
     ),
     Setting(
         "backlog_max_bytes",
@@ -250,7 +280,8 @@ _TABLE = (
         _BOTH,
         "how many bytes of line protocol wait there at most",
         "积压的最大字节数（行协议）",
-        "64 MiB",
+        "Func: 64 MiB; application: 256 MiB",
+        FILE_MAX_BYTES,
     ),
     Setting(
         "max_queue",
@@ -322,7 +353,7 @@ def read_settings(world: str, given: Mapping[str, Tuple[str, Any]]) -> Dict[str,
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise TypeError(f"there is no setting {unknown[0]}: the settings are {', '.join(known)}")
-    values = {name: setting.default for name, setting in known.items()}
+    values = {name: setting.default_in(world) for name, setting in known.items()}
     for name, (source, value) in given.items():
         try:
             values[name] = known[name].read(value)

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 from .datakit import DEFAULT_URL, check_url
@@ -39,6 +40,21 @@ def read_service_name(value: Any) -> str:
     if not name or len(name.encode("utf-8", "replace")) > MAX_TAG_VALUE_BYTES:
         raise ValueError(f"must be a string of 1 to {MAX_TAG_VALUE_BYTES} bytes")
     return name
+
+
+def read_host(value: Any) -> str:
+    name = read_string(value)
+    if len(name.encode("utf-8", "replace")) > MAX_TAG_VALUE_BYTES:
+        raise ValueError(f"must be a string of up to {MAX_TAG_VALUE_BYTES} bytes")
+    return name
+
+
+def read_file(value: Any) -> str:
+    text = read_string(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - without an error, unlike Path
+    if text and not path.is_file():
+        raise ValueError("must be the path of a file that is there")
+    return str(path.absolute()) if text else ""
 
 
 def read_tags(value: Any) -> Dict[str, str]:

@@ -42,6 +42,7 @@ class Logs:
         max_lines: int,
         max_bytes: int,
         service_name: str,
+        tags: Dict[str, str],
         memory: Dict[str, Any],
         content_log: Any = None,
         read_conversation: Any = None,
@@ -51,7 +52,7 @@ class Logs:
         self._taken = TakenLines(cache, LOGS_SCOPE)
         self._delivery = Delivery(datakit, backlog, say, memory, category=LOGGING, on_taken=self._taken.note)
         self._content = ContentDelivery(content_log, self._delivery, say)
-        self._health = Health(backlog, service_name, category=LOGGING.name)
+        self._health = Health(backlog, service_name, category=LOGGING.name, tags=tags)
         self._read_conversation = read_conversation
         self._asked_for = content_log is not None
 

@@ -52,6 +52,8 @@ class ChatGPTMonitor:
         log_content_max_chars: Optional[int] = None,
         log_content_rate: Optional[float] = None,
         redact_patterns: Optional[List[str]] = None,
+        host: str = "",
+        datakit_ca: str = "",
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "dff")}
         self._task = Task(dff)

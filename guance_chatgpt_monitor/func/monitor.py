@@ -12,6 +12,7 @@ from ..core.call import Call, provider_name
 from ..core.datakit import DataKit
 from ..core.delivery import Delivery
 from ..core.health import Health
+from ..core.host import own_host
 from ..core.line_protocol import encode
 from ..core.metrics import RESERVED_FROM_CALLERS, PointMaker
 from .cache_backlog import SCOPE, CacheBacklog
@@ -54,7 +55,9 @@ class Monitor:
         self._service_name = settings["service_name"]
         self._provider_name = provider_name(self._base_url)
         self._sdk: Optional[Sdk] = None
-        self._datakit = DataKit(settings["datakit_url"])
+        host = own_host(settings["host"])
+        self._own_tags = {**settings["tags"], "host": host}
+        self._datakit = DataKit(settings["datakit_url"], ca=settings["datakit_ca"], adds_host=bool(host))
         self._chatgpt = ChatGPT(self._api_key, self._base_url, settings["deadline_s"])
         self._points = PointMaker(
             settings["measurement"],
@@ -63,6 +66,7 @@ class Monitor:
             self._memory_of("points"),
             settings["price_provider"],
             {settings["default_model"], *(settings["allowed_models"] or ())},
+            host,
         )
         limit = settings["daily_token_limit"]
         self._guard_rails = GuardRails(
@@ -72,7 +76,9 @@ class Monitor:
             None if limit is None else DailyTokens(limit, settings["timezone"]),
             settings["allowed_extras"],
         )
-        self._probe = Probe(self._api_key, self._base_url, self._service_name, settings["probe_timeout_s"])
+        self._probe = Probe(
+            self._api_key, self._base_url, self._service_name, settings["probe_timeout_s"], self._own_tags
+        )
 
     def chat(self, task: Any, body: Dict[str, Any]) -> Any:
         """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; one point for each.
@@ -97,7 +103,9 @@ class Monitor:
                 call.end("timeout")
                 delivery.deliver([line or encode(self._points.from_call(call))])
         if self._points.unpriced:
-            Health(self._backlog(task), self._service_name).count_unpriced(self._points.unpriced)
+            Health(self._backlog(task), self._service_name, tags=self._own_tags).count_unpriced(
+                self._points.unpriced
+            )
         if self._content_log is not None:
             self._logs(task).record(call, point, body, answer.body, delivered)
         return task.respond(answer.body, status_code=answer.status_code, content_type="application/json")
@@ -121,7 +129,7 @@ class Monitor:
             self._datakit,
             delivery,
             TakenLines(task.cache, SCOPE),
-            Health(backlog, self._service_name),
+            Health(backlog, self._service_name, tags=self._own_tags),
             self._logs(task),
             self._run_probe(task) if self._settings["probe"] else None,
             reconciliation,
@@ -153,6 +161,7 @@ class Monitor:
             self._settings["backlog_max_lines"],
             self._settings["backlog_max_bytes"],
             self._service_name,
+            self._own_tags,
             self._memory_of("logs"),
             self._content_log,
             self._read_conversation,

@@ -3,14 +3,14 @@
 import threading
 import time
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, Optional, TypeVar
 
 from ..core.answers import error_in
 from ..core.call import provider_name, without_credentials
 from ..core.errors import classify_error, classify_exception, status_code_of
 from ..core.fields import parse_json, read_field
 from ..core.line_protocol import Point, encode
-from ..core.metrics import PROBE_MEASUREMENT
+from ..core.metrics import PROBE_FIELDS, PROBE_MEASUREMENT
 from ..core.settings import DEFAULT_PROBE_TIMEOUT_S
 
 _Result = TypeVar("_Result")
@@ -38,11 +38,14 @@ class Probe:
         base_url: str,
         service_name: str,
         timeout_s: float = DEFAULT_PROBE_TIMEOUT_S,
+        tags: Optional[Dict[str, str]] = None,
     ) -> None:
         self._api_key = api_key
         self._shown_url = without_credentials(base_url)
         self._timeout_s = timeout_s
-        self._tags = {"service_name": service_name, "provider_name": provider_name(base_url)}
+        # A tag with a field's name would win over the field.
+        self._tags = {name: text for name, text in (tags or {}).items() if name not in PROBE_FIELDS}
+        self._tags.update(service_name=service_name, provider_name=provider_name(base_url))
 
     def run(self, connect: Callable[[], Any]) -> Probed:
         """Probe once, within the timeout whatever the other side does, with the client of `connect()`.

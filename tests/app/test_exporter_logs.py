@@ -16,6 +16,7 @@ from exporting import (
     WAIT_S,
     Said,
     WatchedDataKit,
+    known_by,
     log_file,
     logs_in,
     settings,
@@ -61,7 +62,7 @@ def make(datakit: WatchedDataKit, path: Path) -> Iterator[Callable[..., Exporter
 
 
 def logged(datakit: WatchedDataKit) -> list[int]:
-    return [point.timestamp_ns for point in datakit.points("openai", "logging")]
+    return [known_by(point.timestamp_ns) for point in datakit.points("openai", "logging")]
 
 
 def dropped(datakit: WatchedDataKit, **tags: str) -> float:
@@ -221,7 +222,7 @@ class Avalanche(Said):
         self.stamps: list[int] = []
 
     def to_conversation(self) -> Any:
-        self.stamps = [self.ended_at_ns, *submit_said(self._exporter, 3 * MAX_CALLS)]
+        self.stamps = [known_by(self.ended_at_ns), *submit_said(self._exporter, 3 * MAX_CALLS)]
         return super().to_conversation()
 
 

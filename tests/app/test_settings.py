@@ -36,7 +36,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.max_queue == 10_000
     assert settings.log_content is False
     assert settings.redact_patterns == ()
-    assert (settings.backlog_max_lines, settings.backlog_max_bytes) == (100_000, 64 * 1024 * 1024)
+    assert (settings.backlog_max_lines, settings.backlog_max_bytes) == (1_000_000, 256 * 1024 * 1024)
     backlog = Path(settings.backlog)
     assert backlog.parent == tmp_path / "guance_chatgpt_monitor"
     assert backlog.name.startswith("shop-")
@@ -239,7 +239,7 @@ def test_the_table_has_every_setting_of_an_application_with_its_default_and_its_
     table = settings_of(APP)
     assert [setting.name for setting in table] == [field.name for field in dataclasses.fields(Settings)]
     for setting in table:
-        assert getattr(Settings(), setting.name) == setting.default
+        assert getattr(Settings(), setting.name) == setting.default_in(APP)
         assert setting.help
         assert setting.help_zh
 

@@ -97,7 +97,7 @@ def test_a_line_has_what_was_said_and_what_it_took(datakit: LocalDataKit) -> Non
         "completion_tokens": 20.0,
         "messages": 2.0,
     }
-    assert log.timestamp_ns == ENDED_AT_NS
+    assert log.timestamp_ns // 1000 == ENDED_AT_NS // 1000
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_any_text_arrives_as_it_was(datakit: LocalDataKit) -> None:
     texts = [AWKWARD, "中文，\n=😀", "#x", "\\", '"', '\\"', "\n\n", "x=1 2\n"]
     lines = [line_of(Conversation(question=text, answer=text)) for text in texts]
     DataKit(datakit.url).write(lines, "logging")
-    stored = [point.fields["question"] for point in datakit.points("openai", "logging")]
+    stored = {point.fields["question"] for point in datakit.points("openai", "logging")}
     cleaned = AWKWARD.replace("\r\n", "\n").replace("\x00", " ").replace("\x1b", " ")
-    assert stored == [cleaned, *texts[1:]]
+    assert stored == {cleaned, *texts[1:]}
 
 
 @settings(derandomize=True)

@@ -1,5 +1,6 @@
 """Call -> point: what is on it, and what keeps the number of series down."""
 
+import os
 import tracemalloc
 from typing import Any
 
@@ -71,18 +72,52 @@ def test_tokens_of_a_call_that_failed_late_are_kept() -> None:
     assert PointMaker().from_call(call).fields["total_tokens"] == 7.0
 
 
-def test_timestamps_only_go_up() -> None:
+def us(timestamp_ns: int) -> int:
+    return timestamp_ns // 1000
+
+
+def test_timestamps_only_go_up_by_whole_microseconds() -> None:
     maker = PointMaker()
     call = ended()
     stamps = [maker.from_call(call).timestamp_ns for _ in range(5)]
-    assert stamps == [call.ended_at_ns + n for n in range(5)]
+    assert [us(stamp) for stamp in stamps] == [us(call.ended_at_ns) + n for n in range(5)]
+    assert len({stamp % 1000 for stamp in stamps}) == 1
+
+
+def test_processes_do_not_share_a_time() -> None:
+    """They may share a series: where there is no host, or several processes have one."""
+    call = ended()
+    digits = {PointMaker().from_call(call).timestamp_ns % 1000 for _ in range(200)}
+    assert len(digits) > 100  # each new memory is as of a new process
+
+
+def test_a_forked_process_has_digits_of_its_own() -> None:
+    maker, call = PointMaker(), ended()
+    digits = set()
+    for _ in range(8):
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.write(writable, str(maker.from_call(call).timestamp_ns % 1000).encode())
+            os._exit(0)
+        os.close(writable)
+        os.waitpid(pid, 0)
+        digits.add(os.read(readable, 100))
+        os.close(readable)
+    assert len(digits) > 4
 
 
 def test_a_clock_that_was_put_back_is_followed() -> None:
     maker, early, late = PointMaker(), ended(), ended()
     early.ended_at_ns -= 3600 * 10**9
-    stamps = [maker.from_call(call).timestamp_ns for call in (late, early, early)]
-    assert stamps == [late.ended_at_ns, early.ended_at_ns, early.ended_at_ns + 1]
+    stamps = [us(maker.from_call(call).timestamp_ns) for call in (late, early, early)]
+    assert stamps == [us(late.ended_at_ns), us(early.ended_at_ns), us(early.ended_at_ns) + 1]
+
+
+def test_the_host_is_a_tag_that_nobody_else_gives() -> None:
+    call = ended(tags={"host": "theirs"})
+    assert PointMaker(host="web-1").from_call(call).tags["host"] == "web-1"
+    assert "host" not in PointMaker(tags={"host": "theirs"}).from_call(call).tags
 
 
 def test_the_users_tags_do_not_replace_ours() -> None:
