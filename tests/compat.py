@@ -22,6 +22,9 @@ SUITE = [
     "app/test_streams.py",
     "app/test_streams_random.py",
     "app/test_observe.py",
+    "app/test_surface.py",
+    "app/test_jobs.py",
+    "app/test_connections.py",
     "app/test_gateways.py",
 ]
 PARALLEL = 3  # more than there are cores, for they wait for packages
@@ -46,6 +49,7 @@ def environments() -> list[Environment]:
         Environment("2-newest", newest(), ["openai<3"]),
         Environment("3-oldest", "", ["openai==3.0.0"]),
         Environment("3-newest", newest(), ["openai"]),
+        Environment("litellm", "", ["litellm"], ["app/test_litellm.py"]),
         Environment("cost-3.9", "3.9", [], ["core/test_prices.py"], "[cost]"),
         Environment("cost-3.10", "3.10", [], ["core/test_prices.py"], "[cost]"),
     ]
@@ -59,7 +63,7 @@ def prepare(environment: Environment) -> str | None:
     folder = ROOT / f".venv-compat-{environment.name}"
     python, ready = str(folder / "bin" / "python"), folder / ".installed"
     if not ready.exists():
-        asked_for = ["pytest", "pytest-timeout", *environment.requirements]
+        asked_for = ["pytest", "pytest-timeout", "websockets", *environment.requirements]
         make_environment(base, folder, *asked_for, "--editable", f"{ROOT}{environment.extra}")
         ready.touch()
     return python

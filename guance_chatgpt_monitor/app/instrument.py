@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, TypeVar
 
 from .connections import wrap_resources
 from .failsafe import guarded
+from .litellm_calls import forget_litellm, watch_litellm
 from .routing import ATTRIBUTE, Scope, open_scope
 from .wrappers import wrap_build_request, wrap_copy, wrap_process_response, wrap_request
 
@@ -63,17 +64,20 @@ def instrument(**settings: Any) -> None:
     """Monitor the calls of every client of this process, those that exist already included.
 
     The settings are those of `guance_chatgpt_monitor.app.environment`. Raises ValueError for a wrong one and
-    ImportError where openai is not installed. Once instrumented, a further call changes nothing.
+    ImportError where openai is not installed. Once instrumented, a further call changes nothing. LiteLLM is
+    monitored where it is imported already.
     """
     scope = open_scope(settings)
     if scope is not None:
         import openai
 
         guarded(instrument_classes, (openai.OpenAI, openai.AsyncOpenAI), scope)
+        guarded(watch_litellm, scope)
 
 
 def uninstrument() -> None:
     """Undo `instrument()`. Clients given to `monitor()` stay monitored."""
+    guarded(forget_litellm)
     with _lock:
         for cls in _instrumented:
             if ATTRIBUTE in vars(cls):
