@@ -17,6 +17,7 @@ COMMANDS = (
     "check",
     "ask",
     "run",
+    "top",
     "demo",
     "assets",
     "build",

@@ -128,6 +128,16 @@ Run again, it brings up to date what differs, and leaves what you changed.""",
     "local_datakit_url": "DataKit URL to deploy with",
     "redis": "a Redis for DFF.CACHE; default: memory",
     "empty": "without the script set, to try install",
+    # ---- top ----
+    "top": "show live the calls that a local DataKit has, or that wait in the backlog, by model",
+    "top_example": """top --datakit http://127.0.0.1:9529
+  guance-chatgpt-monitor top --once --minutes 60
+
+A real DataKit keeps no points to be asked for: of one that is down, the backlog files of
+this user's applications have them (or the one that CHATGPT_MONITOR_BACKLOG names). They are only read.""",
+    "top_datakit": "address of `local datakit` or of the demo's; default: the backlog file",
+    "top_minutes": "how far back; default: 15",
+    "top_once": "print it once, do not refresh",
     # ---- run ----
     "run": "start a Python program whose OpenAI calls are monitored",
     "run_example": """run python app.py

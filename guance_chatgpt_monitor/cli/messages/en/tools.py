@@ -53,4 +53,27 @@ TEXTS: Dict[str, Text] = {
     # ---- run ----
     "run_setting_step": "set it right, or unset it",
     "run_no_program_step": "run --help shows an example",
+    # ---- top ----
+    "top_title": "ChatGPT calls of the last {minutes} min, at {time}",
+    "top_model": "model",
+    "top_calls": "calls",
+    "top_errors": "errors",
+    "top_p95": "p95",
+    "top_tokens": "tokens",
+    "top_cost": "cost",
+    "top_all": "all",
+    "top_waiting": "{n} line(s) wait for DataKit",
+    "top_ctrl_c": "Ctrl-C ends it",
+    "top_no_points": (
+        "{url} has no points to show: it is no local DataKit",
+        "guance-chatgpt-monitor local datakit, or leave out --datakit to see what waits in the backlog",
+    ),
+    "top_no_backlog": (
+        "there is no backlog file at {path}",
+        "nothing waits, or your application has another: set CHATGPT_MONITOR_BACKLOG as it does; or give --datakit",
+    ),
+    "top_backlog_unreadable": (
+        "the backlog file {path} cannot be read ({said})",
+        "see that this user may read it, and that it is the backlog's",
+    ),
 }

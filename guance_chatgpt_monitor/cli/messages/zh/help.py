@@ -128,6 +128,16 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "local_datakit_url": "部署时使用的 DataKit 地址",
     "redis": "供 DFF.CACHE 使用的 Redis；默认放在内存中",
     "empty": "不安装脚本集，用于试用 install",
+    # ---- top ----
+    "top": "按模型实时显示本地 DataKit 收到的、或积压文件中等待投递的调用",
+    "top_example": """top --datakit http://127.0.0.1:9529
+  guance-chatgpt-monitor top --once --minutes 60
+
+真实的 DataKit 不保存可供查询的数据点：它停机时，数据点在当前用户各应用的积压文件里
+（或 CHATGPT_MONITOR_BACKLOG 指定的文件），这里只读取、不修改。""",
+    "top_datakit": "`local datakit` 或 demo 的 DataKit 地址；默认读取积压文件",
+    "top_minutes": "统计最近多少分钟；默认 15",
+    "top_once": "只输出一次，不刷新",
     # ---- run ----
     "run": "启动一个 Python 程序，并监控其中的 OpenAI 调用",
     "run_example": """run python app.py

@@ -50,4 +50,27 @@ TEXTS: Dict[str, Text] = {
     # ---- run ----
     "run_setting_step": "请改正，或取消该设置",
     "run_no_program_step": "用 run --help 查看示例",
+    # ---- top ----
+    "top_title": "最近 {minutes} 分钟的 ChatGPT 调用，{time}",
+    "top_model": "模型",
+    "top_calls": "调用",
+    "top_errors": "错误",
+    "top_p95": "P95",
+    "top_tokens": "token 数",
+    "top_cost": "费用",
+    "top_all": "合计",
+    "top_waiting": "{n} 行等待投递到 DataKit",
+    "top_ctrl_c": "按 Ctrl-C 结束",
+    "top_no_points": (
+        "{url} 没有可显示的数据点：它不是本地 DataKit",
+        "运行 guance-chatgpt-monitor local datakit，或去掉 --datakit 查看积压",
+    ),
+    "top_no_backlog": (
+        "{path} 没有积压文件",
+        "没有积压，或您的应用用的是另一个文件：请按应用设置 CHATGPT_MONITOR_BACKLOG，或指定 --datakit",
+    ),
+    "top_backlog_unreadable": (
+        "无法读取积压文件 {path}（{said}）",
+        "确认当前用户有权读取，且它确实是积压文件",
+    ),
 }
