@@ -113,14 +113,6 @@ def find_usage(source: Any) -> Any:
     return usage
 
 
-def latest_usage(known: Any, source: Any) -> Any:
-    """Of a stream whose usage so far is `known`: that of the chunk `source`, unless it tells less."""
-    found = find_usage(source)
-    if found is None or (known is not None and not tells_tokens(found)):
-        return known
-    return found
-
-
 def tells_tokens(usage: Any) -> bool:
     """Whether a usage has a number other than 0 in it."""
     fields = fields_of(usage)

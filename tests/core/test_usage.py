@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from guance_chatgpt_monitor.core.usage import (
     Usage,
     find_usage,
-    latest_usage,
     read_usage,
     usage_at_end,
     usage_of,
@@ -300,23 +299,6 @@ def test_the_places_where_gateways_put_it(answer: Any) -> None:
 )
 def test_there_is_none_elsewhere(answer: Any) -> None:
     assert read_usage(answer) == Usage()
-
-
-@pytest.mark.parametrize(
-    ("chunks", "last"),
-    [
-        ([{"usage": {**TOLD, "total_tokens": 4}}, {"usage": TOLD}], TOLD),  # on every chunk
-        ([{"usage": TOLD}, {"usage": None}, {}], TOLD),
-        ([{"usage": TOLD}, {"usage": ZEROS}], TOLD),
-        ([{"usage": ZEROS}], ZEROS),
-        ([{}], None),
-    ],
-)
-def test_the_last_of_a_stream_that_tells_any(chunks: Any, last: Any) -> None:
-    found = None
-    for chunk in chunks:
-        found = latest_usage(found, chunk)
-    assert found == last
 
 
 @pytest.mark.parametrize(
