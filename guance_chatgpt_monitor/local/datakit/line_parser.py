@@ -207,7 +207,7 @@ def _read_fields(text: str) -> Tuple[Dict[str, FieldValue], int]:
         key, value = match.groups()
         if not key:
             raise LineError("missing field key")
-        if _PAIRED_BACKSLASHES.search(key):
+        if _PAIRED_BACKSLASHES.search(key) or "]" in key:
             raise LineError("invalid field key")
         position = match.end()
         following = text[position : position + 1]

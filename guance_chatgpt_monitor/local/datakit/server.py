@@ -24,34 +24,30 @@ A FAULT is one of these words:
 A ping takes part in `hang` and `reset` only, and only when they are the mode.
 """
 
-import gzip
 import json
-import sqlite3
 import threading
 import time
 import zlib
 from collections import deque
 from decimal import Decimal
 from typing import (
-    Any,
     Callable,
     Deque,
     Dict,
-    Iterable,
     List,
     Mapping,
     NamedTuple,
     Optional,
-    Sequence,
-    Tuple,
     Union,
 )
 
 from ..http_server import LocalServer, Request, Response
-from ..viewer.points import Row
 from ..viewer.server import Viewer
-from .line_parser import FieldValue, LineError, ParsedPoint, Unsigned, parse_lines
+from .echoes import ECHOES
+from .line_parser import LineError, ParsedPoint, parse_lines
+from .point_store import Point, PointStore
 from .prometheus import Counters
+from .requests_taken import HandlerCrashError, RateLimiter, decode
 
 CATEGORIES = (
     "metric",
@@ -79,18 +75,6 @@ _PAGE_404 = "<!DOCTYPE html>\n<html><head><title>DataKit</title></head><body>404
 _OTHER_BODIES = ("application/json", "application/pbjson", "application/protobuf")
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10
-
-
-class Point(NamedTuple):
-    """One stored point. Times in nanoseconds since 1970."""
-
-    measurement: str
-    tags: Dict[str, str]
-    fields: Dict[str, FieldValue]
-    timestamp_ns: int
-    category: str
-    input: str
-    received_at_ns: int
 
 
 class ReceivedRequest(NamedTuple):
@@ -150,9 +134,9 @@ class LocalDataKit(LocalServer):
         self._started_at_ns = clock_ns()
         self._stopped_at_ns: Optional[int] = None
         self._forgetful = forgetful
-        self._store = _PointStore(database)
+        self._store = PointStore(database)
         self._viewer = Viewer(self._store, clock_ns)
-        self._limiter = _RateLimiter(rate_limit, clock_ns) if rate_limit else None
+        self._limiter = RateLimiter(rate_limit, clock_ns) if rate_limit else None
         self._requests: Deque[ReceivedRequest] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._requests_lock = threading.Lock()
         self._mode: Optional[str] = None
@@ -212,11 +196,16 @@ class LocalDataKit(LocalServer):
         if request.path.startswith("/_local/"):
             return self._respond_local(request)
         self._record(request)
+        if request.path.startswith("/v1/") and request.path.endswith("/"):
+            moved = 301 if request.method == "GET" else 307
+            return Response(moved, headers={"Location": request.path.rstrip("/")})
         category = request.path[len(_WRITE) :] if request.path.startswith(_WRITE) else ""
         if request.method == "POST" and category and "/" not in category:
             return self._respond_write(request, category)
         if request.method == "GET" and request.path == "/v1/ping":
             return self._respond_ping(request)
+        if request.method == "GET" and request.path == "/v1/ntp":
+            return Response(200, {"timestamp_sec": self._clock_ns() // 10**9}, headers=self._headers())
         if request.method == "GET" and request.path == "/metrics" and self.metrics_public:
             return Response(200, self.counters.page(), "text/plain; version=0.0.4", self._headers())
         return Response(404, _PAGE_404, "text/html", self._headers())
@@ -238,8 +227,10 @@ class LocalDataKit(LocalServer):
     def _headers(self) -> Dict[str, str]:
         return {"X-Datakit": f"{self.version}/{self.hostname}"}
 
-    def _error(self, status_code: int, name: str, message: str) -> Response:
-        body = {"error_code": f"datakit.{name}", "message": message}
+    def _error(self, status_code: int, name: str, message: str = "") -> Response:
+        body = {"error_code": f"datakit.{name}"}
+        if message:
+            body["message"] = message
         return Response(status_code, body, headers=self._headers())
 
     # -- faults ------------------------------------------------------------------------------------
@@ -312,7 +303,7 @@ class LocalDataKit(LocalServer):
         return self._error(403, "publicAccessDisabled", message)
 
     def _reach_max_api_limit(self) -> Response:
-        return self._error(429, "reachMaxAPILimit", "reach max API limit")
+        return self._error(429, "reachMaxAPILimit")
 
     def _accept(self, request: Request, category: str) -> Response:
         if not self.known_public:
@@ -322,25 +313,27 @@ class LocalDataKit(LocalServer):
         if self._limiter and not self._limiter.take(request.client_host, request.path):
             return self._reach_max_api_limit()
         if not request.body:
-            return self._error(400, "emptyBody", "empty body")
+            return self._error(400, "emptyBody")
+        if request.query.get("encoding") == "gzip" and not request.headers.get("Content-Encoding"):
+            return Response(200, headers=self._headers())  # taken for gzip, and lost
         return self._accept_body(request, category)
 
     def _accept_body(self, request: Request, category: str) -> Response:
         if request.headers.get("Content-Type", "").startswith(_OTHER_BODIES):
             return Response(501, "the local DataKit reads line protocol only", _TEXT)
         try:
-            body = _decode(request.body, request.headers.get("Content-Encoding", ""))
-        except _HandlerCrashError:
+            body = decode(request.body, request.headers.get("Content-Encoding", ""))
+        except HandlerCrashError:
             return Response(200)
         except (OSError, EOFError, zlib.error):
-            return self._error(400, "decodeBodyFailed", "decode body failed")
+            return self._error(400, "decodeBodyFailed")
         received_at_ns = self._clock_ns()
         try:
             parsed = parse_lines(body, category, request.query.get("precision", ""), received_at_ns)
         except LineError as error:
             return self._error(400, "invalidLinePoint", _quote(error.reason, body))
         if not parsed:
-            return self._error(400, "noPoints", "no points")
+            return self._error(400, "noPoints")
         return self._accept_points(request, category, parsed, received_at_ns)
 
     def _accept_points(
@@ -352,7 +345,7 @@ class LocalDataKit(LocalServer):
         if flag("strict") and dropped:
             message = f"invalid_field_value_type: field({dropped[0]}) dropped with string value"
             return self._error(400, "pointGotWarning", message)
-        echo = _ECHOES.get(flag("echo", ""))
+        echo = ECHOES.get(flag("echo", ""))
         answer = echo(parsed) if echo else ""
         if not flag("dry"):
             tags = {} if flag("ignore_global_host_tags") else self.global_tags
@@ -405,121 +398,6 @@ class LocalDataKit(LocalServer):
         return Response(404, {"error": f"nothing at {request.method} {request.path}"})
 
 
-class _PointStore:
-    """Points in SQLite, over one connection under a lock.
-
-    Of two points of one series with one timestamp, the later replaces the earlier, as in Guance's store; two
-    logs are two logs.
-    """
-
-    def __init__(self, database: str) -> None:
-        self.generation = 0
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(database, check_same_thread=False)
-        # A killed process loses nothing by it, a power cut may: DataKit itself promises less.
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        with self._connection:
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS points (measurement TEXT, tags TEXT, fields TEXT,"
-                " timestamp_ns INTEGER, category TEXT, input TEXT, received_at_ns INTEGER)"
-            )
-            self._connection.execute(
-                "CREATE UNIQUE INDEX IF NOT EXISTS series"
-                " ON points (category, measurement, tags, timestamp_ns) WHERE category <> 'logging'"
-            )
-
-    def write(self, points: Iterable[Point]) -> None:
-        rows = [
-            (
-                point.measurement,
-                json.dumps(point.tags, ensure_ascii=False, sort_keys=True),
-                json.dumps(point.fields, ensure_ascii=False),
-                *point[3:],
-            )
-            for point in points
-        ]
-        with self._lock, self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def read(self, measurement: Optional[str], category: str) -> List[Point]:
-        rows = self._select("*", measurement, category)
-        return [Point(row[0], json.loads(row[1]), json.loads(row[2]), *row[3:]) for row in rows]
-
-    def count(self, measurement: Optional[str], category: str) -> int:
-        count: int = self._select("count(*)", measurement, category)[0][0]
-        return count
-
-    def forget_last(self, lost_ns: int, stopped_at_ns: Optional[int]) -> None:
-        """Delete what came in the last `lost_ns` before the stop; or before the last point, if None tells."""
-        with self._lock, self._connection:
-            newest = "SELECT max(received_at_ns) FROM points"
-            stop_ns = stopped_at_ns or self._connection.execute(newest).fetchone()[0] or 0
-            self._connection.execute("DELETE FROM points WHERE received_at_ns > ?", (stop_ns - lost_ns,))
-
-    def clear(self) -> int:
-        with self._lock, self._connection:
-            self.generation += 1
-            return self._connection.execute("DELETE FROM points").rowcount
-
-    def rows_after(self, number: int, limit: int) -> List[Tuple[int, Row]]:
-        """What was written since, by number; what the viewer reads."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT rowid, measurement, tags, fields, timestamp_ns, category FROM points"
-                " WHERE rowid > ? ORDER BY rowid LIMIT ?",
-                (number, limit),
-            ).fetchall()
-        return [
-            (number, Row(name, tags, fields, time_ns, category, number if category == "logging" else 0))
-            for number, name, tags, fields, time_ns, category in rows
-        ]
-
-    def _select(self, what: str, measurement: Optional[str], category: str) -> List[Tuple[Any, ...]]:
-        query = (
-            f"SELECT {what} FROM points WHERE category = ? AND (? IS NULL OR measurement = ?)"  # noqa: S608
-            " ORDER BY timestamp_ns, rowid"
-        )
-        with self._lock:
-            return self._connection.execute(query, (category, measurement, measurement)).fetchall()
-
-
-class _RateLimiter:
-    """A token bucket for each client and path, one second's worth deep."""
-
-    def __init__(self, per_second: float, clock_ns: Callable[[], int]) -> None:
-        self._per_second = per_second
-        self._depth = max(1.0, per_second)
-        self._clock_ns = clock_ns
-        self._lock = threading.Lock()
-        self._buckets: Dict[Tuple[str, str], Tuple[float, int]] = {}
-
-    def take(self, client: str, path: str) -> bool:
-        now_ns = self._clock_ns()
-        with self._lock:
-            tokens, then_ns = self._buckets.get((client, path), (self._depth, now_ns))
-            tokens += max(0, now_ns - then_ns) / 1e9 * self._per_second
-            tokens = min(tokens, self._depth)
-            allowed = tokens >= 1
-            self._buckets[client, path] = (tokens - 1 if allowed else tokens, now_ns)
-            return allowed
-
-
-class _HandlerCrashError(Exception):
-    """DataKit's handler would crash here, and answer 200."""
-
-
-def _decode(body: bytes, encoding: str) -> bytes:
-    """Raises OSError, EOFError or zlib.error for what DataKit cannot decode."""
-    if not encoding:
-        return body
-    if encoding != "gzip":
-        raise OSError(f"unsupported content-encoding: {encoding}")
-    if not body.startswith(_GZIP_MAGIC) or len(body) < _GZIP_HEADER_BYTES:
-        raise _HandlerCrashError
-    return gzip.decompress(body)
-
-
 def _go_duration(duration_ns: int) -> str:
     """As Go's time.Duration writes itself: 532.1ms, 12.3s, 1h2m3.456s."""
     if duration_ns < 10**9:
@@ -549,79 +427,3 @@ def _check_fault(word: Union[str, int]) -> str:
 
 def _seconds(slow: str) -> float:
     return float(slow[len("slow:") :])
-
-
-def _echo_line_protocol(points: Sequence[ParsedPoint]) -> str:
-    return "\n".join(map(_to_line, points))
-
-
-def _to_line(point: ParsedPoint) -> str:
-    if not point.fields:
-        return ""
-    tags = "".join(f",{_escape(key)}={_escape(value)}" for key, value in sorted(point.tags.items()))
-    fields = ",".join(f"{_escape(key)}={_format(value)}" for key, value in sorted(point.fields.items()))
-    measurement = point.measurement.replace(",", "\\,").replace(" ", "\\ ")
-    return f"{measurement}{tags} {fields} {point.timestamp_ns}"
-
-
-def _escape(text: str) -> str:
-    return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
-
-
-def _format(value: FieldValue) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:d}{'u' if isinstance(value, Unsigned) else 'i'}"
-    if isinstance(value, float):
-        text = f"{Decimal(repr(value)):f}"  # never with an exponent
-        return text[:-2] if text.endswith(".0") else text
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _echo_json(points: Sequence[ParsedPoint]) -> str:
-    return json.dumps(
-        [
-            {
-                "measurement": point.measurement,
-                "tags": point.tags,
-                "fields": point.fields,
-                "time": point.timestamp_ns,
-            }
-            for point in points
-        ],
-        ensure_ascii=False,
-    )
-
-
-def _echo_protobuf_json(points: Sequence[ParsedPoint]) -> str:
-    return json.dumps(
-        [
-            {
-                "name": point.measurement,
-                "fields": [
-                    *(_typed(key, value) for key, value in point.fields.items()),
-                    *({"key": key, "s": value, "is_tag": True} for key, value in point.tags.items()),
-                ],
-                "time": str(point.timestamp_ns),
-            }
-            for point in points
-        ],
-        ensure_ascii=False,
-    )
-
-
-def _typed(key: str, value: FieldValue) -> Dict[str, Any]:
-    if isinstance(value, bool):
-        return {"key": key, "b": value}
-    if isinstance(value, int):
-        return {"key": key, "u" if isinstance(value, Unsigned) else "i": str(value)}
-    return {"key": key, "s" if isinstance(value, str) else "f": value}
-
-
-_ECHOES: Dict[str, Callable[[Sequence[ParsedPoint]], str]] = {
-    "lp": _echo_line_protocol,
-    "json": _echo_json,
-    "pbjson": _echo_protobuf_json,
-}

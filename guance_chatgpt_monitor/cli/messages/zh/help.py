@@ -125,6 +125,7 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "port": "默认使用空闲端口",
     "local_openai_url": "部署时使用的 OpenAI 地址",
     "local_host": "监听地址，例如供容器访问时用 0.0.0.0；默认 127.0.0.1，仅限本机",
+    "forgetful": "停止时丢失最近 10 秒收到的数据，与真实的 DataKit 一致",
     "local_datakit_url": "部署时使用的 DataKit 地址",
     "redis": "供 DFF.CACHE 使用的 Redis；默认放在内存中",
     "empty": "不安装脚本集，用于试用 install",
