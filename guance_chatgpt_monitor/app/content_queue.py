@@ -111,13 +111,13 @@ def make_content_log(settings: Settings) -> "Optional[ContentLog]":
     Not to be called on the exporter's thread: a fork in the middle of an import leaves the child unable to
     import it.
     """
-    if not settings.log_content:
+    if not (settings.log_content or settings.log_errors):
         return None
     from ..core.content.log_line import ContentLog
 
     return ContentLog(
         settings.log_content_max_chars,
-        settings.log_content_rate,
+        settings.log_content_rate if settings.log_content else 0.0,
         settings.redact_patterns,
         [os.environ.get(name, "") for name in _KEY_VARIABLES],
     )

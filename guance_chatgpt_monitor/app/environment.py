@@ -43,6 +43,7 @@ class Settings:
     log_content: bool = _default("log_content")
     log_content_max_chars: int = _default("log_content_max_chars")
     log_content_rate: float = _default("log_content_rate")
+    log_errors: bool = _default("log_errors")
     redact_patterns: Tuple[str, ...] = _default("redact_patterns")
 
     @classmethod

@@ -8,7 +8,7 @@ unless they are to be logged: then `Content` holds them until the log line is ma
 import time
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from ..core.answers import error_in, has_content, is_answer, read_finish_reason
 from ..core.call import Call, provider_name
@@ -16,11 +16,11 @@ from ..core.errors import classify_error, classify_exception, rejected_answer, s
 from ..core.fields import fields_of, parse_events, parse_object
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import NO_USAGE, Usage, find_usage, tells_tokens, usage_at_end, usage_of
-from .content_budget import size_bytes
+from .active_span import SpanIds
+from .call_content import Content
 from .operations import GENERATIONS, MAY_BE_PLAIN
 
 if TYPE_CHECKING:
-    from ..core.content.streamed_answer import StreamedAnswer
     from ..core.content.transcript import Conversation
 
 # The call that is under way in this thread or task, or the block of observe(), whose requests are counted.
@@ -30,10 +30,6 @@ under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default
 # loop can miss. An answer that long is a batch of embeddings, and those end with their usage.
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
-
-# Of a stream whose text is logged: at some 4 KB each; to read these takes less than a millisecond.
-MAX_CHUNKS = 64
-CHUNK_BYTES = 4096
 
 # Events of the Responses API after which its stream tells nothing more of the answer.
 _LAST_EVENTS = (
@@ -72,7 +68,8 @@ class Observation:
     # The text of a body, which is parsed later.
     body: Any = None
     # What was said, if that is to be logged.
-    content: "Optional[Content]" = None
+    content: Optional[Content] = None
+    span: Optional[SpanIds] = None
     # Of a stream.
     first_content_s: Optional[float] = None
     _is_answered = False
@@ -126,7 +123,7 @@ class Observation:
         What is not whole need not have choices, output or data.
         """
         if self.content is not None:
-            self.content.answer = answer
+            self.content.note_answer(answer)
         if not isinstance(answer, (str, bytes, bytearray)):
             self._note(answer, is_whole)
         elif self.operation_name in MAY_BE_PLAIN and answer[:1] not in ("{", b"{"):
@@ -217,6 +214,8 @@ class Observation:
             rate_limit=rate_limit,
             processing_time_s=processing_time_s,
             request_id=read_request_id(self.headers),
+            trace_id=self.span.trace_id if self.span else "",
+            span_id=self.span.span_id if self.span else "",
             service_tier=_text(self.service_tier),
             finish_reason=self.finish_reason,
         )
@@ -236,75 +235,6 @@ class Observation:
         for event in parse_events(body):
             self._note_event(event)
         self._note_end()
-
-
-class Content:
-    """What is kept of a call's request and answer until its log line is made.
-
-    References, and of a stream its text: of every few chunks, the application waits for their reading.
-    """
-
-    __slots__ = ("_chunks", "_request", "_streamed", "answer")
-
-    def __init__(self, request: Any) -> None:
-        self._request = _as_it_is_now(request)
-        self._chunks: List[Any] = []
-        self._streamed: Optional[StreamedAnswer] = None
-        # An SDK's object, a dict, or the text of a body.
-        self.answer: Any = None
-
-    def add_chunk(self, chunk: Any) -> None:
-        self._chunks.append(chunk)
-        if len(self._chunks) >= MAX_CHUNKS:
-            self._read_chunks()
-
-    def _read_chunks(self) -> None:
-        # Imported by who makes the logs, before the first call.
-        from ..core.content.streamed_answer import StreamedAnswer
-
-        if self._streamed is None:
-            self._streamed = StreamedAnswer()
-        chunks, self._chunks = self._chunks, []
-        for chunk in chunks:
-            self._streamed.add(chunk)
-
-    def note_error(self, error: BaseException) -> None:
-        # The body only: to keep the exception is to keep the frames of the application.
-        body = getattr(error, "body", None)
-        if body is not None:
-            self.answer = {"error": body}
-        elif self.answer is None:
-            self.answer = _text_of_answer(error)
-
-    def size_bytes(self) -> int:
-        """About the memory that it holds."""
-        return len(self._chunks) * CHUNK_BYTES + size_bytes([self._request, self.answer, self._streamed])
-
-    def read(self) -> "Conversation":
-        from ..core.content.transcript import read_conversation
-
-        if self._chunks:
-            self._read_chunks()
-        answer = self.answer if self._streamed is None else self._streamed.answer()
-        return read_conversation(self._request, answer)
-
-
-def _text_of_answer(error: BaseException) -> Any:
-    """The first SDK does not keep the body of an error."""
-    try:
-        return error.response.text  # type: ignore[attr-defined]
-    except Exception:
-        return None  # there was no answer, or it was not read
-
-
-def _as_it_is_now(request: Any) -> Any:
-    """Applications add the answer to the list of messages that they sent."""
-    if not isinstance(request, dict):
-        return request
-    copied: Dict[str, Any] = {
-        name: list(value) if isinstance(value, list) else value for name, value in request.items()
-    }
-    return copied
 
 
 @lru_cache(maxsize=64)

@@ -22,11 +22,13 @@ class Scope:
         exporter: Any,
         stream_usage: bool = False,
         log_content: bool = False,
+        log_errors: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.submit = exporter.submit
         self.stream_usage = stream_usage
         self.log_content = log_content
+        self.log_errors = log_errors
         self.clock = clock
 
     def __deepcopy__(self, _: Any) -> "Scope":
@@ -51,7 +53,7 @@ def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
         return None
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
-    return Scope(exporter, read.stream_usage, read.log_content)
+    return Scope(exporter, read.stream_usage, read.log_content, read.log_errors)
 
 
 def _at_exit() -> None:

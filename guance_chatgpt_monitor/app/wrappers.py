@@ -11,9 +11,11 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..core.call import AZURE_OPENAI
 from ..core.response_headers import pick_headers
+from .active_span import active_span
+from .call_content import Content, NothingSaid
 from .failsafe import guarded
 from .jobs import STARTED_BY, asks_for_job, keep, note_answer
-from .observation import Content, Observation, under_way
+from .observation import Observation, under_way
 from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
 from .stream_options import ask_for_usage, can_go_without_usage
@@ -137,8 +139,9 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
         observation.stream = True
         if scope.stream_usage:
             ask_for_usage(observation)
-    if scope.log_content:
-        observation.content = guarded(Content, body)
+    if scope.log_content or scope.log_errors:
+        observation.content = guarded(Content, body) if scope.log_content else NothingSaid()
+        observation.span = guarded(active_span)
     under_way.set(observation)
     observation.started_s = scope.clock()
     return observation

@@ -30,7 +30,9 @@ class Call:
     # Of the last answer that came, an error too.
     rate_limit: Dict[str, float] = field(default_factory=dict)
     processing_time_s: Optional[float] = None
-    request_id: str = ""  # each is another: never a tag
+    request_id: str = ""  # each is another: never a tag; nor are these of the span it was made in
+    trace_id: str = ""
+    span_id: str = ""
     service_tier: str = ""  # as answered: what the tokens are paid by
     finish_reason: str = ""  # one of answers.FINISH_REASONS, where an answer told one
 

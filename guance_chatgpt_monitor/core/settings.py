@@ -325,6 +325,14 @@ _TABLE = (
         "成功调用写日志的比例（0 到 1）；失败的调用总会记录",
     ),
     Setting(
+        "log_errors",
+        False,
+        read_switch,
+        (APP,),
+        "also log failed calls, with nothing that was said; `log_content` logs them with it",
+        "仅把失败的调用写入日志，不含任何对话内容；开启 `log_content` 时已包含失败的调用",
+    ),
+    Setting(
         "redact_patterns",
         (),
         read_patterns,

@@ -263,3 +263,71 @@ def test_what_observe_observes_has_no_log(api, client, datakit):
         call.record({"usage": {"total_tokens": 3}})
     assert logs(datakit) == []
     assert point(datakit).fields["total_tokens"] == 3
+
+
+# ---- failed calls alone ----
+
+
+@pytest.fixture
+def log_errors(datakit, monkeypatch):
+    monkeypatch.setenv("CHATGPT_MONITOR_LOG_ERRORS", "true")
+    restart()
+
+
+def test_a_failed_call_is_logged_without_anything_that_was_said(api, log_errors, datakit):
+    client = monitor(api.bare())
+    client.chat.completions.create(**CHAT)
+    list(client.chat.completions.create(**STREAM))
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
+    said = log(datakit)
+    assert (said.tags["error_type"], said.tags["status_code"]) == ("not_found", "404")
+    assert said.fields.keys() <= {"message", "request_id", "response_time", "processing_time", "total_tokens"}
+    assert said.fields["request_id"].startswith("req_")
+    assert said.fields["message"] == "chat no-such-model failed: not_found (404)"
+    assert len(datakit.points("openai")) == 3
+
+
+def test_what_a_failed_stream_and_a_refused_question_said_is_not_logged(api, log_errors, datakit):
+    secret = {"error": {"message": "zebra quagga okapi is refused", "code": "content_filter"}}
+    with pytest.raises(openai.APIError):
+        list(
+            monitor(api.bare(**canned(events=[chunk(content="zebra"), secret]))).chat.completions.create(
+                **STREAM
+            )
+        )
+    monitor(api.bare(**canned(body=secret))).chat.completions.create(**CHAT)
+    assert [each.tags["error_type"] for each in logs(datakit)] == ["content_filter"] * 2
+    assert "zebra" not in repr(logs(datakit))
+
+
+def test_without_either_setting_a_failed_call_is_not_logged(api, datakit):
+    with pytest.raises(openai.NotFoundError):
+        monitor(api.bare()).chat.completions.create(**{**CHAT, "model": "no-such-model"})
+    assert logs(datakit) == []
+
+
+# ---- the trace ----
+
+
+def test_the_log_of_a_call_within_a_span_of_opentelemetry_tells_it(client, datakit):
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    with sdk.TracerProvider().get_tracer("app").start_as_current_span("turn") as span:
+        client.chat.completions.create(**CHAT)
+    client.chat.completions.create(**CHAT)
+    within, without = sorted(logs(datakit), key=lambda each: each.timestamp_ns)
+    context = span.get_span_context()
+    assert within.fields["trace_id"] == format(context.trace_id, "032x")
+    assert within.fields["span_id"] == format(context.span_id, "016x")
+    assert not {"trace_id", "span_id"} & {*without.fields, *within.tags}
+    assert not any({"trace_id", "span_id"} & {*each.tags, *each.fields} for each in datakit.points("openai"))
+
+
+def test_so_does_that_of_a_failed_call_within_a_span_of_ddtrace(api, log_errors, datakit):
+    tracing = pytest.importorskip("ddtrace.trace")
+    client = monitor(api.bare())
+    with tracing.tracer.trace("turn") as span, pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
+    said = log(datakit)
+    assert said.fields["trace_id"] == str(span.trace_id & (2**64 - 1))
+    assert said.fields["span_id"] == str(span.span_id)

@@ -67,6 +67,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("log_content", "true", True),
         ("log_content_max_chars", "1000", 1000),
         ("log_content_rate", "0.05", 0.05),
+        ("log_errors", "true", True),
         ("redact_patterns", r'["CUST-\\d{6}", "[\"\u4e2d]x"]', (r"CUST-\d{6}", '["中]x')),
     ],
 )

@@ -32,6 +32,8 @@ MODULES = [
         "core.usage",
         "core.content.streamed_answer",
         "core.content.transcript",
+        "app.active_span",
+        "app.call_content",
         "app.failsafe",
         "app.instrument",
         "app.observation",

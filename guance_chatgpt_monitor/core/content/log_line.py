@@ -71,14 +71,15 @@ class ContentLog:
     def line(self, point: Point, call: Call, conversation: Conversation) -> str:
         """The line of a call; `point` is its point."""
         texts = self._texts(conversation)
-        texts["request_id"] = call.request_id
+        texts.update(request_id=call.request_id, trace_id=call.trace_id, span_id=call.span_id)
         if call.finish_reason:
             del texts["finish_reason"]  # it is a tag, and a name cannot be both
         texts = {name: text for name, text in texts.items() if text}
         # What a list of logs shows, and a search without a field's name looks at.
-        texts["message"] = _excerpt(texts) or call.operation_name
+        texts["message"] = _excerpt(texts) or _in_words(call)
         numbers = {name: point.fields[name] for name in NUMBERS if name in point.fields}
-        numbers["messages"] = float(conversation.n_messages)
+        if conversation.n_messages:
+            numbers["messages"] = float(conversation.n_messages)
         return encode(point._replace(fields=numbers), texts)
 
     def _texts(self, conversation: Conversation) -> Dict[str, str]:
@@ -105,6 +106,14 @@ class ContentLog:
 
 def _kind(value: Any) -> str:
     return f"[{type(value).__name__}]"
+
+
+def _in_words(call: Call) -> str:
+    """What a list of logs shows of a call of which nothing was said."""
+    if not call.error_type:
+        return call.operation_name
+    status = "" if call.status_code is None else f" ({call.status_code})"
+    return f"{call.operation_name} {call.request_model} failed: {call.error_type}{status}"
 
 
 def _excerpt(texts: Dict[str, str]) -> str:

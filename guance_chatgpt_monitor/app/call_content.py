@@ -1,0 +1,109 @@
+"""What is kept of a call's request and answer until its log line is made, where lines are asked for."""
+
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
+
+from .content_budget import size_bytes
+
+if TYPE_CHECKING:
+    from ..core.content.streamed_answer import StreamedAnswer
+    from ..core.content.transcript import Conversation
+
+# Of a stream whose text is logged: at some 4 KB each; to read these takes less than a millisecond.
+MAX_CHUNKS = 64
+CHUNK_BYTES = 4096
+
+
+class Content:
+    """What is kept of a call's request and answer until its log line is made.
+
+    References, and of a stream its text: of every few chunks, the application waits for their reading.
+    """
+
+    __slots__ = ("_answer", "_chunks", "_request", "_streamed")
+
+    def __init__(self, request: Any) -> None:
+        self._request = _as_it_is_now(request)
+        self._chunks: List[Any] = []
+        self._streamed: Optional[StreamedAnswer] = None
+        # An SDK's object, a dict, or the text of a body.
+        self._answer: Any = None
+
+    def add_chunk(self, chunk: Any) -> None:
+        self._chunks.append(chunk)
+        if len(self._chunks) >= MAX_CHUNKS:
+            self._read_chunks()
+
+    def _read_chunks(self) -> None:
+        # Imported by who makes the logs, before the first call.
+        from ..core.content.streamed_answer import StreamedAnswer
+
+        if self._streamed is None:
+            self._streamed = StreamedAnswer()
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            self._streamed.add(chunk)
+
+    def note_answer(self, answer: Any) -> None:
+        self._answer = answer
+
+    def note_error(self, error: BaseException) -> None:
+        # The body only: to keep the exception is to keep the frames of the application.
+        body = getattr(error, "body", None)
+        if body is not None:
+            self._answer = {"error": body}
+        elif self._answer is None:
+            self._answer = _text_of_answer(error)
+
+    def size_bytes(self) -> int:
+        """About the memory that it holds."""
+        return len(self._chunks) * CHUNK_BYTES + size_bytes([self._request, self._answer, self._streamed])
+
+    def read(self) -> "Conversation":
+        from ..core.content.transcript import read_conversation
+
+        if self._chunks:
+            self._read_chunks()
+        answer = self._answer if self._streamed is None else self._streamed.answer()
+        return read_conversation(self._request, answer)
+
+
+class NothingSaid(Content):
+    """In the place of what was said, where failed calls are logged without it."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def add_chunk(self, chunk: Any) -> None:
+        """Of no chunk is anything kept."""
+
+    def note_answer(self, answer: Any) -> None:
+        """Nor of an answer."""
+
+    def note_error(self, error: BaseException) -> None:
+        """Nor of an error's body."""
+
+    def size_bytes(self) -> int:
+        return 0
+
+    def read(self) -> "Conversation":
+        from ..core.content.transcript import Conversation
+
+        return Conversation()
+
+
+def _text_of_answer(error: BaseException) -> Any:
+    """The first SDK does not keep the body of an error."""
+    try:
+        return error.response.text  # type: ignore[attr-defined]
+    except Exception:
+        return None  # there was no answer, or it was not read
+
+
+def _as_it_is_now(request: Any) -> Any:
+    """Applications add the answer to the list of messages that they sent."""
+    if not isinstance(request, dict):
+        return request
+    copied: Dict[str, Any] = {
+        name: list(value) if isinstance(value, list) else value for name, value in request.items()
+    }
+    return copied
