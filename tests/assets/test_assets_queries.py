@@ -409,11 +409,12 @@ def test_calls_without_a_price_and_the_content_log(grouped, over_time):
     }
 
 
-def test_the_health_of_the_monitor(show, grouped, over_time):
+def test_the_health_of_the_monitor(run, show, grouped, over_time):
     assert show("DataKit availability") == 80.0
     assert show("Maximum backlog") == 10
     assert show("Points dropped") == 3
-    assert grouped("Backlog by service") == {"Backlog by service": {"shop": 10}}
+    [dql] = chart_queries("Backlog by service and host").values()
+    assert list(run(dql).items()) == [(((("host", ""), ("service_name", "shop")), None), 10)]
     assert grouped("Age of the oldest backlog line") == {"Age of the oldest backlog line": {"shop": 120}}
     assert grouped("DataKit write time") == {"DataKit write time": {"shop": pytest.approx(0.01)}}
     assert grouped("Delay of replayed points") == {"Delay of replayed points": {"shop": 90}}
