@@ -1,12 +1,15 @@
 """What a call through the authorization link costs, beside a function that does nothing.
 
-    python bench/func.py [--rounds 5] [--calls 100] [--previous COMMIT] [--json]
+    python bench/func.py [--rounds 5] [--calls 100] [--previous COMMIT] [--bare] [--json]
 
 Side by side in one run, through links of the local Func over a real Redis, with 1 and with 8 callers: a
 function that does nothing, one that imports 16 empty scripts, the set as it was at an earlier commit, and
 ours. The stand-ins are processes of their own, each Func with its workers too. The rounds take the functions
 in turn, so that a machine whose speed drifts is as fair to one as to the other; shown is the median of the
 rounds.
+
+The local Func is lighter than the real one: a task is made to take as much of the processor as the real one's
+was observed to take, and each script that it loads likewise. With --bare, nothing is added.
 """
 
 import argparse
@@ -31,7 +34,11 @@ import requests
 from guance_chatgpt_monitor.cli.build import build, default_manifest
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
-from guance_chatgpt_monitor.local.func.server import LocalFunc
+from guance_chatgpt_monitor.local.func.server import (
+    OBSERVED_SCRIPT_COST_S,
+    OBSERVED_TASK_COST_S,
+    LocalFunc,
+)
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,9 +73,11 @@ def serve_stand_ins(pipe: Connection) -> None:
         _wait_for_end(pipe)
 
 
-def serve_func(pipe: Connection, zip_path: str, redis_url: str, parameters: dict[str, str]) -> None:
+def serve_func(
+    pipe: Connection, zip_path: str, redis_url: str, parameters: dict[str, str], costs: dict[str, float]
+) -> None:
     """A Func with a set and with what it is compared to, until the other end hangs up."""
-    with LocalFunc(redis_url=redis_url) as func:
+    with LocalFunc(redis_url=redis_url, **costs) as func:
         func.deploy(func.install(zip_path), parameters)
         imports = "".join(f"import bench__empty_{n}\n" for n in range(EMPTY_SCRIPTS))
         for n in range(EMPTY_SCRIPTS):
@@ -172,7 +181,8 @@ def build_previous(commit: str, folder: Path) -> Path:
     return zip_path
 
 
-def run(rounds: int, calls: int, previous: str) -> dict[str, Any]:
+def run(rounds: int, calls: int, previous: str, bare: bool) -> dict[str, Any]:
+    costs = {} if bare else {"task_cost_s": OBSERVED_TASK_COST_S, "script_cost_s": OBSERVED_SCRIPT_COST_S}
     context = multiprocessing.get_context("spawn")
     pipes: list[Connection] = []
 
@@ -194,7 +204,7 @@ def run(rounds: int, calls: int, previous: str) -> dict[str, Any]:
                 "previous": build_previous(previous, folder),
             }
             funcs = {
-                key: start(serve_func, str(path), f"{redis.url[:-1]}{n}", parameters)
+                key: start(serve_func, str(path), f"{redis.url[:-1]}{n}", parameters, costs)
                 for n, (key, path) in enumerate(zips.items())
             }
             (links, pids), (old_links, old_pids) = funcs["ours"].recv(), funcs["previous"].recv()
@@ -292,13 +302,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=100, help="of each function in each round")
     parser.add_argument("--previous", default=PREVIOUS, help="commit of the set to compare with")
+    parser.add_argument("--bare", action="store_true", help="without the real Func's own cost of a task")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     if not LocalRedis.is_available():
         sys.exit("needs redis-server and Python's redis package")
     if not Path("/proc/self/stat").exists():
         sys.exit("needs Linux: processor time is read from /proc")
-    result = run(options.rounds, options.calls, options.previous)
+    result = run(options.rounds, options.calls, options.previous, options.bare)
     print(json.dumps(result, indent=2) if options.json else as_table(result))
 
 

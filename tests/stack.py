@@ -76,6 +76,7 @@ class Stack:
         self.openai.clear()
         self.datakit.stop()
         self.datakit.start()
+        self.datakit._started_at_ns -= 3600 * 10**9  # before anything that it is sent
         self.datakit.mode = None
         self.datakit.faults.clear()
         self.datakit.clear()

@@ -88,7 +88,22 @@ class CacheBacklog(Backlog):
         return rest
 
     def size(self) -> Size:
-        # Counted afresh: the running count misses what a killed worker had no time to count.
+        """How much waits: up to _SLICE lines are counted afresh, more are not read for that."""
+        n_lines, oldest = self._cache.llen(self._LINES, scope=self._scope) or 0, []
+        oldest.append(self._slice(self._LINES, -1, -1))
+        for claim_id, record in self._records().items():
+            if not record.settled:
+                left = (self._cache.llen(claim_id, scope=self._scope) or 0) - record.n_settled
+                n_lines += max(0, left)
+                at = -1 - record.n_settled
+                oldest.append(self._slice(claim_id, at, at))
+        if n_lines <= self._SLICE:
+            return self._size_afresh()
+        stamps = [timestamp_ns(line) for lines in oldest for line in lines]
+        return Size(n_lines, max(0, self._counted_bytes()), min(stamps, default=0))
+
+    def _size_afresh(self) -> Size:
+        # The running count misses what a killed worker had no time to count.
         counted = self._counted_bytes()
         n_lines = n_bytes = 0
         oldest: List[int] = []

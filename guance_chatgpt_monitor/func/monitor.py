@@ -28,6 +28,8 @@ from .taken_lines import TakenLines
 
 # What `guance-chatgpt-monitor check` posts to see that the link leads here: it is no call, and has no point.
 CHECK = {"check": True}
+# Calls without a price are counted in the process until there are so many, or it runs collect().
+UNPRICED_AT_ONCE = 20
 
 
 class Monitor:
@@ -102,10 +104,8 @@ class Monitor:
             if not recorded:
                 call.end("timeout")
                 delivery.deliver([line or encode(self._points.from_call(call))])
-        if self._points.unpriced:
-            Health(self._backlog(task), self._service_name, tags=self._own_tags).count_unpriced(
-                self._points.unpriced
-            )
+        if sum(self._points.unpriced.values()) >= UNPRICED_AT_ONCE:
+            self._count_unpriced(task)
         if self._content_log is not None:
             self._logs(task).record(call, point, body, answer.body, delivered)
         return task.respond(answer.body, status_code=answer.status_code, content_type="application/json")
@@ -116,6 +116,7 @@ class Monitor:
         Returns, and says, what it found. None stands for what was not asked, or could not be counted.
         """
         delivery, backlog = self._delivery(task), self._backlog(task)
+        self._count_unpriced(task)
         reconciliation = None
         if self._reconciliation is not None:
             reconciliation = self._reconciliation(
@@ -135,6 +136,10 @@ class Monitor:
             reconciliation,
             task.say,
         ).run()
+
+    def _count_unpriced(self, task: Any) -> None:
+        health = Health(self._backlog(task), self._service_name, tags=self._own_tags)
+        health.count_unpriced(self._points.unpriced)
 
     def _run_probe(self, task: Any) -> Callable[[], Any]:
         return lambda: self._probe.run(lambda: self._connect(task).client)
