@@ -11,11 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guance_chatgpt_monitor.core.content.redaction import CUT_MARK, LOOKAHEAD_CHARS, Redactor
-from guance_chatgpt_monitor.core.content.redaction_patterns import (
-    MAX_PATTERN_CHARS,
-    MAX_PATTERNS,
-    compile_patterns,
-)
 
 LONG = 16_384
 
@@ -68,7 +63,6 @@ PHONES = [
     "+1 (212) 555-0123",
     "212-555-0123",
     "(212) 555-0123",
-    "2125550123",
     "1-800-555-0199",
 ]
 CARDS = [
@@ -207,15 +201,19 @@ def luhn(digits: str) -> str:
     return str(-sum(n // 10 + n % 10 for n in doubled) % 10)
 
 
+ISSUED = ["4{15}", "51{14}", "2221{12}", "37{13}", "6011{12}", "62{14}", "62{17}", "3528{12}", "36{12}"]
+
+
 @settings(derandomize=True)
 @given(
-    digits=st.text(string.digits, min_size=12, max_size=18),
-    first=st.sampled_from("23456789"),
+    digits=st.text(string.digits, min_size=18, max_size=18),
+    issued=st.sampled_from(ISSUED),
     before=SOMETHING,
     after=SOMETHING,
 )
-def test_any_card_that_passes_is_gone(digits: str, first: str, before: str, after: str) -> None:
-    number = first + digits[1:]
+def test_any_card_that_passes_is_gone(digits: str, issued: str, before: str, after: str) -> None:
+    begins, _, n_digits = issued.rstrip("}").partition("{")
+    number = begins + digits[: int(n_digits) - 1]
     card = number + luhn(number)
     assert card not in redact(f"{before} {card} {after}")
 
@@ -240,7 +238,7 @@ def test_any_identity_card_is_gone(region: int, days: int, sequence: int, before
 @settings(derandomize=True)
 @given(prefix=st.sampled_from(["", "+86", "+86 ", "86-"]), rest=st.integers(0, 10**9 - 1), before=SOMETHING)
 def test_any_mobile_is_gone(prefix: str, rest: int, before: str) -> None:
-    number = f"1{3 + rest % 7}{rest:09d}"
+    number = f"1{(30, 39, 50, 59, 78, 86, 91)[rest % 7]}{rest % 10**8:08d}"
     assert number not in redact(f"{before}{prefix}{number}，")
 
 
@@ -351,7 +349,7 @@ def test_json_keeps_its_form() -> None:
         "max_tokens": "many",
         "13800138000": 1,
     }
-    assert REDACTOR.redact_json(given, LONG) == {
+    assert json.loads(redact(json.dumps(given))) == {
         "to": "[email]",
         "phone": "[phone]",
         "n": 42,
@@ -364,36 +362,3 @@ def test_json_keeps_its_form() -> None:
         "[phone]": 1,
     }
     assert "1380" not in redact(json.dumps({"escaped": "中13800138000"}))
-
-
-# -- the user's patterns ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pattern", ["CUST-[0-9]+", "(ab)+c", "(a{2})+", "[(]a+[)]+", r"\(a+\)+", "a{2,3}b"])
-def test_a_pattern_that_is_fine(pattern: str) -> None:
-    assert compile_patterns([pattern])[0].pattern == pattern
-
-
-@pytest.mark.parametrize(
-    ("patterns", "said"),
-    [
-        ("CUST", "must be a list of regular expressions"),
-        ([1], "must be a list of regular expressions"),
-        (None, "must be a list of regular expressions"),
-        (
-            ["ok", "(secret"],
-            "must be regular expressions: number 2 is none (missing ), unterminated subpattern)",
-        ),
-        (["x*"], "must not match an empty text: number 1 does"),
-        (["(a+)+b"], "must not repeat a group"),
-        (["(?:a|ab){2,}c"], "must not repeat a group"),
-        (["x(?P<n>(a?)b)*"], "must not repeat a group"),
-        (["a" * (MAX_PATTERN_CHARS + 1)], f"must have up to {MAX_PATTERN_CHARS} characters"),
-        (["a"] * (MAX_PATTERNS + 1), f"must be {MAX_PATTERNS} at most"),
-    ],
-)
-def test_a_pattern_that_is_wrong(patterns: list[str], said: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        compile_patterns(patterns)
-    assert str(caught.value).startswith(said)
-    assert "secret" not in str(caught.value)

@@ -99,9 +99,7 @@ class ContentLog:
     def _json(self, value: Any) -> str:
         if not value:
             return ""
-        return json.dumps(
-            self._redactor.redact_json(value, self._max_chars), ensure_ascii=False, default=_kind
-        )
+        return json.dumps(value, ensure_ascii=False, default=_kind)
 
 
 def _kind(value: Any) -> str:

@@ -1,45 +1,41 @@
 """Secrets and personal data in a text, found and replaced by a mark.
 
-- `[key]`: keys, tokens and passwords, see `redaction_rules`, and the keys that are known;
-- `[email]`, and `[base64]` for data URLs, see there;
+- `[key]`: keys, tokens and passwords by their form (`redaction_keys`), by their label (`redaction_labels`,
+  `redaction_values`, `redaction_tables`), by where protocols have them (`redaction_credentials`), and the
+  secrets that are known (`redaction_secrets`);
+- `[email]`, and `[base64]` for data URLs, see `redaction_keys`;
 - `[phone]`, `[card]`, `[id-card]`: see `redaction_numbers`;
 - `[redacted]`: what the user's own patterns match.
 
-Full-width characters count as the ASCII ones. In doubt, rather a number too many is replaced. What no rule
-can know, names and addresses above all, stays: that is for the user's own patterns.
+All of it is looked for in plain letters and with escapes resolved (`redaction_views`); JSON stays JSON
+(`redaction_json`). What no rule can know, names and addresses above all, stays: that is for the user's own
+patterns.
 
 The time is linear in the length: no repeat stands in a repeat of the same characters, and what can match long
 begins only where a run of its characters begins.
 """
 
-import re
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from itertools import chain
+from typing import Iterator, List, Sequence, Tuple
 
+from .redaction_credentials import find_credentials
+from .redaction_json import keep_json
+from .redaction_keys import KEY, find_addresses, find_keys
+from .redaction_labels import find_labels
 from .redaction_numbers import find_numbers
-from .redaction_patterns import compile_patterns
-from .redaction_rules import ANY_CASE_RULES, KEY, SECRET_NAME, UNESCAPED_RULES, WRITTEN_RULES, Rule
+from .redaction_patterns import PatternBudget, compile_patterns
+from .redaction_secrets import KnownSecrets
+from .redaction_tables import find_columns
+from .redaction_values import find_assigned
+from .redaction_views import View, views_of
 
 # So much is read beyond the length that is kept: what begins before the cut is seen whole. Longer than this
 # are only keys and tokens, which are known by how they begin.
 LOOKAHEAD_CHARS = 1024
 CUT_MARK = "…[cut]"
 REDACTED = "[redacted]"
-# A shorter "key" is a placeholder, whose letters may stand anywhere.
-MIN_SECRET_CHARS = 8
 
 _Span = Tuple[int, int, str]  # start, end, mark
-
-# One character for one character, so that what is found stands at the same place in the text.
-_FOLDED: Dict[int, str] = {
-    **{0xFF01 + n: chr(0x21 + n) for n in range(94)},  # full-width forms
-    **{first + n: str(n) for first in (0x0660, 0x06F0) for n in range(10)},  # Arabic digits
-    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63), "-"),
-    **dict.fromkeys((0x00A0, 0x3000, 0x202F, 0x205F, *range(0x2000, 0x200C), 0xFEFF), " "),
-}
-# A regular expression finds them in a tenth of the time that translating the whole text takes.
-_FOLDABLE = re.compile("[" + "".join(map(chr, _FOLDED)) + "]+")
-_LOWER = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}
-_ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}|\\[bfnrt]|%(?!40)[0-9A-Fa-f]{2}")
 
 
 class Redactor:
@@ -49,79 +45,85 @@ class Redactor:
     """
 
     def __init__(self, patterns: Sequence[str] = (), secrets: Sequence[str] = ()) -> None:
-        known = [secret.strip() for secret in secrets]
-        self._secrets = [re.compile(re.escape(secret)) for secret in known if len(secret) >= MIN_SECRET_CHARS]
+        self._secrets = KnownSecrets(secrets)
         self._patterns = compile_patterns(patterns)
 
-    def redact(self, text: str, max_chars: int) -> str:
-        """`text` with marks, and `CUT_MARK` behind the first `max_chars` characters if it is longer."""
-        window = text[: max_chars + LOOKAHEAD_CHARS]
-        # Sorted by nothing else: of rules that find the same, the first gives the mark.
-        spans = sorted(self._spans(window), key=_start)
-        redacted = _put_marks(window, spans, max_chars)
-        if len(text) <= max_chars and len(redacted) <= max_chars:
-            return redacted
-        return redacted[:max_chars] + CUT_MARK
+    def redact(self, text: str, max_chars: int, secrets: Sequence[str] = ()) -> str:
+        """`text` with marks, and `CUT_MARK` behind the first `max_chars` characters if it is longer.
 
-    def redact_json(self, value: Any, max_chars: int) -> Any:
-        """A JSON value with marks in its texts and for its whole numbers.
-
-        Apart from `redact()` of the text that it becomes: there, escapes stand in the way.
+        `secrets` are further ones that are known, of the call that the text is from.
         """
-        if isinstance(value, dict):
-            return {
-                self.redact(str(name), max_chars): KEY
-                if item and isinstance(item, str) and SECRET_NAME.search(str(name).lower())
-                else self.redact_json(item, max_chars)
-                for name, item in value.items()
-            }
-        if isinstance(value, (list, tuple)):
-            return [self.redact_json(item, max_chars) for item in value]
-        if isinstance(value, str):
-            return self.redact(value, max_chars)
-        if isinstance(value, int) and not isinstance(value, bool):
-            digits = str(value)
-            redacted = self.redact(digits, max_chars)
-            return value if redacted == digits else redacted
-        return value
+        known = [self._secrets]
+        if secrets and not self._secrets.values.issuperset(secrets):
+            known.append(KnownSecrets(secrets))
+        lookahead = max(LOOKAHEAD_CHARS, *(2 * each.longest_chars for each in known))
+        redacted, is_cut = self._redact(text, max_chars, lookahead, known, 0)
+        return redacted[:max_chars] + CUT_MARK if is_cut or len(redacted) > max_chars else redacted
 
-    def _spans(self, text: str) -> Iterator[_Span]:
-        folded = text if text.isascii() else _FOLDABLE.sub(_folded, text)
-        for readable in [text] if folded == text else [text, folded]:
-            for secret in self._secrets:
-                for match in secret.finditer(readable):
-                    yield (*match.span(), KEY)
-            for pattern in self._patterns:
-                for match in pattern.finditer(readable):
-                    yield (*match.span(), REDACTED)
-        lowered = folded.lower()
-        if len(lowered) != len(folded):  # one letter of Turkish becomes two
-            lowered = folded.translate(_LOWER)
-        # An escaped character right before a key or a number is no letter or digit of it. (%40 is an @.)
-        unescaped = _ESCAPE.sub(_blanks, folded) if "\\" in folded or "%" in folded else folded
-        for rules, searched in (
-            (WRITTEN_RULES, folded),
-            (ANY_CASE_RULES, lowered),
-            (UNESCAPED_RULES, unescaped),
-        ):
-            for rule in rules:
-                if any(needle in lowered for needle in rule.needles):
-                    yield from _matches(rule, searched)
-        yield from find_numbers(unescaped)
+    def _redact(
+        self, text: str, max_chars: int, lookahead: int, known: List[KnownSecrets], depth: int
+    ) -> Tuple[str, bool]:
+        """The text, and whether the rest of it is missing."""
+        window = text[: max_chars + lookahead]
+        budget = PatternBudget(self._patterns)
+        found: List[_Span] = []
+        for n, view in enumerate(views_of(window)):
+            if n == 0 and view.text != window:  # patterns may be written in full-width characters, too
+                found += _known_spans(View(window), known, budget)
+            found += _spans(view, known, budget)
+        spans = _merged(found)
+        if "{" in window or "[" in window:
+
+            def redact_within(said: str) -> str:
+                return self._redact(said, len(said), lookahead, known, depth + 1)[0]
+
+            # Sorted by nothing else: of what begins at one place, the first gives the mark.
+            spans = sorted(keep_json(window, spans, redact_within, depth), key=_start)
+        end = min(max_chars, budget.checked_to(len(window)))
+        return _put_marks(window, spans, end), len(text) > end
 
 
-def _matches(rule: Rule, text: str) -> Iterator[_Span]:
-    """What the rule finds: of a pattern with groups, the group that took part."""
-    for match in rule.pattern.finditer(text):
-        yield (*match.span(match.lastindex or 0), rule.mark)
+def _spans(view: View, known: Sequence[KnownSecrets], budget: PatternBudget) -> Iterator[_Span]:
+    """All that is found in one view, at its place in the original."""
+    text, lowered = view.text, view.lowered
+    yield from _known_spans(view, known, budget)
+    for find in (find_keys, find_numbers, find_addresses):
+        for start, end, mark in find(view.shielded, lowered):
+            yield (*view.origin(start, end), mark)
+    labels = sorted(find_labels(text, lowered))
+    extents = chain(
+        find_credentials(text, lowered), find_assigned(text, lowered, labels), find_columns(text, labels)
+    )
+    for start, end in extents:
+        yield (*view.origin(start, end), KEY)
+
+
+def _known_spans(view: View, known: Sequence[KnownSecrets], budget: PatternBudget) -> Iterator[_Span]:
+    for secrets in known:
+        for start, end in secrets.find(view.text):
+            yield (*view.origin(start, end), KEY)
+    for start, end in budget.find(view):
+        yield (*view.origin(start, end), REDACTED)
 
 
 def _start(span: _Span) -> int:
     return span[0]
 
 
+def _merged(spans: Sequence[_Span]) -> List[_Span]:
+    """In order and apart; of those that overlap, the first gives the mark."""
+    merged: List[_Span] = []
+    for start, end, mark in sorted(spans, key=_start):
+        if merged and start < merged[-1][1]:
+            first, last, first_mark = merged[-1]
+            merged[-1] = first, max(last, end), first_mark
+        else:
+            merged.append((start, end, mark))
+    return merged
+
+
 def _put_marks(text: str, spans: Sequence[_Span], max_chars: int) -> str:
-    """The first `max_chars` characters of `text`; of spans that overlap, the first gives the mark."""
+    """The first `max_chars` characters of `text`."""
     parts: List[str] = []
     position = 0
     for start, end, mark in spans:
@@ -132,11 +134,3 @@ def _put_marks(text: str, spans: Sequence[_Span], max_chars: int) -> str:
         position = max(position, end)
     parts.append(text[position:max_chars])
     return "".join(parts)
-
-
-def _folded(match: "re.Match[str]") -> str:
-    return match.group().translate(_FOLDED)
-
-
-def _blanks(match: "re.Match[str]") -> str:
-    return " " * len(match.group())

@@ -1,0 +1,127 @@
+"""Credentials where protocols and commands have them: headers, cookies, options, `.netrc`, SQL.
+
+A header's value goes to the end of its line, or to the quote that the header itself stands in.
+"""
+
+import re
+from typing import Iterator, Tuple
+
+from .redaction_keys import is_basic_credentials
+from .redaction_plausible import is_in_program, is_loose, is_placeholder, is_plausible
+
+_Extent = Tuple[int, int]
+
+# The letters that each is found by, and what it is.
+_HEADERS = (
+    ("authorization", re.compile(r"authorization")),
+    ("cookie", re.compile(r"cookie2?")),
+    ("authenticate", re.compile(r"authenticate(?<=www-authenticate)")),
+    ("x-", re.compile(r"x-(?:[a-z]{1,20}-){0,3}(?:key|token|secret|signature|auth|session)")),
+    ("-key", re.compile(r"-key(?<=api-key)|-key(?<=subscription-key)")),
+)
+_COLON = re.compile(
+    r"(\\*)([\"'`]?)[ \t]*(?:(?:\]|\*\*)[ \t]*)?(?:=>|[:=](?!=))[ \t]*(?:\*\*[ \t]*)?(?:[fbruFBRU]{1,2}(?=[\"'`]))?(\\*)([\"'`]?)"
+)
+_SCHEME = re.compile(
+    r"(?:bearer|basic|digest|token|api-?key|key|hmac|ntlm|negotiate|signature|oauth|aws4-hmac-sha256)[ \t]+",
+    re.IGNORECASE,
+)
+_PROSE = re.compile(r"[A-Za-z ,.'()/-]*\Z")
+_BEARER = re.compile(r"bearer(?<![a-z]bearer)[ \t]+([a-z0-9._~+/=*-]{16,})")
+_BASIC = re.compile(r"basic(?<![a-z]basic)[ \t]+([a-z0-9+/_-]{6,}={0,2})")
+_DIGEST = re.compile(r"digest(?<![a-z]digest)[ \t]+((?:\w{2,12}=[^\n]{1,200}?,[ \t]*){2}[^\n]+)")
+_WORD = re.compile(r"[^\s,;{}]+")
+_MIN_CHARS = 3
+_LINE = re.compile(r"[^\n]*")
+_NETRC = re.compile(r"\blogin\s+\S+\s+password\s+(\S+)")
+_SQL = re.compile(
+    r"(?:identified\s+(?:with\s+\S+\s+)?by|password(?:\s+for\s+\S+)?)\s+(['\"])((?:[^'\"\\\n]|\\.){1,200})\1",
+    re.IGNORECASE,
+)
+# A command's password, also without a space; and `user:password`.
+_COMMAND = re.compile(
+    r"(?:mysql\w*|mariadb|sshpass|docker[ ]login|(?:podman|oc|az|helm)[ ]\S{0,20}[ ]?login|mongo\w*|redis-cli|ldap\w+|curl|wget|http|smbclient"
+    r"|unzip|zip|7z|rar|psql|sqlcmd|isql|xfreerdp|rdesktop|ftp|lftp|openssl|htpasswd|net[ ]use|sqlplus|kinit)(?=[ ])([^\n|;]{1,400})"
+)
+_OPTION = re.compile(
+    r"(?<=\s)(?:-[pPaw][ ]?|-(?:-user|u)[ =]?[^\s:\"']{1,60}:|(?:-pass(?:in|out)?|--pass)[ =](?:pass:)?|-(?:-user|u)[ =]?[\"'][^\s:\"']{1,60}:)"
+    r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"']+)"
+)
+_ANY_OPTION = re.compile(r"(?<=\s)-p[ ]?([^\s\"'|;/:]{6,})")
+_OPTIONS = (" -p", " -P", " -u", " -a", " -w", " --user", "-pass")
+_PORTS = re.compile(r"[\d:/.]*\Z|(?:tcp|udp)\b")
+_ECHOED = re.compile(r"echo[ ]+[\"']?([^\s\"'|]+)[\"']?[ ]*\|[ ]*sudo[ ]+-S")
+
+
+def find_credentials(text: str, lowered: str) -> Iterator[_Extent]:
+    """Where they are. `lowered` is `text` in lower case."""
+    for name, header in _HEADERS:
+        if name in lowered:
+            for match in header.finditer(lowered):
+                yield from _header(text, match.start(), match.end())
+    for name, scheme in (("bearer", _BEARER), ("basic", _BASIC), ("digest", _DIGEST)):
+        if name in lowered:
+            for match in scheme.finditer(lowered):
+                if scheme is not _BASIC or is_basic_credentials(text[match.start(1) : match.end(1)]):
+                    yield match.span(1)
+    if "login" in lowered and "password" in lowered:
+        for match in _NETRC.finditer(text):
+            yield match.span(1)
+    if "identified" in lowered or "password" in lowered:
+        for match in _SQL.finditer(text):
+            if is_plausible(match.group(2), "password", True):
+                yield match.span(2)
+    if any(option in text for option in _OPTIONS):
+        yield from _options(text)
+    if "sudo" in lowered:
+        for match in _ECHOED.finditer(text):
+            yield match.span(1)
+
+
+def _header(text: str, start: int, end: int) -> Iterator[_Extent]:
+    colon = _COLON.match(text, end)
+    if colon is None or is_placeholder(text, colon.end()):
+        return
+    before = text[start - 1 : start]
+    own_quote = before if before in ('"', "'", "`") and not colon.group(2) else ""
+    quote = colon.group(4) or own_quote
+    line = _LINE.match(text, colon.end())
+    limit = line.end() if line else len(text)
+    if quote:
+        n_backslashes = len(colon.group(3)) if colon.group(4) else _n_backslashes_before(text, start - 1)
+        limit = _unescaped(text, quote, n_backslashes, colon.end(), limit)
+    value = text[colon.end() : limit].rstrip()
+    scheme = _SCHEME.match(value)
+    rest = value[scheme.end() :] if scheme else value
+    if rest and not is_placeholder(rest, 0) and not (_PROSE.match(rest) and not scheme):
+        word = _WORD.match(rest)
+        chars = word.group() if word else ""
+        end = colon.end() + len(value) - len(rest) + len(chars)
+        is_code = not quote and not scheme and is_in_program(chars, text, end, "password", False, True)
+        if len(chars) >= _MIN_CHARS and not is_code and (scheme or is_plausible(chars, "password", False)):
+            yield colon.end(), colon.end() + len(value)
+
+
+def _n_backslashes_before(text: str, position: int) -> int:
+    return position - len(text[max(0, position - 64) : position].rstrip("\\")) - max(0, position - 64)
+
+
+def _unescaped(text: str, quote: str, n_backslashes: int, start: int, limit: int) -> int:
+    """Where the next quote is that has not more backslashes than `n_backslashes`."""
+    for match in re.finditer(r"\\*" + quote, text[start:limit]):
+        if len(match.group()) - 1 <= n_backslashes:
+            return start + match.start()
+    return limit
+
+
+def _options(text: str) -> Iterator[_Extent]:
+    for command in _COMMAND.finditer(text):
+        for match in _OPTION.finditer(text, command.start(1), command.end(1)):
+            value = match.group(1).strip("\"'")
+            if not _PORTS.match(value) and not is_placeholder(value, 0) and not value.startswith("-"):
+                start = match.start(1) + (match.group(1)[0] in "\"'")
+                yield start, start + len(value)
+    for match in _ANY_OPTION.finditer(text):
+        value = match.group(1)
+        if is_loose(value) and any(not char.isalnum() and char not in "-_." for char in value):
+            yield match.span(1)

@@ -1,0 +1,168 @@
+"""The words that say of what follows them that it is secret: `password`, `api_key`, `密码`, `CVV`.
+
+In the languages that people write them in, in the plural, numbered, as a part of a name (`DB_PASSWORD`,
+`userPassword`, `password-2`), in any case.
+"""
+
+import re
+from functools import lru_cache
+from typing import Iterator, NamedTuple, Pattern, Tuple
+
+# What kind of label it is tells what its value must look like.
+PASSWORD = "password"  # noqa: S105 - anything
+SECRET = "secret"  # noqa: S105 - eight characters or more
+TOKEN = "token"  # noqa: S105 - as SECRET, and no word: to a programmer, a token is many things
+CODE = "code"  # three to eight digits
+WEAK = "weak"  # what may be nothing of the sort: only what looks random
+
+
+class Label(NamedTuple):
+    """One label in a text: from where to where it is, of which kind, and whether it is a part of a name."""
+
+    start: int
+    end: int
+    kind: str
+    is_plural: bool
+    word: str
+
+
+_NOT_BEFORE_LETTER = r"(?![a-z])"
+
+_KEY_OF = re.compile(
+    r"(?:api|app|access|secret|private|account|auth|encrypt(?:ion)?|decrypt(?:ion)?|licen[cs]e|shared|sign(?:ing)?"
+    r"|master|service|subscription|storage|client|consumer|webhook|session|bot|admin|server|deploy|project|ssh|aes"
+    r"|hmac|jwt|user|team|product|activation|recovery|backup|openai|azure|aws|aliyun)[_ -]?\Z"
+)
+_CODE_OF = re.compile(
+    r"(?:security|verification|confirmation|one[ -]time|auth(?:entication)?|2fa|mfa|sms|login)[_ -]\Z"
+)
+_BEFORE = {r"keys?(?:[_-]?id)?": _KEY_OF, r"codes?": _CODE_OF}
+_MAX_BEFORE_CHARS = 20
+
+# (What must be in the text for the pattern to match, the kind, the pattern), in lower case.
+_WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
+    (needle, kind, re.compile(pattern))
+    for needle, kind, pattern in (
+        ("pass", PASSWORD, r"pass(?:word|wd|phrase|code|wort|wörter|w|ord)s?"),
+        ("pass", WEAK, r"pass(?<![a-z]pass)" + _NOT_BEFORE_LETTER),
+        ("pwd", PASSWORD, r"pwds?"),
+        ("psw", PASSWORD, r"psw(?:d|ord)?"),
+        ("pw", WEAK, r"pw(?<![a-z]pw)" + _NOT_BEFORE_LETTER),
+        ("kennw", PASSWORD, r"kennw(?:ort|örter)"),
+        ("zugangs", PASSWORD, r"zugangs(?:code|daten|schlüssel)"),
+        ("contrase", PASSWORD, r"contrase(?:ñ|n|ny)as?"),
+        ("senha", PASSWORD, r"senhas?"),
+        ("mot", PASSWORD, r"mots?[ _-]de[ _-]passe"),
+        ("parol", PASSWORD, r"parol(?:a|e|ă)(?: d'ordine| segreta)?|parool"),
+        ("wachtwoord", PASSWORD, r"wachtwoord(?:en)?"),
+        ("sen", PASSWORD, r"lösenord(?:et)?"),
+        ("heslo", PASSWORD, r"heslo"),
+        ("has", PASSWORD, r"hasł[oa]"),
+        ("salasana", PASSWORD, r"salasanat?"),
+        ("jelsz", PASSWORD, r"jelsz(?:ó|avak)"),
+        ("ifre", PASSWORD, r"(?:ş|s)ifre(?:si|niz|m|ler)?(?![a-z])"),
+        ("sandi", PASSWORD, r"kata sandi"),
+        ("adgangskode", PASSWORD, r"adgangskoder?"),
+        ("requirepass", PASSWORD, r"requirepass"),
+        ("secret", SECRET, r"secrets?(?:[_ -]?(?:key|id|access[_ -]?key)s?)?"),
+        ("credential", SECRET, r"credentials?"),
+        ("key", SECRET, r"keys?(?:[_-]?id)?"),  # behind one of _KEY_OF
+        ("key", WEAK, r"key(?<![a-z]key)s?" + _NOT_BEFORE_LETTER),
+        ("token", TOKEN, r"tokens?"),
+        ("jeton", TOKEN, r"jetons?"),
+        ("schl", SECRET, r"schlüssel"),
+        ("clave", PASSWORD, r"clave(?<![a-z]clave)s?" + _NOT_BEFORE_LETTER),
+        ("chave", SECRET, r"chave(?<![a-z]chave)s?" + _NOT_BEFORE_LETTER),
+        ("cl", SECRET, r"clés? (?:(?:d['\u2019 ]?)?api|secr[èe]te|priv[ée]e)"),
+        ("sign", WEAK, r"sign(?<![a-z]sign)(?:ature)?s?" + _NOT_BEFORE_LETTER),
+        ("sig", WEAK, r"sig(?<![a-z]sig)" + _NOT_BEFORE_LETTER),
+        ("session", WEAK, r"session[_ -]?(?:id|key)?s?" + _NOT_BEFORE_LETTER),
+        ("auth", WEAK, r"auth(?<![a-z]auth)(?:[_ -]?code)?" + _NOT_BEFORE_LETTER),
+        ("webhook", WEAK, r"webhooks?(?:[_ -]?url)?"),
+        ("connection", WEAK, r"connection[_ -]?strings?"),
+        ("cv", CODE, r"cv(?<![a-z]cv)[vcn]2?" + _NOT_BEFORE_LETTER),
+        ("csc", CODE, r"csc(?<![a-z]csc)" + _NOT_BEFORE_LETTER),
+        ("pin", CODE, r"pin(?<![a-z]pin)s?(?:[_ -]?(?:code|number|no\.?|码))?" + _NOT_BEFORE_LETTER),
+        ("otp", CODE, r"otp(?<![a-su-z]otp)(?:[_ -]?code)?" + _NOT_BEFORE_LETTER),
+        ("code", CODE, r"codes?"),  # behind one of _CODE_OF
+    )
+)
+_FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
+    (
+        PASSWORD,
+        re.compile(
+            r"密码|密碼|口令|暗证|パスワード|暗証番号|비밀번호|패스워드|암호|парол[ьияею]|รหัสผ่าน|كلمة (?:المرور|السر)|पासवर्ड"
+            r"|κωδικός|סיסמ[הא]|mật khẩu|รหัส"
+        ),
+    ),
+    (
+        SECRET,
+        re.compile(
+            r"(?:接口|访问|应用|私|公)?(?:密钥|秘钥|密鑰|金鑰|密匙)|令牌|凭证|凭据|授权码|激活码|私钥|(?:api|secret|access)\s?키|시크릿|토큰"
+            r"|(?:api)?キー(?=[:=は])|トークン|シークレット|ключ(?:и|а)?|токен(?:ы|а)?|секрет|мандат"
+        ),
+    ),
+    (
+        CODE,
+        re.compile(
+            r"安全码|验证码|驗證碼|校验码|动态码|动态口令|识别码|取款密码|支付密码|提款密码|認証コード|인증번호|код(?: подтверждения)?"
+        ),
+    ),
+)
+# The rest of a name, and the number behind a word.
+_REST_OF_NAME = re.compile(
+    r"(?:[A-Z_-][A-Za-z0-9_-]{0,40}|[0-9]{1,3}(?![A-Za-z0-9]))?(?:[ ]?[#№]?[0-9]{1,3}(?=[ ]?[:=)]))?"
+)
+# With such a rest, the value says something about the secret, and is none.
+_NOT_SECRET = frozenset(
+    "type types count counts url uri endpoint field fields length len limit limits policy usage name names file path "
+    "min max budget size format strength required rule rules prompt label placeholder regex pattern validator "
+    "manager provider error form page window index idx pos kind class cls expires expiry expiration ttl lifetime age "
+    "rotation enabled in at".split()
+)
+_WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+
+
+def find_labels(text: str, lowered: str) -> Iterator[Label]:
+    """`lowered` is `text` in lower case. Of two labels at one place, both."""
+    for needle, kind, pattern in _WORDS:
+        if needle in lowered:
+            yield from _found(text, lowered, kind, pattern)
+    if not text.isascii():
+        for kind, pattern in _FOREIGN_WORDS:
+            yield from _found(text, lowered, kind, pattern)
+
+
+def _found(text: str, lowered: str, kind: str, pattern: Pattern[str]) -> Iterator[Label]:
+    needed = _BEFORE.get(pattern.pattern)
+    for match in pattern.finditer(lowered):
+        start = match.start()
+        if needed is not None:
+            before = needed.search(lowered[max(0, start - _MAX_BEFORE_CHARS) : start])
+            if before is None:
+                continue
+            start -= len(before.group())
+        rest = _REST_OF_NAME.match(text, match.end())
+        end = match.end() if rest is None else rest.end()
+        if text[end - 1] == "-" and end > match.end():
+            end -= 1  # a dash, as in `token->value`
+        if end == match.end() and text[end : end + 1].isalpha() and text[end].isascii():
+            continue  # another word, such as `secretary`
+        word = match.group()
+        rest_words = _WORD_OF_NAME.findall(text, match.end(), end) if end > match.end() else ()
+        if not rest_words or rest_words[-1].lower() not in _NOT_SECRET:
+            yield Label(start, end, kind, word.endswith("s"), word)
+
+
+@lru_cache(maxsize=512)
+def label_of_name(name: str) -> str:
+    """The kind of label that a name in JSON, XML or a table is, by its last part; empty for none."""
+    lowered = name.lower()
+    if len(lowered) != len(name):
+        lowered = name
+    kinds = [
+        label.kind
+        for label in find_labels(name, lowered)
+        if name[label.end :].strip(" _-:：*0123456789") == ""
+    ]
+    return kinds[0] if kinds else ""

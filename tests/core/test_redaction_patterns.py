@@ -1,0 +1,92 @@
+"""The user's own patterns: those that are harmless are taken, and none stops the process, whatever the text."""
+
+import re
+import time
+
+import pytest
+
+from guance_chatgpt_monitor.core.content import redaction_patterns
+from guance_chatgpt_monitor.core.content.redaction import CUT_MARK, Redactor
+from guance_chatgpt_monitor.core.content.redaction_patterns import (
+    MAX_PATTERN_CHARS,
+    MAX_PATTERNS,
+    MIN_WINDOW_CHARS,
+    compile_patterns,
+)
+
+LONG = 131_072
+
+HARMLESS = [
+    "CUST-[0-9]+", "(ab)+c", "(a{2})+", "[(]a+[)]+", r"\(a+\)+", "a{2,3}b", r"员工编号：\d+", "(?i)project (alpha|beta)",
+    r"\w+@corp\.example", r"[\w.+-]+@[\w-]+\.[\w.-]+", r"\b[A-Z]{2}\d{6,8}\b", r"\d{3,4}[- ]?\d{7,8}", r"姓名[:：]\s*\S+",
+    r"(?P<year>\d{4})-(?:0[1-9]|1[0-2])", r"#[0-9a-f]{6}(?![0-9a-f])", r'"[^"]*"', r"<[^>]+>", r"(?<=id=)\w+", r"project\s+\w+\s+secret",
+    r"(?x) CUST - [0-9]+  # a customer", r"(foo|bar|baz)+-\d", r"(\w+,)+end", r"(['\"])secret\1", ".*secret.*", "(?s)BEGIN.*",
+]  # fmt: skip
+EXPLODING = [
+    "(a+)+b", "(?:a|ab){2,}c", "x(?P<n>(a?)a)*b", "(?x)(a+) +b", "x?" * 30 + "x" * 30, "(a|a)" * 30 + "b", "a*a*a*b",
+    ".*.*.*x", r"(\w+\s?)+!", r"x(.*)(.*)(.*)\1", "(a|b|ab)*c", r"^(\d+|\d+a)+$", r"(x+x+)+y", r"(?:a?){20}a{20}", "(?i)(A+a+)+b", "(?i)(A|a)+b",
+    r"([a-z]+)*1", r"(\s*\w*)*;", r"(?=(a+)+b)", r".+@.+\..+x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", HARMLESS)
+def test_a_harmless_pattern_is_taken(pattern: str) -> None:
+    assert compile_patterns([pattern])[0].pattern == re.compile(pattern)
+
+
+@pytest.mark.parametrize("pattern", EXPLODING)
+def test_one_that_may_explode_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="must be patterns of which it can be shown") as caught:
+        compile_patterns(["ok", pattern])
+    assert "number 2" in str(caught.value)
+    assert pattern not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        ("CUST", "must be a list of regular expressions"),
+        ([1], "must be a list of regular expressions"),
+        (None, "must be a list of regular expressions"),
+        (
+            ["ok", "(secret"],
+            "must be regular expressions: number 2 is none (missing ), unterminated subpattern)",
+        ),
+        (["x*"], "must not match an empty text: number 1 does"),
+        (["a" * (MAX_PATTERN_CHARS + 1)], f"must have up to {MAX_PATTERN_CHARS} characters"),
+        (["a"] * (MAX_PATTERNS + 1), f"must be {MAX_PATTERNS} at most"),
+    ],
+)
+def test_a_pattern_that_is_wrong(patterns: list[str], said: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        compile_patterns(patterns)
+    assert str(caught.value).startswith(said)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pattern", HARMLESS)
+@pytest.mark.parametrize("piece", ["a", "a@", "project ", "secret"])
+def test_what_is_taken_keeps_to_its_budget(pattern: str, piece: str) -> None:
+    """Twenty times the budget would be no budget: what this guards from took 30 seconds, or for ever."""
+    text = piece * (LONG // len(piece))
+    budget = redaction_patterns.PatternBudget(compile_patterns([pattern]))
+    started_s = time.thread_time()
+    list(budget.find(redaction_patterns.View(text)))
+    assert time.thread_time() - started_s < 20 * redaction_patterns.BUDGET_S
+
+
+def test_a_text_is_cut_where_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction_patterns, "BUDGET_S", -1.0)
+    assert Redactor(["CUST-[0-9]+"]).redact("CUST-1 and more", 100) == CUT_MARK
+    assert Redactor().redact("CUST-1 and more", 100) == "CUST-1 and more"
+
+
+def test_windows_hide_no_match() -> None:
+    redactor = Redactor([r"CUST-\d+", r"\w+@corp\.example", r"(?<=id=)[a-z]+;"])
+    for n_before in range(0, 3 * MIN_WINDOW_CHARS, 37):
+        text = (
+            " " * n_before + "CUST-" + "1" * 200 + " " + "x" * 200 + "@corp.example id=" + "s" * 100 + "; end"
+        )
+        assert redactor.redact(text, LONG) == " " * n_before + "[redacted] [redacted] id=[redacted] end"
+    digits = "CUST-" + "1" * 5000
+    assert "1" not in redactor.redact(f"x {digits} y", LONG)
