@@ -1,6 +1,6 @@
 """What is kept of a call's request and answer until its log line is made, where lines are asked for."""
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from .content_budget import size_bytes
 
@@ -19,7 +19,7 @@ class Content:
     References, and of a stream its text: of every few chunks, the application waits for their reading.
     """
 
-    __slots__ = ("_answer", "_chunks", "_request", "_streamed")
+    __slots__ = ("_answer", "_chunks", "_request", "_streamed", "keys")
 
     def __init__(self, request: Any) -> None:
         self._request = _as_it_is_now(request)
@@ -27,6 +27,7 @@ class Content:
         self._streamed: Optional[StreamedAnswer] = None
         # An SDK's object, a dict, or the text of a body.
         self._answer: Any = None
+        self.keys: Tuple[str, ...] = ()  # that the call was made with
 
     def add_chunk(self, chunk: Any) -> None:
         self._chunks.append(chunk)
@@ -64,7 +65,7 @@ class Content:
         if self._chunks:
             self._read_chunks()
         answer = self._answer if self._streamed is None else self._streamed.answer()
-        return read_conversation(self._request, answer)
+        return read_conversation(self._request, answer)._replace(secrets=self.keys)
 
 
 class NothingSaid(Content):

@@ -13,6 +13,7 @@ from ..core.call import AZURE_OPENAI
 from ..core.response_headers import pick_headers
 from .active_span import active_span
 from .call_content import Content, NothingSaid
+from .client_keys import keys_of
 from .failsafe import guarded
 from .jobs import STARTED_BY, asks_for_job, keep, note_answer
 from .observation import Observation, under_way
@@ -214,6 +215,9 @@ def _body_of(response: Any) -> Any:
 
 def _leave(observation: Observation) -> None:
     client = observation.client
+    if observation.content is not None:
+        # At the end: the SDK asks for a key that is a function only when it sends.
+        observation.content.keys = guarded(keys_of, observation.client, observation.options) or ()
     # Not reset(): that fails in a task which is not the one that began.
     under_way.set(observation.outer)
     # What is queued must not hold the prompt, nor a chain of calls.

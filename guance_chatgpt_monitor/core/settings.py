@@ -42,7 +42,7 @@ MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
 # The least that the Responses API takes as max_output_tokens, from OpenAI's API reference.
 MIN_COMPLETION_TOKENS = 16
 DEFAULT_MAX_CHARS = 16_384
-MAX_MAX_CHARS = 131_072
+MAX_MAX_CHARS = 120_000
 # A file takes as long for a line among a million as among a thousand.
 FILE_MAX_LINES = 1_000_000
 FILE_MAX_BYTES = 256 * 1024 * 1024

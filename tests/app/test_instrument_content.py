@@ -183,6 +183,20 @@ def test_what_is_secret_does_not_leave_the_process(api, logging, tmp_path, monke
         assert secret not in kept
 
 
+@pytest.mark.parametrize("how", ["its own", "a header's"])
+def test_the_key_that_the_call_was_made_with_is_not_logged(api, logging, datakit, how):
+    key = "1234567890abcdef" + "1234567890abcdef/AbCdEfGhIjKlMnOp"  # of no form that a rule knows
+    client = monitor(api.bare())
+    headers = {"api-key": key} if how == "a header's" else {}
+    if not headers:
+        client = client.with_options(api_key=key)
+    messages = [{"role": "user", "content": f"is {key} a key, or {key[:25]}...?"}]
+    client.chat.completions.create(model="gpt-4o-mini", messages=messages, extra_headers=headers)
+    said = log(datakit)
+    assert said.fields["question"] == "is [key] a key, or [key]...?"
+    assert key[:12] not in str(said)
+
+
 def ended(reason):
     return chunk(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
 

@@ -1,8 +1,8 @@
 """One call's log line: what is in it, that DataKit reads it as it was meant, and that nothing secret is."""
 
-import gzip
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 from guance_chatgpt_monitor.app import environment as settings_module
 from guance_chatgpt_monitor.core.backlog import timestamp_ns
 from guance_chatgpt_monitor.core.call import Call
-from guance_chatgpt_monitor.core.content.log_line import DEFAULT_MAX_CHARS, LONGEST_MAX_CHARS, ContentLog
+from guance_chatgpt_monitor.core.content.log_line import (
+    DEFAULT_MAX_CHARS,
+    LONGEST_MAX_CHARS,
+    MAX_LINE_BYTES,
+    ContentLog,
+)
 from guance_chatgpt_monitor.core.content.redaction import CUT_MARK
-from guance_chatgpt_monitor.core.content.transcript import Conversation, read_conversation
+from guance_chatgpt_monitor.core.content.transcript import MAX_BODY_CHARS, Conversation, read_conversation
 from guance_chatgpt_monitor.core.datakit import DataKit
 from guance_chatgpt_monitor.core.line_protocol import MAX_KEY_BYTES, Point, encode
 from guance_chatgpt_monitor.core.metrics import PointMaker
@@ -203,13 +208,87 @@ def test_each_text_has_a_length(datakit: LocalDataKit) -> None:
     assert len(str(fields["finish_reason"])) == 64
 
 
-def test_the_longest_line_is_one_request(datakit: LocalDataKit) -> None:
-    text = "中" * (LONGEST_MAX_CHARS + 1)
-    line = line_of(Conversation(text, text, text, text), ContentLog(LONGEST_MAX_CHARS))
-    DataKit(datakit.url).write([line], "logging")
-    (log,) = datakit.points("openai", "logging")
-    assert log.fields["answer"] == "中" * LONGEST_MAX_CHARS + CUT_MARK
-    assert len(gzip.compress(line.encode(), 1)) < len(line.encode())
+@pytest.mark.parametrize("char", ["x", "中", "😀", '"', "\\"])
+def test_a_line_stays_below_what_datakit_skips_without_a_word(char: str) -> None:
+    text = char * (LONGEST_MAX_CHARS + 1)
+    log = ContentLog(LONGEST_MAX_CHARS)
+    line = line_of(Conversation(question=text, answer=text), log)
+    assert parsed(line).fields["answer"] == char * LONGEST_MAX_CHARS + CUT_MARK  # the setting holds
+    line = line_of(Conversation("short", text, text, text, [{"name": text}], "", text), log)
+    assert len(line.encode()) <= MAX_LINE_BYTES
+    fields = parsed(line).fields
+    assert fields["system"] == "short"
+    cut = [name for name, value in fields.items() if str(value).endswith(CUT_MARK)]
+    assert {"question", "tool_results", "answer", "error_message"} <= set(cut)
+    assert len(line.encode()) > 0.9 * min(MAX_LINE_BYTES, 5 * LONGEST_MAX_CHARS)
+
+
+def test_a_huge_answer_is_not_walked() -> None:
+    """Twenty times the time that it takes: what this guards from took 75 seconds."""
+    arguments = json.dumps({"numbers": list(range(2_000_000))})
+    many = [{"function": {"name": "f", "arguments": json.dumps(list(range(30_000)))}}] * 100
+    answers = [
+        json.dumps({"choices": [{"message": {"content": None, "tool_calls": many}}]}),
+        {"choices": [{"message": {"tool_calls": many}}]},
+        {"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}}]},
+        {"output": [{"type": "web_search_call", "action": {"query": list(range(2_000_000))}}] * 50},
+        {"choices": [{"message": {"content": [{"type": "text", "text": "x"}] * 2_000_000}}] * 100},
+    ]
+    messages = [{"role": "tool", "content": [{"type": "text", "text": ""}] * 100_000}] * 100_000
+    for answer in answers:
+        started_s = time.thread_time()
+        line = line_of(read_conversation({"messages": messages}, answer))
+        assert time.thread_time() - started_s < 5
+        assert len(line) < 200_000
+
+
+def test_a_body_that_is_too_long_is_named() -> None:
+    read = read_conversation({}, "x" * (MAX_BODY_CHARS + 1))
+    assert read.answer == f"[{MAX_BODY_CHARS + 1} characters: too long to be read]"
+
+
+# -- what is not a text ----------------------------------------------------------------------------
+
+
+def test_ids_and_tags_are_redacted_as_all_else() -> None:
+    key = SECRETS["key"]
+    call = a_call(tags={"customer": "zhang@example.com"})
+    call.request_model, call.response_model, call.request_id = key, f"x-{key}", f"req {key}"
+    line = ContentLog().line(
+        PointMaker("openai", "shop", {"team": "web"}).from_call(call), call, Conversation()
+    )
+    assert key not in line
+    tags = parsed(line).tags
+    assert (tags["request_model"], tags["response_model"], tags["team"]) == ("[key]", "x-[key]", "web")
+    assert parsed(line).fields["request_id"] == "req [key]"
+
+
+def test_the_keys_of_the_call_are_gone() -> None:
+    key = "1234567890abcdef" + "1234567890abcdef.AbCdEfGhIjKlMnOp"
+    conversation = Conversation(
+        "", key, key, f"it is {key}", [{"name": key}], "", f"refused: {key}.", secrets=(key,)
+    )
+    assert key[:12] not in line_of(conversation)
+
+
+# -- what waits ------------------------------------------------------------------------------------
+
+
+def test_a_line_that_waits_is_redacted_anew() -> None:
+    said = 'a "quoted" \\ CUST-123456, x=1 \n密码 and more' + AWKWARD
+    old = line_of(Conversation(system="stays", question=said, answer="CUST-654321"), team='CUST-1="x"')
+    log = ContentLog(patterns=["CUST-[0-9]{6}"])
+    again = parsed(log.redact_again(old))
+    before = parsed(old)
+    assert again.fields["question"] == str(before.fields["question"]).replace("CUST-123456", "[redacted]")
+    assert again.fields["answer"] == "[redacted]"
+    assert "CUST-" not in str(again.fields["message"])
+    assert again.fields["system"] == "stays"
+    assert (again.tags, again.timestamp_ns) == (before.tags, before.timestamp_ns)
+    assert log.redact_again(log.redact_again(old)) == log.redact_again(old)
+    assert ContentLog().redact_again(old) == old
+    for line in ("", "x", "openai f=1 5", 'openai f="', '#"'):
+        assert log.redact_again(line) == line
 
 
 # -- which calls -----------------------------------------------------------------------------------
@@ -227,7 +306,7 @@ def test_the_rate_is_of_answered_calls_and_those_that_failed_always_count() -> N
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"max_chars": 0}, "log_content_max_chars must be a whole number from 1 to 131072"),
+        ({"max_chars": 0}, "log_content_max_chars must be a whole number from 1 to 120000"),
         ({"max_chars": LONGEST_MAX_CHARS + 1}, "log_content_max_chars must be"),
         ({"max_chars": True}, "log_content_max_chars must be"),
         ({"rate": 1.5}, "log_content_rate must be a number from 0 to 1"),

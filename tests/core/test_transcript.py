@@ -368,7 +368,7 @@ def test_whatever_is_sent_and_answered_reads_as_texts(request_: Any, answer: Any
     assert all(
         isinstance(text, str)
         for name, text in read._asdict().items()
-        if name not in ("tool_calls", "n_messages")
+        if name not in ("tool_calls", "n_messages", "secrets")
     )
     assert isinstance(read.n_messages, int)
 

@@ -1,22 +1,27 @@
 """What was said in one call -> one line of DataKit's logging category, redacted and cut. Only if asked for.
 
 The line has measurement (which is the log's `source`), tags and time of the call's point; of its fields those
-that say how long it took and what it used; and the texts. DataKit keeps texts in this category only, of up to
-32 MiB each (read in its source, as is that it drops a tag or field named `source` or `date` here).
+that say how long it took and what it used; and the texts. DataKit keeps texts in this category only (read in
+its source, as is that it drops a tag or field named `source` or `date` here); a line above 1 MiB it answers
+with 200, and skips (observed).
 """
 
 import json
 import random
-from typing import Any, Callable, Dict, Sequence
+import re
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 from ..call import Call
 from ..line_protocol import Point, encode
-from .redaction import Redactor
+from .redaction import CUT_MARK, Redactor
 from .transcript import Conversation, read_conversation
 
-# Of each text, in characters; far below DataKit's limit, for the sake of who reads, stores and pays for it.
+# Of a whole line, with room for the tags that DataKit adds. What is over is cut from the longest texts.
+MAX_LINE_BYTES = 1_000_000
+# Of each text, in characters; far below the limit, for the sake of who reads, stores and pays for it. A
+# question and an answer of the longest, in characters of four bytes, fit in a line.
 DEFAULT_MAX_CHARS = 16_384
-LONGEST_MAX_CHARS = 131_072
+LONGEST_MAX_CHARS = 120_000
 EXCERPT_CHARS = 500  # of the question and of the answer, in `message`
 
 NUMBERS = (
@@ -31,6 +36,24 @@ NUMBERS = (
     "cost",
 )
 _MAX_REASON_CHARS = 64
+# Tags that are the monitor's own words; all others may be a caller's, a model's name too.
+_OWN_TAGS = frozenset(
+    (
+        "operation_name",
+        "provider_name",
+        "status",
+        "status_code",
+        "error_type",
+        "stream",
+        "service_name",
+        "host",
+    )
+)
+_MAX_TAG_CHARS = 1024
+_REMEMBERED_TAGS = 1000
+_TEXT_FIELD = re.compile(r'([ ,](?:\\.|[^,= "\\])+=")((?:[^"\\]|\\.)*)"', re.DOTALL)
+_FIELDS_BEGIN = re.compile(r"(?:\\.|[^ \\])+", re.DOTALL)
+_ESCAPE = re.compile(r'\\(["\\])')
 
 
 class ContentLog:
@@ -59,6 +82,7 @@ class ContentLog:
         self._max_chars = max_chars
         self._rate = rate
         self._draw = draw
+        self._tags: Dict[Tuple[str, Tuple[str, ...]], str] = {}
 
     def wants(self, call: Call) -> bool:
         """Whether this call is to have a line. Asked once for each call."""
@@ -71,7 +95,8 @@ class ContentLog:
     def line(self, point: Point, call: Call, conversation: Conversation) -> str:
         """The line of a call; `point` is its point."""
         texts = self._texts(conversation)
-        texts.update(request_id=call.request_id, trace_id=call.trace_id, span_id=call.span_id)
+        request_id = self._redactor.redact(call.request_id, _MAX_TAG_CHARS, conversation.secrets)
+        texts.update(request_id=request_id, trace_id=call.trace_id, span_id=call.span_id)
         if call.finish_reason:
             del texts["finish_reason"]  # it is a tag, and a name cannot be both
         texts = {name: text for name, text in texts.items() if text}
@@ -80,21 +105,59 @@ class ContentLog:
         numbers = {name: point.fields[name] for name in NUMBERS if name in point.fields}
         if conversation.n_messages:
             numbers["messages"] = float(conversation.n_messages)
-        return encode(point._replace(fields=numbers), texts)
+        tags = self._redacted_tags(point.tags, conversation.secrets)
+        point = point._replace(fields=numbers, tags=tags)
+        line = encode(point, texts)
+        n_over = len(line.encode("utf-8", "replace")) - MAX_LINE_BYTES
+        return line if n_over <= 0 else encode(point, _shortened(texts, n_over))
+
+    def redact_again(self, line: str) -> str:
+        """A line of an earlier process, its texts redacted by what holds now. It stays as long at most.
+
+        What is no line with texts comes back as it is.
+        """
+        begins = _FIELDS_BEGIN.match(line)
+        if begins is None:
+            return line
+
+        def redacted(match: "re.Match[str]") -> str:
+            text = _ESCAPE.sub(r"\1", match.group(2))
+            again = self._redactor.redact(text, len(text) + LONGEST_MAX_CHARS)
+            if again == text:
+                return match.group()
+            written = encode(Point("x", {}, {}, 0), {"t": again})
+            return match.group(1) + written[len('x t="') : -len(" 0")]
+
+        return line[: begins.end()] + _TEXT_FIELD.sub(redacted, line[begins.end() :])
+
+    def _redacted_tags(self, tags: Dict[str, str], secrets: Sequence[str]) -> Dict[str, str]:
+        redacted = {}
+        for name, value in tags.items():
+            if name in _OWN_TAGS:
+                continue
+            known = (value, tuple(secrets))
+            text = self._tags.get(known)
+            if text is None:
+                text = self._redactor.redact(value, _MAX_TAG_CHARS, secrets)
+                if len(self._tags) < _REMEMBERED_TAGS:
+                    self._tags[known] = text
+            if text != value:
+                redacted[name] = text
+        return {**tags, **redacted} if redacted else tags
 
     def _texts(self, conversation: Conversation) -> Dict[str, str]:
-        return {
-            "system": self._redact(conversation.system),
-            "question": self._redact(conversation.question),
-            "tool_results": self._redact(conversation.tool_results),
-            "answer": self._redact(conversation.answer),
-            "tool_calls": self._redact(self._json(conversation.tool_calls)),
-            "finish_reason": self._redact(conversation.finish_reason)[:_MAX_REASON_CHARS],
-            "error_message": self._redact(conversation.error_message),
-        }
+        def redact(text: str) -> str:
+            return self._redactor.redact(text, self._max_chars, conversation.secrets) if text else ""
 
-    def _redact(self, text: str) -> str:
-        return self._redactor.redact(text, self._max_chars) if text else ""
+        return {
+            "system": redact(conversation.system),
+            "question": redact(conversation.question),
+            "tool_results": redact(conversation.tool_results),
+            "answer": redact(conversation.answer),
+            "tool_calls": redact(self._json(conversation.tool_calls)),
+            "finish_reason": redact(conversation.finish_reason)[:_MAX_REASON_CHARS],
+            "error_message": redact(conversation.error_message),
+        }
 
     def _json(self, value: Any) -> str:
         if not value:
@@ -119,3 +182,29 @@ def _excerpt(texts: Dict[str, str]) -> str:
     question = texts.get("question", "") or texts.get("tool_results", "")
     answer = texts.get("error_message", "") or texts.get("answer", "") or texts.get("tool_calls", "")
     return " → ".join(text[:EXCERPT_CHARS] for text in (question, answer) if text)
+
+
+def _shortened(texts: Dict[str, str], n_over: int) -> Dict[str, str]:
+    """The longest of them cut, all to one length, until the line is `n_over` bytes shorter."""
+    sizes = {name: _written_bytes(text) for name, text in texts.items()}
+    aimed = sum(sizes.values()) - n_over
+    limit, left, n_left = 0, aimed, len(sizes)
+    for size in sorted(sizes.values()):
+        limit = left // n_left
+        if size > limit:
+            break
+        left, n_left = left - size, n_left - 1
+    return {name: text if sizes[name] <= limit else _to_size(text, limit) for name, text in texts.items()}
+
+
+def _written_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace")) + text.count("\\") + text.count('"')
+
+
+def _to_size(text: str, limit_bytes: int) -> str:
+    """With the mark, within the limit as written."""
+    limit_bytes -= len(CUT_MARK.encode("utf-8"))
+    text = text.encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
+    while _written_bytes(text) > limit_bytes:
+        text = text[: len(text) - max(1, (_written_bytes(text) - limit_bytes) // 8)]
+    return text + CUT_MARK

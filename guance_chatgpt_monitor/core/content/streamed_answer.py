@@ -133,6 +133,9 @@ class Pieces:
             self._pieces.append(piece)
             self._n_chars += len(piece)
 
+    def is_full(self) -> bool:
+        return self._n_chars > MAX_TEXT_CHARS
+
     def text(self) -> str:
         return cut("".join(self._pieces))
 

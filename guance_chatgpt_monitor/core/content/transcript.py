@@ -5,15 +5,23 @@ objects, or as the chunks of a stream. Believes neither side: what is not of the
 nothing. Images, sound and files are named, as `[image]`, and never read. Nothing here is redacted yet.
 """
 
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
+from itertools import chain, islice
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from ..answers import error_in
 from ..errors import read_message
 from ..fields import fields_of, parse_json, read_field, read_text
-from .streamed_answer import MAX_TOOL_CALLS, Pieces, StreamedAnswer, cut, parse_arguments
+from .streamed_answer import MAX_TEXT_CHARS, MAX_TOOL_CALLS, Pieces, StreamedAnswer, cut, parse_arguments
 
-# Of one message: what is over is not read.
+# Messages, and parts of all of them together: what is over is not read.
 MAX_PARTS = 10_000
+# Of a body that is JSON: a longer one takes seconds to be read, and is only named. Vectors are as long.
+MAX_BODY_CHARS = 1 << 22
+TOO_LONG = "…[cut]"
+# Of the arguments of one call's tools, as JSON, and how many values they have: what is over is named.
+MAX_ARGUMENTS_CHARS = MAX_TEXT_CHARS + 1000
+MAX_VALUES = 20_000
+MAX_DEPTH = 50
 
 
 class Conversation(NamedTuple):
@@ -21,7 +29,7 @@ class Conversation(NamedTuple):
 
     Of the request, the last turn only: `question` is what the user said last, `tool_results` what tools
     returned after the model's last words, `n_messages` how many messages there were in all. The turns before
-    are in the calls before.
+    are in the calls before. `secrets` are the keys that the call was made with, wherever they stand in it.
     """
 
     system: str = ""
@@ -32,6 +40,7 @@ class Conversation(NamedTuple):
     finish_reason: str = ""
     error_message: str = ""
     n_messages: int = 0
+    secrets: Tuple[str, ...] = ()
 
 
 def read_conversation(request: Any, answer: Any = None) -> Conversation:
@@ -57,11 +66,12 @@ def _read_request(request: Any) -> Conversation:
         return Conversation(cut(system), question, n_messages=1 if question else 0)
     if not any(_is_message(item) for item in messages[:MAX_PARTS]):
         return Conversation(cut(system), _texts_to_embed(messages), n_messages=len(messages))
-    told = [system, *(_content(item) for item in messages if _role(item) in ("system", "developer"))]
+    first = (item for item in messages[:MAX_PARTS] if _role(item) in ("system", "developer"))
+    last = messages[-MAX_PARTS:]
     return Conversation(
-        system=_joined(told),
-        question=next((_content(item) for item in reversed(messages) if _role(item) == "user"), ""),
-        tool_results=_joined(_content(item) for item in _after_answer(messages) if _role(item) == "tool"),
+        system=_joined(chain([system], _texts_of(first))),
+        question=next((_content(item) for item in reversed(last) if _role(item) == "user"), ""),
+        tool_results=_joined(_texts_of(item for item in _after_answer(last) if _role(item) == "tool")),
         n_messages=len(messages),
     )
 
@@ -81,6 +91,18 @@ def _role(item: Any) -> str:
 def _content(item: Any) -> str:
     content = read_field(item, "content")
     return _text_of(read_field(item, "output") if content is None else content)
+
+
+def _texts_of(items: Iterable[Any]) -> Iterator[str]:
+    """Of many messages, each as long as a text may be: no more parts than one message may have."""
+    n_left = MAX_PARTS
+    for item in items:
+        if n_left <= 0:
+            return
+        content = read_field(item, "content")
+        content = read_field(item, "output") if content is None else content
+        n_left -= len(content) if isinstance(content, (list, tuple)) else 1
+        yield _text_of(content)
 
 
 def _after_answer(messages: Any) -> List[Any]:
@@ -104,6 +126,8 @@ def _texts_to_embed(items: Any) -> str:
 
 def _read_answer(answer: Any, conversation: Conversation) -> Conversation:
     if isinstance(answer, (str, bytes)):
+        if len(answer) > MAX_BODY_CHARS:
+            return conversation._replace(answer=f"[{len(answer)} characters: too long to be read]")
         answer = parse_json(answer)
     elif isinstance(answer, (list, tuple)):
         streamed = StreamedAnswer()
@@ -122,15 +146,17 @@ def _read_answer(answer: Any, conversation: Conversation) -> Conversation:
 
 
 def _read_choices(choices: Any, conversation: Conversation) -> Conversation:
-    texts, tool_calls, reasons = [], [], []
+    texts: List[str] = []
+    tool_calls: List[Dict[str, Any]] = []
+    reasons: List[str] = []
     for choice in choices:
         message = read_field(choice, "message")
         texts += [read_text(choice, "text"), _message_text(message)]
-        tool_calls += list(_tool_calls_of(message))
+        tool_calls += islice(_tool_calls_of(message), MAX_TOOL_CALLS - len(tool_calls))
         reasons.append(read_text(choice, "finish_reason"))
     return conversation._replace(
         answer=_joined(texts),
-        tool_calls=tool_calls[:MAX_TOOL_CALLS],
+        tool_calls=_bounded(tool_calls),
         finish_reason=_reasons(reasons),
     )
 
@@ -143,7 +169,7 @@ def _message_text(message: Any) -> str:
 
 def _tool_calls_of(message: Any) -> Iterator[Dict[str, Any]]:
     calls = read_field(message, "tool_calls")
-    for call in calls if isinstance(calls, (list, tuple)) else ():
+    for call in calls[:MAX_TOOL_CALLS] if isinstance(calls, (list, tuple)) else ():
         for kind in ("function", "custom"):
             called = read_field(call, kind)
             if called:
@@ -154,17 +180,18 @@ def _tool_calls_of(message: Any) -> Iterator[Dict[str, Any]]:
 
 
 def _read_output(response: Any, output: Any, conversation: Conversation) -> Conversation:
-    texts, tool_calls = [], []
+    texts: List[str] = []
+    tool_calls: List[Dict[str, Any]] = []
     for item in output:
         kind = read_text(item, "type")
         if kind == "message":
             texts.append(_content(item))
-        elif kind.endswith("_call"):
+        elif kind.endswith("_call") and len(tool_calls) < MAX_TOOL_CALLS:
             tool_calls.append(_tool_call(item))
     reason = read_text(read_field(response, "incomplete_details"), "reason") or read_text(response, "status")
     return conversation._replace(
         answer=_joined(texts),
-        tool_calls=tool_calls[:MAX_TOOL_CALLS],
+        tool_calls=_bounded(tool_calls),
         finish_reason=cut(reason),
     )
 
@@ -173,15 +200,54 @@ def _tool_call(called: Any) -> Dict[str, Any]:
     """Name and arguments; for OpenAI's own tools, their kind and what they were asked."""
     call: Dict[str, Any] = {"name": cut(read_text(called, "name") or read_text(called, "type"))}
     for key in ("arguments", "input", "queries", "action", "code"):
-        value = _plain(read_field(called, key))
+        value = read_field(called, key)
         if value:
-            call[key] = parse_arguments(value) if isinstance(value, str) else value
+            call[key] = value
     return call
+
+
+def _bounded(calls: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """With arguments as they are, as long as all together are few enough to be looked at one by one."""
+    left = _Left(MAX_VALUES, MAX_ARGUMENTS_CHARS)
+    return [
+        {name: _within(_parsed(value, left), left, MAX_DEPTH) for name, value in call.items()}
+        for call in calls
+    ]
+
+
+class _Left:
+    def __init__(self, n_values: int, n_chars: int) -> None:
+        self.n_values = n_values
+        self.n_chars = n_chars
+
+
+def _parsed(value: Any, left: _Left) -> Any:
+    return parse_arguments(value) if isinstance(value, str) and len(value) <= left.n_chars else value
+
+
+def _within(value: Any, left: _Left, depth: int) -> Any:
+    """A copy of `value`, cut where there is too much of it."""
+    left.n_values -= 1
+    if left.n_values < 0 or left.n_chars < 0 or not depth:
+        return TOO_LONG
+    if isinstance(value, str):
+        text = value[: min(left.n_chars, MAX_TEXT_CHARS)]
+        left.n_chars -= len(text) + 1
+        return text
+    if isinstance(value, dict):
+        pairs = islice(value.items(), left.n_values + 1)
+        return {_within(str(name), left, depth): _within(item, left, depth - 1) for name, item in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_within(item, left, depth - 1) for item in islice(value, left.n_values + 1)]
+    if value is None or isinstance(value, (bool, int, float)):
+        left.n_chars -= 8
+        return value
+    return _within(_plain(value), left, depth - 1)
 
 
 def _plain(value: Any) -> Any:
     to_dict = getattr(value, "model_dump", None) or getattr(value, "dict", None)
-    return to_dict() if to_dict is not None and not isinstance(value, dict) else value
+    return to_dict() if to_dict is not None else f"[{type(value).__name__}]"
 
 
 def _reasons(reasons: List[str]) -> str:
@@ -217,5 +283,7 @@ _MARKS = (("image", "[image]"), ("audio", "[audio]"), ("video", "[video]"), ("fi
 def _joined(texts: Iterable[str]) -> str:
     pieces = Pieces()
     for n, text in enumerate(filter(None, texts)):
-        pieces.add(("\n" if n else "") + text)
+        pieces.add(("\n" if n else "") + text[: MAX_TEXT_CHARS + 1])
+        if pieces.is_full():
+            break
     return pieces.text()
