@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat lint build assets bench clean
+.PHONY: help demo test compat lint build assets bench screenshots clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK 
 	@$(BIN)/python bench/delivery.py
 	@$(BIN)/python bench/func.py
 	@$(BIN)/python bench/viewer.py
+
+screenshots: .venv/.installed-dev ## docs/images/*.png, from the demo's calls; needs Chromium and fonts-noto-cjk
+	@$(BIN)/python tests/screenshots.py $(ARGS)
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-* dist

@@ -1,6 +1,7 @@
 """Points for the viewer's evaluator, from line protocol or by hand."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from guance_chatgpt_monitor.local.datakit.line_parser import parse_lines
 from guance_chatgpt_monitor.local.datakit.server import Point
@@ -36,3 +37,20 @@ def index_of_points(*points: Point) -> PointIndex:
 def within(seconds: float, **variables: object) -> Range:
     """So many seconds from START_NS on."""
     return Range(START_NS, START_NS + int(seconds * SECOND_NS), variables)  # type: ignore[arg-type]
+
+
+# What a single-value chart or a monitor asks, whatever it is called.
+REQUESTS = "M::`openai`:(sum(`question`)"
+ERROR_RATE = 'eval(A/B*100, A="M::`openai`:(sum(`res_status`))'
+P95 = "M::`openai`:(percentile(`response_time`, 95)"
+COST = "M::`openai`:(sum(`cost`)"
+REQUESTS_LEFT = 'eval(A/B*100, A="M::`openai`:(sum(`remaining_requests`))'
+
+
+def chart_of(dashboard: dict[str, Any], dql: str) -> int:
+    """The place of the single-value chart whose query begins so."""
+    return next(
+        place
+        for place, chart in enumerate(dashboard["main"]["charts"])
+        if chart["type"] == "singlestat" and chart["queries"][0]["query"]["q"].startswith(dql)
+    )

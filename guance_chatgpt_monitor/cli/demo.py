@@ -109,7 +109,12 @@ class Demo:
     """
 
     def __init__(
-        self, say: Callable[[str], None], datakit_url: str = "", real: bool = False, log_content: bool = False
+        self,
+        say: Callable[[str], None],
+        datakit_url: str = "",
+        real: bool = False,
+        log_content: bool = False,
+        service_name: str = "demo",
     ) -> None:
         self._say = say
         self._key = LOCAL_KEY
@@ -124,6 +129,7 @@ class Demo:
         self.datakit = None if datakit_url else LocalDataKit()
         self._datakit_url = datakit_url
         self._redis = LocalRedis() if LocalRedis.is_available() else None
+        self._service_name = service_name
         # One worker: each imports the SDK with its first call.
         self._func = LocalFunc(workers=1, redis_url=self._redis.url if self._redis else "")
         self._script_id = ""
@@ -190,7 +196,7 @@ class Demo:
             "OpenAI key": self._key,
             "OpenAI base URL": self.openai.base_url if self.openai else self._base_url,
             "DataKit URL": self.datakit.url if self.datakit else self._datakit_url,
-            "Service name": "demo",
+            "Service name": self._service_name,
         }
         self._script_id = func.deploy(set_id, parameters)
         if self.openai is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from viewing import COST, ERROR_RATE, P95, REQUESTS, chart_of
 
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.viewer import shipped
@@ -28,7 +29,7 @@ class Page:
 
     def __init__(self):
         self.now_ns = NOW_NS
-        self.datakit = LocalDataKit(clock_ns=lambda: self.now_ns)
+        self.datakit = LocalDataKit(clock_ns=lambda: self.now_ns, forgetful=True)
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -69,19 +70,15 @@ class Page:
         }
         self.write(seconds_ago, tags=tags, **values)
 
-    def numbers(self, dashboard="openai", **parameters):
-        """Name of a single-value chart -> its number."""
-        layout = self.ask("dashboards")[dashboard]
-        answers = self.ask("data", dashboard=dashboard, **parameters)
-        return {
-            chart["name"]: answers[chart["id"]]["columns"][0]["values"][0][2]
-            for chart in layout["charts"]
-            if chart["type"] == "singlestat" and answers[chart["id"]]["columns"][0]["values"]
-        }
+    def number(self, dql, **parameters):
+        """What the single-value chart shows whose query begins so; None where it has no value."""
+        answers = self.ask("data", dashboard="openai", **parameters)
+        values = answers[chart_of(shipped.dashboards("en")["openai"], dql)]["columns"][0]["values"]
+        return values[0][2] if values else None
 
-    def states(self, name):
-        """The states of the monitor whose name begins so."""
-        [monitor] = [each for each in self.ask("monitors") if each["name"].startswith(name)]
+    def states(self, dql):
+        """The states of the monitor whose query begins so."""
+        [monitor] = [each for each in self.ask("monitors") if each["dql"].startswith(dql)]
         return monitor["states"]
 
 
@@ -175,34 +172,43 @@ def test_the_numbers_are_those_of_the_points(page):
     page.call(10, "timeout", response_time=60)
     page.call(3000, cost=1)
     last_minute = {"from": (NOW_NS - 60 * SECOND_NS) // 10**6, "to": NOW_NS // 10**6}
-    numbers = page.numbers(**last_minute)
-    assert numbers["Requests"] == 3
-    assert numbers["Error rate"] == pytest.approx(100 / 3)
-    assert numbers["Cost"] == 0.75
-    assert numbers["p95 response time"] == 60
-    assert page.numbers()["Requests"] == 4  # without a range, the last hour
-    assert page.numbers(**{"v.service_name": "another"}) == {}
-    assert page.numbers(**{"v.service_name": "*"})["Requests"] == 4
+    assert page.number(REQUESTS, **last_minute) == 3
+    assert page.number(ERROR_RATE, **last_minute) == pytest.approx(100 / 3)
+    assert page.number(COST, **last_minute) == 0.75
+    assert page.number(P95, **last_minute) == 60
+    assert page.number(REQUESTS) == 4  # without a range, the last hour
+    assert page.number(REQUESTS, **{"v.service_name": "another"}) is None
+    assert page.number(REQUESTS, **{"v.service_name": "*"}) == 4
 
 
 def test_new_points_show_at_once_and_cleared_ones_no_more(page):
     page.call(1)
-    assert page.numbers()["Requests"] == 1
+    assert page.number(REQUESTS) == 1
     page.call(0.5)
     page.call(0.5, question=1)  # the same point again
-    assert page.numbers()["Requests"] == 2
+    assert page.number(REQUESTS) == 2
     page.datakit.clear()
-    assert page.numbers() == {}
+    assert page.number(REQUESTS) is None
     page.call(0.25)
-    assert page.numbers()["Requests"] == 1
+    assert page.number(REQUESTS) == 1
     variables = page.ask("dashboards")["openai"]["variables"]
     assert variables[0]["values"] == ["shop"]
+
+
+def test_what_a_datakit_lost_at_its_stop_is_not_shown(page):
+    page.call(100)
+    page.now_ns += 60 * SECOND_NS
+    page.call(1)
+    assert page.number(REQUESTS) == 2
+    page.datakit.stop()
+    page.datakit.start()
+    assert page.number(REQUESTS) == 1
 
 
 def test_many_points_are_read_in_pieces(page):
     lines = [f"openai,service_name=shop question=1 {NOW_NS - n * 10**6}" for n in range(1, 12_001)]
     page.write_lines("metric", *lines)
-    assert page.numbers()["Requests"] == 12_000
+    assert page.number(REQUESTS) == 12_000
 
 
 def test_a_query_that_is_not_known_is_said_on_its_chart(page, monkeypatch):
@@ -239,7 +245,7 @@ def test_calls_are_filtered(page):
 
 
 def test_a_monitor_fires_stays_and_recovers(page):
-    name = "OpenAI quota exhausted"
+    name = "M::`openai`:(sum(`res_status`) AS `Result`) { `error_type` = 'insufficient_quota' }"
     assert page.states(name) == []
     page.call(10)
     page.call(5, "insufficient_quota")
@@ -260,18 +266,18 @@ def test_a_monitor_fires_stays_and_recovers(page):
 def test_the_levels_of_a_monitor(page):
     for second in range(100):
         page.call((second + 1) / 2, "server_error" if second < 12 else "")
-    [state] = page.states("OpenAI error rate")
+    [state] = page.states(ERROR_RATE)
     assert (state["status"], state["value"]) == ("error", 12)
 
 
 def test_a_level_without_data_is_over_and_a_heartbeat_without_data_is_not(page):
     page.call(1, response_time=100)
     page.write(1, "openai_monitor", tags={"service_name": "shop"}, datakit_up=1, backlog_lines=0)
-    assert page.states("OpenAI p95 response time")[0]["status"] == "critical"
-    assert page.states("OpenAI monitor cannot reach")[0]["status"] == "ok"
+    assert page.states(P95)[0]["status"] == "critical"
+    assert page.states("M::`openai_monitor`:(min(`datakit_up`)")[0]["status"] == "ok"
     page.now_ns += 1700 * SECOND_NS
-    assert page.states("OpenAI p95 response time")[0]["status"] == "ok"
-    assert page.states("OpenAI monitor cannot reach")[0]["status"] == "nodata"
+    assert page.states(P95)[0]["status"] == "ok"
+    assert page.states("M::`openai_monitor`:(min(`datakit_up`)")[0]["status"] == "nodata"
 
 
 # --- installed

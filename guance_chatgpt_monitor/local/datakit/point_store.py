@@ -69,6 +69,7 @@ class PointStore:
     def forget_last(self, lost_ns: int, stopped_at_ns: Optional[int]) -> None:
         """Delete what came in the last `lost_ns` before the stop; or before the last point, if None tells."""
         with self._lock, self._connection:
+            self.generation += 1
             newest = "SELECT max(received_at_ns) FROM points"
             stop_ns = stopped_at_ns or self._connection.execute(newest).fetchone()[0] or 0
             self._connection.execute("DELETE FROM points WHERE received_at_ns > ?", (stop_ns - lost_ns,))

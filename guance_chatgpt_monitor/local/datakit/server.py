@@ -166,6 +166,10 @@ class LocalDataKit(LocalServer):
         """The points of a category, by timestamp; those of one measurement, if given."""
         return self._store.read(measurement, category)
 
+    def add(self, points: List[Point]) -> None:
+        """Keep points as they are, as if they had been written."""
+        self._store.write(points)
+
     def count(self, measurement: Optional[str] = None, category: str = "metric") -> int:
         """How many points `points()` would give."""
         return self._store.count(measurement, category)

@@ -66,7 +66,7 @@ function format(value, unit = [], precision = 2) {
   if (value == null) return "–";
   if (kind === "percent") return digits(value, precision) + "%";
   if (kind === "time" && name === "s") return Math.abs(value) < 1 ? digits(value * 1000, 0) + " ms" : digits(value, precision) + " s";
-  if (name === "USD") return "$" + digits(value, Math.abs(value) < 1 ? 4 : precision);
+  if (name === "USD") return "$" + (Math.abs(value) < 1 ? value.toLocaleString(view.language, { maximumSignificantDigits: 2 }) : digits(value, precision));
   const scale = kind === "digital" ? [["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 1024], ["B", 1]] : [["M", 1e6], ["", 1]];
   const [suffix, size] = scale.find(([, size]) => Math.abs(value) >= size) || scale[scale.length - 1];
   const rest = kind === "digital" || !name || name === "count" || name === "tokens" ? "" : " " + name;
@@ -170,7 +170,7 @@ function drawSequence(body, chart, answer) {
     autosize: true, margin: { l: 46, r: 6, t: 8, b: 22 }, showlegend: false, hovermode: "x unified", barmode: chart.stacked ? "stack" : "group", bargap: 0.25,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: soft },
     xaxis: { type: "date", range: [Math.min(shown.from, ...times), shown.to].map(local), showgrid: false, fixedrange: true, linecolor: line, nticks: 6, tickformat: shown.to - Math.min(shown.from, ...times) > 1440 * MINUTE_MS ? "%m-%d %H:%M" : "%H:%M" },
-    yaxis: { rangemode: "tozero", gridcolor: line, zeroline: false, fixedrange: true, nticks: 5, tickformat: highest < 1000 ? "" : "~s", ticksuffix: percent ? "%" : "", range: highest ? undefined : [0, 1] },
+    yaxis: { rangemode: "tozero", gridcolor: line, zeroline: false, fixedrange: true, nticks: 5, dtick: highest && highest < 5 && series.every((s) => s.unit[1] === "count") ? 1 : undefined, tickformat: highest < 1000 ? "" : "~s", ticksuffix: percent ? "%" : "", range: highest ? undefined : [0, 1] },
     hoverlabel: { bgcolor: css.getPropertyValue("--card").trim(), bordercolor: line, font: { color: css.getPropertyValue("--text").trim() }, namelength: -1 },
     shapes: chart.levels.filter((one) => one.value <= highest * 1.3).map((one) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: one.value, y1: one.value, line: { color: one.bgColor, width: 1, dash: "dash" } })),
   }, { displayModeBar: false, responsive: true });
@@ -242,8 +242,8 @@ async function drawCalls() {
   $("main").replaceChildren(h("div", { class: "card wide" }, calls.length ? h("table", { id: "calls" }, h("thead", {}, h("tr", {}, ...heads)), body) : h("p", { class: "empty" }, t().noCalls)));
 }
 function detail(call) {
-  const list = (title, pairs) => h("div", {}, h("h4", {}, title), h("dl", {}, ...Object.entries(pairs).sort().flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])));
-  const texts = Object.entries(call.said || {}).filter(([, value]) => typeof value === "string" && value);
+  const list = (title, pairs) => h("div", {}, h("h4", {}, title), h("dl", {}, ...Object.entries(pairs).sort().flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "number" ? String(+value.toPrecision(6)) : String(value))])));
+  const texts = Object.entries(call.said || {}).filter(([, value]) => typeof value === "string" && value).sort(([, a], [, b]) => b.length - a.length);
   const said = texts.length ? texts.flatMap(([name, text]) => [h("h4", {}, name), h("pre", {}, text)]) : [h("p", { class: "soft" }, t().notSaid)];
   return h("div", { class: "detail" }, list(t().tags, call.tags), list(t().fields, call.fields), h("div", { class: "said" }, h("h4", {}, t().said), ...said));
 }
