@@ -31,6 +31,7 @@ def datakit(monkeypatch):
         monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", datakit.url)
         monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", "off")
         monkeypatch.setenv("CHATGPT_MONITOR_SERVICE_NAME", "shop")
+        monkeypatch.setenv("CHATGPT_MONITOR_HOST", "web-1")
         restart()
         yield datakit
         guance_chatgpt_monitor.uninstrument()

@@ -5,6 +5,8 @@ import inspect
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Set, Type, TypeVar, cast
 
+from .active_span import active_span
+from .call_content import NothingSaid
 from .failsafe import guarded, log_warning, warn
 from .observation import Observation, under_way
 from .other_sdks import as_openai
@@ -131,6 +133,9 @@ class observe:  # noqa: N801 - it reads as a statement
         observation.provider_name = self._provider_name
         observation.tags = self._tags
         observation.requests_sent = 1  # as far as can be told from outside
+        if exporter.settings.log_errors and not exporter.settings.log_content:
+            observation.content = NothingSaid()
+            observation.span = guarded(active_span)
         return observation
 
     def __enter__(self) -> ObservedCall:

@@ -66,6 +66,7 @@ def test_each_operation_is_one_point_with_what_the_api_said(operation_name, api,
         "status_code": "200",
         "stream": "false",
         "service_name": "shop",
+        "host": "web-1",
     }
     assert found.fields["question"] == 1
     assert found.fields["create_time"] == 1

@@ -315,6 +315,15 @@ def test_what_a_failed_stream_and_a_refused_question_said_is_not_logged(api, log
     assert "zebra" not in repr(logs(datakit))
 
 
+def test_so_is_a_failed_call_that_is_observed(log_errors, datakit):
+    with observe(request_model="llama-3"):
+        pass
+    with pytest.raises(TimeoutError), observe(request_model="llama-3"):
+        raise TimeoutError("zebra quagga okapi")
+    said = log(datakit)
+    assert (said.tags["error_type"], said.fields["message"]) == ("timeout", "chat llama-3 failed: timeout")
+
+
 def test_without_either_setting_a_failed_call_is_not_logged(api, datakit):
     with pytest.raises(openai.NotFoundError):
         monitor(api.bare()).chat.completions.create(**{**CHAT, "model": "no-such-model"})

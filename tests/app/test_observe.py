@@ -55,6 +55,7 @@ def test_a_block_is_a_point(answer, datakit):
         "status": "ok",
         "stream": "false",
         "service_name": "shop",
+        "host": "web-1",
         "team": "web",
     }
     assert found.fields["total_tokens"] == 30
