@@ -183,14 +183,16 @@ class Demo:
 
     def _deploy(self) -> None:
         func = self._func
-        cache = "a real Redis" if self._redis else "memory: Redis takes redis-server and `pip install redis`"
-        self._say(f"Func       {func.url}  (stand-in; DFF.CACHE in {cache})")
-        self._say(f"DataKit    {self.datakit.url + '  (stand-in)' if self.datakit else self._datakit_url}")
+        cache = text("demo.in_redis" if self._redis else "demo.in_memory")
+        self._say(text("demo.func", url=func.url, cache=cache))
+        datakit = text("demo.stand_in", url=self.datakit.url) if self.datakit else self._datakit_url
+        self._say(text("demo.datakit", url=datakit))
         real = without_credentials(self._base_url)
-        self._say(f"OpenAI     {self.openai.base_url + '  (stand-in)' if self.openai else real}")
+        openai = text("demo.stand_in", url=self.openai.base_url) if self.openai else real
+        self._say(text("demo.openai", url=openai))
         with tempfile.TemporaryDirectory() as folder:
             built = build(Path(folder), default_manifest())
-            self._say(f"built      {len(built.scripts)} scripts, originMD5 {built.origin_md5}")
+            self._say(text("demo.built", n=len(built.scripts), md5=built.origin_md5))
             set_id = func.install(str(built.zip_path))
         parameters = {
             "OpenAI key": self._key,
@@ -205,8 +207,8 @@ class Demo:
         if self._log_content:
             self._set("log_content=True")
         self.link = func.add_link(f"{self._script_id}.chat")
-        self._say(f"deployed   {self._script_id}; auto-trigger {', '.join(func.cron_jobs)}")
-        self._say(f"link       {self.link}/simplified")
+        self._say(text("demo.deployed", script=self._script_id, triggers=", ".join(func.cron_jobs)))
+        self._say(text("demo.link", url=f"{self.link}/simplified"))
 
     def _set(self, setting: str) -> None:
         self._func.edit(self._script_id, _with_setting(self._func.script(self._script_id), setting))
@@ -233,12 +235,12 @@ class Demo:
     def _outage(self, count: int) -> List[Made]:
         if self.datakit is None:
             return []
-        self._say("DataKit is stopped")
+        self._say(text("demo.stopped"))
         self.datakit.stop()
         wanted = Wanted("while DataKit is down", {"question": "Hi"})
         calls = [self.call(wanted) for _ in range(count)]
         self.datakit.start()
-        self._say("DataKit is started again; the auto-trigger fires")
+        self._say(text("demo.started"))
         return calls
 
     def _result(self, calls: List[Made], direct: Dict[str, Any], last: Dict[str, Any]) -> Result:
@@ -296,10 +298,12 @@ def points_table(points: _Points) -> List[str]:
 def summary(result: Result) -> List[str]:
     """What the points say beside the five metrics, a line each."""
     points, probe = result.points or [], result.probe
-    lines = [f"totals: {', '.join(f'{name} {value:g}' for name, value in result.totals.items())}"]
+    totals = ", ".join(f"{name} {value:g}" for name, value in result.totals.items())
+    lines = [text("demo.totals", totals=totals)]
     if probe:
         mean_s = _sum(probe, "response_time") / len(probe)
-        lines.append(f"probe: OpenAI was up {_sum(probe, 'up'):g} of {len(probe)} times, in {mean_s:.3f} s")
+        up = f"{_sum(probe, 'up'):g}"
+        lines.append(text("demo.probe", up=up, n=len(probe), seconds=f"{mean_s:.3f}"))
     lines += _headroom(points)
     lines.append(_cost(points))
     if result.usage:
@@ -310,25 +314,32 @@ def summary(result: Result) -> List[str]:
 def _headroom(points: _Points) -> List[str]:
     told = [point["fields"] for point in points if point["fields"].keys() >= RATE_LIMIT]
     return [
-        f"rate limit: {last['remaining_requests']:g} of {last['limit_requests']:g} requests left, "
-        f"{last['remaining_tokens']:g} of {last['limit_tokens']:g} tokens"
+        text(
+            "demo.rate_limit",
+            requests=f"{last['remaining_requests']:g}",
+            max_requests=f"{last['limit_requests']:g}",
+            tokens=f"{last['remaining_tokens']:g}",
+            max_tokens=f"{last['limit_tokens']:g}",
+        )
         for last in told[-1:]
     ]
 
 
 def _cost(points: _Points) -> str:
     if any("cost" in point["fields"] for point in points):
-        return f"cost: {_sum(points, 'cost'):.6f} USD"
-    return "cost: not known without a price table: pip install genai-prices (Python 3.9 or later)"
+        return text("demo.cost", cost=f"{_sum(points, 'cost'):.6f}")
+    return text("demo.cost_unknown")
 
 
 def _books(points: _Points, usage: _Points) -> str:
     answered = [point for point in points if point["tags"]["status"] == "ok"]
-    return (
-        f"OpenAI's own books: {_sum(usage, 'requests'):g} requests, "
-        f"{_sum(usage, 'input_tokens') + _sum(usage, 'output_tokens'):g} tokens, "
-        f"{_sum(usage, 'cost'):.6f} USD (at the stand-in's prices); answered here: {len(answered)} requests, "
-        f"{_sum(answered, 'total_tokens'):g} tokens"
+    return text(
+        "demo.books",
+        n=f"{_sum(usage, 'requests'):g}",
+        tokens=f"{_sum(usage, 'input_tokens') + _sum(usage, 'output_tokens'):g}",
+        cost=f"{_sum(usage, 'cost'):.6f}",
+        n_answered=len(answered),
+        tokens_answered=f"{_sum(answered, 'total_tokens'):g}",
     )
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from .messages import text
+from .terminal import paint, say
 from .user_error import UsageError, UserError, check_http_url, check_secret
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def make_client(options: Any) -> "FuncClient":
     if key_id or not token:
         name, secret_name = text("common.access_key"), text("common.access_secret")
         key_id = check_secret(required(key_id, name, "FUNC_AK_ID", "--ak-id"), name)
+        warn_of_secret(options.ak_secret, "--ak-secret", "FUNC_AK_SECRET")
         secret = read_secret(options.ak_secret, "FUNC_AK_SECRET", secret_name)
         credentials = AccessKey(key_id, required(secret, secret_name, "FUNC_AK_SECRET", "--ak-secret"))
     return FuncClient(url, credentials)
@@ -54,7 +56,15 @@ def make_client(options: Any) -> "FuncClient":
 
 def link_secret(options: Any) -> str:
     name = text("common.link_secret")
+    warn_of_secret(options.link_secret, "--link-secret", "CHATGPT_MONITOR_LINK_SECRET")
     return read_secret(options.link_secret, "CHATGPT_MONITOR_LINK_SECRET", name, ask=False)
+
+
+def warn_of_secret(given: str, option: str, variable: str) -> None:
+    """A secret on the command line: every user of the host can read it there."""
+    if given:
+        said = text("common.key_on_command_line", option=option, variable=variable)
+        say(f"{paint(text('common.warning'), 'warn', sys.stderr)} {said}", sys.stderr)
 
 
 def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:

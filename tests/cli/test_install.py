@@ -627,6 +627,8 @@ def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) 
     assert said.code == 0
     assert "warning: --openai-key stands on the command line" in said.err
     assert KEY not in said.everything
+    said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", AK_SECRET)
+    assert "warning: --ak-secret stands on the command line" in said.err
 
 
 def test_uninstall_never_opens_another_link(parts: Parts, run: CommandLine, installed: Said) -> None:

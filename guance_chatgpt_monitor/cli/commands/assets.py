@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..messages import text
-from ..options import add_json, required
+from ..options import add_json, required, warn_of_secret
 from ..terminal import progress, to_json
 from ..user_error import UsageError, UserError, check_http_url, check_secret
 
@@ -42,6 +42,7 @@ def _apply(options: Any) -> int:
     from ...assets import GuanceError, apply_assets
 
     endpoint = _endpoint(options.site, options.endpoint)
+    warn_of_secret(options.api_key, "--api-key", "DF_API_KEY")
     name = text("assets.api_key")
     api_key = required(options.api_key or os.environ.get("DF_API_KEY", ""), name, "DF_API_KEY", "--api-key")
     api_key = check_secret(api_key, name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..messages import text
 from ..options import add_json, check_urls
-from ..terminal import progress, say, to_json
+from ..terminal import Waiting, line_width, paint, progress, say, shorten, to_json
 from ..user_error import UsageError
 
 
@@ -56,7 +56,8 @@ def _has_screen() -> bool:
 def _run_once(options: Any) -> int:
     from ..demo import Demo, points_table, summary
 
-    with Demo(progress(options.json), options.datakit, options.real) as demo:
+    running = Waiting(text("demo.running"))
+    with running, Demo(progress(options.json), options.datakit, options.real) as demo:
         result = demo.run()
     if options.json:
         calls = [call._asdict() for call in result.calls]
@@ -64,11 +65,14 @@ def _run_once(options: Any) -> int:
         print(to_json(whole))
         return 0 if result.complete else 1
     if result.points is not None:
-        print(f"\nDataKit received {len(result.points)} points of {len(result.calls)} calls:\n")
-        print("\n".join(points_table(result.points)))
-        print("", *summary(result), sep="\n")
+        say("\n" + text("demo.received", n=len(result.points), n_calls=len(result.calls)) + "\n")
+        width = line_width()
+        for line in points_table(result.points):
+            say(line if width is None else shorten(line, width))
+        say("\n".join(["", *summary(result)]))
     else:
-        print(f"\nDataKit took {result.delivered} points of {len(result.calls)} calls")
-    print("every point arrived" if result.complete else "NOT every point arrived", flush=True)
+        say("\n" + text("demo.took", n=result.delivered, n_calls=len(result.calls)))
+    color = "ok" if result.complete else "fail"
+    say(paint(text("demo.complete" if result.complete else "demo.incomplete"), color))
     say(text("tools.demo_look"))
     return 0 if result.complete else 1

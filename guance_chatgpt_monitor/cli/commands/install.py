@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
 
 from ..messages import text
-from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
+from ..options import (
+    add_func_options,
+    add_json,
+    check_urls,
+    count,
+    make_client,
+    read_secret,
+    required,
+    warn_of_secret,
+)
 from ..terminal import one_line, pad, paint, progress, say, to_json
 from ..user_error import UserError
 
@@ -46,10 +55,7 @@ def run(options: Any) -> int:
 
     wanted, client = _wanted(options), make_client(options)
     tell = progress(options.json)
-    if options.openai_key:
-        _warn(
-            text("common.key_on_command_line", option="--openai-key", variable="OPENAI_API_KEY"), sys.stderr
-        )
+    warn_of_secret(options.openai_key, "--openai-key", "OPENAI_API_KEY")
     with tempfile.TemporaryDirectory() as folder:
         built = build(Path(folder), default_manifest())
         with Waiting(text("install.reading")):
@@ -108,7 +114,7 @@ def show_plan(steps: "List[Step]", as_json: bool, warnings: List[str]) -> None:
 
 
 def _warn(said: str, file: Optional[TextIO] = None) -> None:
-    say(f"{paint(text('install.warning'), 'warn', file)} {one_line(said)}", file)
+    say(f"{paint(text('common.warning'), 'warn', file)} {one_line(said)}", file)
 
 
 def _show_installed(installed: "Installed", options: Any) -> int:

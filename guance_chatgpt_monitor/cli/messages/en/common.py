@@ -6,6 +6,7 @@ from .. import Text
 
 TEXTS: Dict[str, Text] = {
     "error": "error:",
+    "warning": "warning:",
     "next": "next:",
     "stopped": "stopped by Ctrl-C",
     "os_error_step": "see that the path exists and that you may use it, then run it again",

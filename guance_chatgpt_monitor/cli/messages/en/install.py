@@ -20,7 +20,6 @@ TEXTS: Dict[str, Text] = {
     "action_keep": "keep",
     "action_test": "test",
     "action_remove": "remove",
-    "warning": "warning:",
     "reading": "reading what is in Func",
     "nothing_changed": "nothing was changed: --dry-run",
     "nothing": "nothing",

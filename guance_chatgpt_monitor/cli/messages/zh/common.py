@@ -6,6 +6,7 @@ from .. import Text
 
 TEXTS: Dict[str, Text] = {
     "error": "错误：",
+    "warning": "警告：",
     "next": "下一步：",
     "stopped": "已按 Ctrl-C 停止",
     "os_error_step": "请确认该路径存在且您有权限，然后重新运行",

@@ -20,7 +20,6 @@ TEXTS: Dict[str, Text] = {
     "action_keep": "保留",
     "action_test": "测试",
     "action_remove": "移除",
-    "warning": "警告：",
     "reading": "正在读取 Func 中已有的内容",
     "nothing_changed": "未做任何改动（--dry-run）",
     "nothing": "无",
