@@ -112,7 +112,7 @@ class ContentLog:
         return line if n_over <= 0 else encode(point, _shortened(texts, n_over))
 
     def redact_again(self, line: str) -> str:
-        """A line of an earlier process, its texts redacted by what holds now. It stays as long at most.
+        """A line of an earlier process, its texts redacted by what holds now.
 
         What is no line with texts comes back as it is.
         """

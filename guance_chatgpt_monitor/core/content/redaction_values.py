@@ -39,7 +39,7 @@ _FIELD = re.compile(
     r"[ \t:*]*(?:</?[A-Za-z][^<>\n]{0,80}>\s{0,8})?<\w{1,12}\b[^<>\n]{0,120}?\svalue=", re.IGNORECASE
 )
 _VERB = re.compile(
-    r"[ \t]*(?:\r?\n[ \t]*)?(?:(?<=\s)(?:(?:is|are|was|were|ist|lautet|es|est|são|é|è)"
+    r"[ \t]*(?:\r?\n[ \t]*)?(?:(?<=\s)(?:(?:is|are|was|were|ist|lautet|es|est|são|é|è|to)"
     r"|(?:(?:has been|have been|was|is|will be)[ \t])?(?:now[ \t])?(?:set|changed|reset|updated|called)(?:[ \t](?:to|as|now))?"
     r")(?=[\s:\"'`*])"
     r"|(?:已经?|被|请|暂时|暂|可以?)?(?:改|设|设置|设定|重置|更新|修改|变更|换)?[成为是到](?:了)?|就是|\u3011|は|は、|은|는|입니다|\u2014|-(?=[ \t])|~(?=[ \t]))[\s:]{0,3}",

@@ -1,0 +1,132 @@
+"""Beside others: `detect-secrets` and `phonenumbers` find nothing in what is left; and text that is not ours stays."""
+
+import hashlib
+import pydoc_data.topics
+import random
+import re
+import tokenize
+import uuid
+from pathlib import Path
+
+import phonenumbers
+import pytest
+from detect_secrets.core.scan import scan_line
+from detect_secrets.settings import transient_settings
+from test_redaction_kinds import ALNUM, FORMS, made_of
+
+from guance_chatgpt_monitor.core.content.redaction import Redactor
+
+LONG = 1_000_000
+REDACTOR = Redactor()
+MARK = re.compile(r"\[(?:key|phone|card|id-card|email|base64)\]")
+# Those that know a form. (The others measure entropy, which a hash has, too.)
+DETECTORS = [
+    "ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
+    "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "KeywordDetector", "MailchimpDetector", "NpmDetector",
+    "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector", "SquareOAuthDetector",
+    "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
+]  # fmt: skip
+
+
+def found_by_detect_secrets(line: str) -> list[str]:
+    with transient_settings({"plugins_used": [{"name": name} for name in DETECTORS]}):
+        return [secret.secret_value or "" for secret in scan_line(line)]
+
+
+@pytest.mark.parametrize(("prefix", "alphabet", "length"), FORMS, ids=[form[0] for form in FORMS])
+def test_detect_secrets_finds_nothing_that_is_left(prefix: str, alphabet: str, length: int) -> None:
+    for around in (
+        "x = '{}'",
+        'api_key = "{}"',
+        "password: {}",
+        "https://u:{}@host/",
+        '"secret": "{}"',
+        "token={}",
+    ):
+        line = around.format(prefix + made_of(alphabet, length - 2) + ("7a" if alphabet is ALNUM else "99"))
+        assert not [
+            found for found in found_by_detect_secrets(REDACTOR.redact(line, LONG)) if not MARK.search(found)
+        ]
+
+
+def test_detect_secrets_would_find_them() -> None:
+    assert found_by_detect_secrets("api_key = '" + "sk_live_" + made_of(ALNUM, 24) + "'")
+
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_phone_number_of_any_country(region: str) -> None:
+    number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if number is None:
+        pytest.skip("no example")
+    for form in (phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL):
+        written = phonenumbers.format_number(number, form)
+        if len(re.sub(r"\D", "", written)) >= 8:
+            assert REDACTOR.redact(f"It is {written}, or so.", LONG) == "It is [phone], or so."
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    if len(re.sub(r"\D", "", national)) >= 8:
+        assert national not in REDACTOR.redact(f"Phone: {national}", LONG)
+
+
+# -- what is none of it ----------------------------------------------------------------------------
+
+
+def n_marks(text: str, *marks: str) -> int:
+    pieces = [text[start : start + 16_000] for start in range(0, len(text), 16_000)]
+    return sum(
+        REDACTOR.redact(piece, LONG).count(mark) - piece.count(mark) for piece in pieces for mark in marks
+    )
+
+
+def ean13(chooser: random.Random) -> str:
+    digits = f"{chooser.randrange(2, 10)}{chooser.randrange(10**11):011d}"
+    total = sum(int(digit) * (3 if n % 2 else 1) for n, digit in enumerate(digits))
+    return digits + str(-total % 10)
+
+
+def test_orders_and_hashes_stay() -> None:
+    chooser = random.Random(5)
+    orders = "\n".join(
+        f"{chooser.randrange(10**9, 10**10)} {ean13(chooser)} {chooser.randrange(1, 99)} pcs 2026-11-{n % 28 + 1:02d}"
+        for n in range(400)
+    )
+    hashes = "\n".join(
+        f"{hashlib.sha256(str(n).encode()).hexdigest()} {hashlib.md5(str(n).encode()).hexdigest()} "
+        f"{uuid.UUID(int=chooser.getrandbits(128))} image{n}@2x.png"
+        for n in range(200)
+    )
+    assert n_marks(orders, "[phone]", "[card]", "[id-card]", "[key]") == 0
+    assert n_marks(hashes, "[phone]", "[card]", "[id-card]", "[key]", "[email]") == 0
+
+
+def test_prose_and_code_that_are_not_ours_stay() -> None:
+    """Python's own documentation, and its modules that are about passwords and tokens."""
+    assert n_marks("".join(pydoc_data.topics.topics.values()), "[phone]", "[card]", "[id-card]", "[key]") <= 2
+    library = Path(tokenize.__file__).parent
+    names = (
+        "tokenize",
+        "token",
+        "getpass",
+        "secrets",
+        "netrc",
+        "shlex",
+        "ast",
+        "configparser",
+        "hmac",
+        "smtplib",
+        "ftplib",
+    )
+    code = "".join((library / f"{name}.py").read_text(encoding="utf-8") for name in names)
+    assert n_marks(code, "[phone]", "[card]", "[id-card]", "[key]") <= len(code) // 10_000
+    for line in (
+        "token = group(1)", "password: required", "password: str = None", "def login(user, password=None):",
+        "password = getpass.getpass('Password: ')", "token = tokens.pop()", "self.password = password",
+        "if not password:", "password=os.environ['PASSWORD']", "api_key=settings.API_KEY", "password: ${DB_PASSWORD}",
+        "Your password must be at least 8 characters.", "密码长度为8到16位", "请输入密码", "The password is required.",
+        "The password is case-sensitive.", "max_tokens: 4096, total_tokens=12345678", "key: value", "auth: basic",
+        "see the secret garden: chapter 3", "Authorization: required", "pass: 12, fail: 3", "primary key: id",
+        '{"type": "object", "properties": {"password": {"type": "string"}}}', "chatcmpl-AbCdEfGh1234567890IjKlMnOp",
+    ):  # fmt: skip
+        assert REDACTOR.redact(line, LONG) == line
