@@ -17,13 +17,11 @@ from ..core.call import Call, provider_name, without_credentials
 from ..core.errors import classify_error, read_message
 from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
-from ..core.settings import DEFAULT_DEADLINE_S, DEFAULT_MODEL
+from ..core.settings import DEFAULT_DEADLINE_S
 from ..core.usage import read_usage
 from ..core.validators import DEFAULT_BASE_URL
 from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
 from .request import Answer, Request, error_body
-
-__all__ = ["DEFAULT_BASE_URL", "DEFAULT_MODEL", "ChatGPT", "Sdk"]
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RETRIES = 2
