@@ -43,6 +43,7 @@ class Channel(Delivery):
         say: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        before_replay: Callable[[str], str] = lambda line: line,
     ) -> None:
         self._waiting = _make_backlog(settings, category)
         host = own_host(settings.host)
@@ -55,6 +56,7 @@ class Channel(Delivery):
             category=category,
             monotonic=monotonic,
             on_taken=self._note_taken,
+            before_replay=before_replay,
         )
         self.health = Health(
             self._waiting,

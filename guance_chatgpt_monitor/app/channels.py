@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional
 
 from ..core.content_delivery import ContentDelivery
 from ..core.delivery import LOGGING, METRIC
-from .channel import Channel, has_backlog_file
+from .channel import Channel
 from .content_budget import ContentBudget
 from .content_queue import ContentQueue
 from .environment import Settings
@@ -42,11 +42,14 @@ def open_channels(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> Channels:
-    """The channels of these settings; `say` and `sleep` are Channel's. Who has a content log has a budget."""
+    """The channels of these settings; `say` and `sleep` are Channel's.
+
+    `budget` is None where no more is
+    logged, and `content_log` where nothing waits either.
+    """
     metrics = Channel(settings, METRIC, say, sleep)
-    # Also where logs were asked for earlier, and some of them still wait.
-    if content_log is None and not has_backlog_file(settings, LOGGING):
+    if content_log is None:
         return Channels(metrics, [metrics])
-    logs = Channel(settings, LOGGING, say, sleep)
+    logs = Channel(settings, LOGGING, say, sleep, before_replay=content_log.redact_again)
     content = ContentQueue(ContentDelivery(content_log, logs, say), logs, budget) if budget else None
     return Channels(metrics, [metrics, logs], content)

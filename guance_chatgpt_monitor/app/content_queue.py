@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Deque, List, NamedTuple, Optional
 from ..core.batches import BATCH_BYTES, BATCH_LINES
 from ..core.call import Call
 from ..core.content_delivery import ContentDelivery
-from ..core.delivery import NO_TIME, QUEUE_FULL
+from ..core.delivery import LOGGING, NO_TIME, QUEUE_FULL
 from ..core.line_protocol import Point
-from .channel import Channel
+from .channel import Channel, has_backlog_file
 from .content_budget import ContentBudget
 from .environment import Settings
 
@@ -106,12 +106,13 @@ class ContentQueue:
 
 
 def make_content_log(settings: Settings) -> "Optional[ContentLog]":
-    """What makes the log lines; None where nobody asked for them.
+    """What makes log lines, and redacts anew those that wait; None where there are none.
 
     Not to be called on the exporter's thread: a fork in the middle of an import leaves the child unable to
     import it.
     """
-    if not (settings.log_content or settings.log_errors):
+    wanted = settings.log_content or settings.log_errors
+    if not wanted and not has_backlog_file(settings, LOGGING):
         return None
     from ..core.content.log_line import ContentLog
 

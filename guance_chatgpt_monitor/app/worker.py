@@ -66,7 +66,8 @@ class Worker:
         self._points = points
         self._say = say
         content_log = make_content_log(settings)
-        self.budget = ContentBudget(settings.max_queue_bytes) if content_log is not None else None
+        logs = settings.log_content or settings.log_errors
+        self.budget = ContentBudget(settings.max_queue_bytes) if logs else None
         pause, budget = self._thread.pause, self.budget
         self._make_channels: Callable[[], Channels] = lambda: open_channels(
             settings, content_log, budget, say, pause

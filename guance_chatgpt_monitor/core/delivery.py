@@ -42,6 +42,7 @@ class Delivery:
     containers, and takes what not even the backlog took; nobody else reads it. All lines are of one
     `category` of DataKit's, and each category has a backlog and a memory of its own. `on_taken` gets the
     lines of each request that DataKit took, as they were sent: it may lose them yet (see `recent_lines`).
+    `before_replay` gives a line that has waited as it is to be sent now.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Delivery:
         category: Category = METRIC,
         monotonic: Callable[[], float] = time.monotonic,
         on_taken: Callable[[List[str]], None] = lambda _: None,
+        before_replay: Callable[[str], str] = lambda line: line,
     ) -> None:
         self.is_up = True  # whether the last write reached DataKit
         self.has_failed = False  # whether one did not, since this was set to False
@@ -68,6 +70,7 @@ class Delivery:
         self._sleep = sleep
         self._monotonic = monotonic
         self._on_taken = on_taken
+        self._before_replay = before_replay
 
     @property
     def stranded(self) -> List[str]:
@@ -192,7 +195,9 @@ class Delivery:
 
     def _deliver_batch(self, run: Run, claim: Claim, batch: List[str]) -> Claim:
         """What is left of the claim. What DataKit took or refused is settled before the next request."""
-        lines = as_replayed(batch, self._clock(), self._category.are_series)
+        lines = as_replayed(
+            [self._before_replay(line) for line in batch], self._clock(), self._category.are_series
+        )
         for step in self._write(lines, run.may_request):
             if step.error is not None:
                 if not run.slow_down(step.error):

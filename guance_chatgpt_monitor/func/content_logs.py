@@ -50,7 +50,15 @@ class Logs:
     ) -> None:
         backlog = CacheBacklog(cache, max_lines, max_bytes, LOGS_SCOPE)
         self._taken = TakenLines(cache, LOGS_SCOPE)
-        self._delivery = Delivery(datakit, backlog, say, memory, category=LOGGING, on_taken=self._taken.note)
+        self._delivery = Delivery(
+            datakit,
+            backlog,
+            say,
+            memory,
+            category=LOGGING,
+            on_taken=self._taken.note,
+            before_replay=str if content_log is None else content_log.redact_again,
+        )
         self._content = ContentDelivery(content_log, self._delivery, say)
         self._health = Health(backlog, service_name, category=LOGGING.name, tags=tags)
         self._read_conversation = read_conversation

@@ -14,6 +14,7 @@ import interpreters
 import pytest
 from exporting import (
     WAIT_S,
+    Observed,
     Said,
     WatchedDataKit,
     known_by,
@@ -303,6 +304,25 @@ def test_without_a_file_both_are_in_memory(make: Callable[..., Exporter], dataki
     assert datakit.wait_for(3, "openai", "logging")
     assert datakit.wait_for(3)
     assert logged(datakit) == stamps
+
+
+@pytest.mark.parametrize("log_content", [True, False])
+def test_what_waits_is_redacted_by_the_patterns_of_its_delivery(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, log_content: bool
+) -> None:
+    exporter = make()
+    datakit.stop()
+    awkward = 'of "CUST-123456", C:\\CUST-123456\\ = 1,2\n#CUST-654321'
+    exporter.submit(Said(awkward))
+    exporter.shutdown()
+    datakit.start()
+    make(log_content=log_content, redact_patterns=["CUST-[0-9]{6}"]).submit(Observed())
+    assert datakit.wait_for(1, "openai", "logging")
+    (log,) = datakit.points("openai", "logging")
+    assert log.fields["question"] == awkward.replace("CUST-123456", "[redacted]").replace(
+        "CUST-654321", "[redacted]"
+    )
+    assert "CUST" not in str(log)
 
 
 PROLOGUE = """
