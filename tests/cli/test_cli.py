@@ -100,9 +100,10 @@ def test_demo_as_json(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
     assert demo["totals"]["question"] == len(demo["calls"])
-    assert demo["collected"]["replayed"] == 5
+    # The calls of the outage; and, anew, what DataKit took in the seconds before it was stopped.
+    assert demo["collected"]["replayed"] >= 5
     assert {call["status_code"] for call in demo["calls"]} == {200, 400, 401, 404, 429, 502, 504}
-    assert sum("delay" in point["fields"] for point in demo["points"]) == 5
+    assert sum("delay" in point["fields"] for point in demo["points"]) >= 5
     assert [point["fields"]["up"] for point in demo["probe"]] == [1, 1]
 
 
