@@ -93,7 +93,7 @@ class Api:
         return self.watch(self.bare_async(**options), stream_usage)
 
     def scope(self, stream_usage=False, log_content=False):
-        return Scope(self.collector, stream_usage, log_content, self.clock)
+        return Scope(self.collector, stream_usage, log_content, clock=self.clock)
 
     def watch(self, client, stream_usage=False):
         instrumenting.monitor_client(client, self.scope(stream_usage))
