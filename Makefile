@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat lint build assets bench screenshots clean
+.PHONY: help demo test compat lint build assets docs bench screenshots clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,7 @@ lint: .venv/.installed-dev ## style, types and the rules of the imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tests/mypy.ini tests docs/tables.py .github/release.py
 	@$(BIN)/lint-imports
 
 build: .venv/.installed ## the script market and the import zip, in dist/
@@ -29,6 +30,9 @@ build: .venv/.installed ## the script market and the import zip, in dist/
 assets: .venv/.installed ## make the dashboards and monitors anew from their source
 	@$(BIN)/guance-chatgpt-monitor assets --lang zh --out .
 	@$(BIN)/guance-chatgpt-monitor assets --lang en --out .
+
+docs: .venv/.installed-dev ## make the tables of settings, metrics and errors anew from the code
+	@$(BIN)/python docs/tables.py
 
 bench: .venv/.installed-dev ## what a monitored call costs, beside the bare SDK and the best peers; what an outage costs; ARGS="ours"
 	@$(BIN)/python bench/calls.py $(ARGS)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .app.instrument import instrument, monitor, uninstrument
     from .app.observe import observe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["flush", "instrument", "monitor", "observe", "shutdown", "uninstrument"]
 

@@ -142,7 +142,7 @@ def settings(datakit_url: str, backlog: Any, **further: Any) -> Settings:
 def stamps_in(path: Any) -> List[int]:
     """The timestamps of the lines in a backlog file, claimed or not; the monitor's own points left out."""
     backlog = FileBacklog(str(path), print)
-    stamps = []
+    stamps = []  # type: ignore[var-annotated]
     while True:
         claim = backlog.claim(100_000)
         if claim is None:

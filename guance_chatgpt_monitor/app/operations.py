@@ -27,6 +27,9 @@ _ENDS = sorted(_PATHS, key=len, reverse=True)
 
 _RUNS = re.compile(r"threads/(?:[^/]+/)?runs")
 
+# Every value of `operation_name`; those at the end have no path of their own.
+OPERATIONS = tuple(dict.fromkeys([*_PATHS.values(), "assistant_run", "batch", "realtime"]))
+
 # Of these, an answer has choices, output or data.
 GENERATIONS = frozenset(["chat", "responses", "embeddings", "text_completion"])
 # Of these, an answer may be plain text, or sound.

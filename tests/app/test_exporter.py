@@ -10,6 +10,7 @@ import threading
 import time
 import timeit
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,8 @@ def test_flush_gives_up_when_the_time_is_up(make: Callable[..., Exporter], datak
 def test_threads_submit_at_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make()
     threads = [
-        threading.Thread(target=lambda: [exporter.submit(Observed()) for _ in range(400)]) for _ in range(8)
+        threading.Thread(target=lambda: deque(map(exporter.submit, [Observed() for _ in range(400)])))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()

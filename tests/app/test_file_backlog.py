@@ -65,7 +65,7 @@ def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., Backlog]:
     def make_backlog(**bounds: int) -> Backlog:
         if request.param == "memory":
             return MemoryBacklog(**bounds)
-        return FileBacklog(str(path), no_word, **bounds)
+        return FileBacklog(str(path), no_word, **bounds)  # type: ignore[arg-type]
 
     return make_backlog
 
@@ -433,7 +433,7 @@ def test_forks_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> 
         children = []
         for n in range(30):
             start = 1_000_000 + 10 * n
-            children.append(in_child(lambda start=start: backlog.push(lines(start, start + 10)) and None))
+            children.append(in_child(lambda start=start: backlog.push(lines(start, start + 10)) and None))  # type: ignore[arg-type]
             if len(children) == 3:
                 assert all(map(succeeded, children))
                 children.clear()

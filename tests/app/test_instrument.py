@@ -519,7 +519,7 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
 
 
 def test_how_somebody_else_has_streams_iterated_over_stays(api, monkeypatch):
-    seen = []
+    seen = []  # type: ignore[var-annotated]
     see = seen.append
 
     def theirs(self):

@@ -15,7 +15,7 @@ from guance_chatgpt_monitor import monitor, observe
 
 pytest_plugins = ["monitored_fixtures"]
 
-QUESTION = CHAT["messages"][-1]["content"]
+QUESTION = CHAT["messages"][-1]["content"]  # type: ignore[index]
 STREAM = {**CHAT, "stream": True}
 
 

@@ -187,7 +187,7 @@ def test_what_is_not_understood_is_said_once_by_its_type(datakit, caplog):
         (httpx.ReadTimeout("t"), "timeout", None),
         (requests.ReadTimeout("t"), "timeout", None),
         (urllib.error.URLError(TimeoutError("t")), "timeout", None),
-        (urllib.error.HTTPError("http://localhost", 429, "?", None, io.BytesIO()), "rate_limit", "429"),
+        (urllib.error.HTTPError("http://localhost", 429, "?", None, io.BytesIO()), "rate_limit", "429"),  # type: ignore[arg-type]
     ],
 )
 def test_the_errors_of_http_clients(error, error_type, status_code, datakit):

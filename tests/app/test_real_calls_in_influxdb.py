@@ -35,7 +35,7 @@ def lines(built: Built) -> Iterator[list[str]]:
     """
     if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
         pytest.skip("all would be booked yesterday (UTC), which the first reading takes as known")
-    with Recorder() as datakit, Stack(built, parameters=parameters(datakit.url), **SETTINGS) as stack:
+    with Recorder() as datakit, Stack(built, parameters=parameters(datakit.url), **SETTINGS) as stack:  # type: ignore[arg-type]
         stack.openai.books.clock = lambda: time.time() - 60 * MINUTES_AGO
         for _ in range(6):
             stack.ask("What is Guance?")

@@ -1223,7 +1223,7 @@ def test_the_options_of_the_caller_are_not_changed(api):
     (options, body) = seen[0]
     client = api.client(stream_usage=True)
     of_chunks = openai.types.chat.ChatCompletionChunk
-    stream = client.request(of_chunks, options, stream=True, stream_cls=openai.Stream[of_chunks])
+    stream = client.request(of_chunks, options, stream=True, stream_cls=openai.Stream[of_chunks])  # type: ignore[valid-type]
     assert len(list(stream)) == 15
     assert options.json_data == body
 

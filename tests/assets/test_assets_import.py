@@ -107,7 +107,7 @@ def test_what_was_done_before_an_error_is_told(guance):
 
 
 def test_each_is_told_as_it_comes(guance):
-    told = []
+    told = []  # type: ignore[var-annotated]
     assert apply_assets("en", guance.url, KEY, told.append) == told
     assert len(told) == 16
 

@@ -197,7 +197,7 @@ def run(database, index):
     def run(dql, **variables):
         in_influxdb = evaluate(dql, database.ask, values=variables, time_range=RANGE)
         start_ns, end_ns = map(ns_of, RANGE)
-        in_viewer = evaluation.evaluate(index, dql, Range(start_ns, end_ns, variables))
+        in_viewer = evaluation.evaluate(index, dql, Range(start_ns, end_ns, variables))  # type: ignore[arg-type]
         assert in_viewer == pytest.approx(
             {(tags, ns_of(time)): value for (tags, time), value in in_influxdb.items()}
         )

@@ -217,7 +217,7 @@ def test_uuids_are_unique(language):
 
 @both_languages
 def test_each_chart_tells_its_group_in_all_three_ways(language):
-    of_group = {}
+    of_group = {}  # type: ignore[var-annotated]
     for name in DASHBOARDS:
         for chart in charts(name, language):
             assert chart["prevGroupName"] == chart["group"]["name"]
@@ -316,7 +316,7 @@ def test_what_can_be_bad_has_thresholds():
 @both_languages
 def test_thresholds_are_those_of_the_monitors(language):
     """One idea of what is bad: what is red in a chart is what a monitor tells of."""
-    of_monitors = {}
+    of_monitors = {}  # type: ignore[var-annotated]
     for checker in checkers(language):
         [dql] = [target["dql"] for target in checker["jsonScript"]["targets"]]
         limits = {float(rule["conditions"][0]["operands"][0]) for rule in checker["extend"]["rules"]}

@@ -30,7 +30,7 @@ LONG_PROMPT = "word " * 1200  # of such prompts, the stand-in answers that most 
 def index(built):
     if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
         pytest.skip("all would be booked yesterday (UTC), which the first reading takes as known")
-    with Stack(built, parameters={"OpenAI admin key": "sk-admin-0123456789"}, **SETTINGS) as stack:
+    with Stack(built, parameters={"OpenAI admin key": "sk-admin-0123456789"}, **SETTINGS) as stack:  # type: ignore[arg-type]
         make_calls(stack)
         points = [*stack.datakit.points(), *stack.datakit.points(category="logging"), stream(stack)]
     index = PointIndex()

@@ -767,7 +767,7 @@ def test_a_func_in_which_every_call_fails(run: CommandLine, parts: Installed) ->
 
 
 def test_a_func_without_the_package(run: CommandLine, parts: Installed) -> None:
-    record = {"openai_up": None, "datakit_up": True, "dropped": {}, "backlog_lines": 0, "problem": ""}
+    record = {"openai_up": None, "datakit_up": True, "dropped": {}, "backlog_lines": 0, "problem": ""}  # type: ignore[var-annotated]
     log = "[00:00] OpenAI is not probed: the Python package openai is not installed in this Func"
     parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    print({log!r})\n    return {record!r}\n")
     parts.func.fire_cron()

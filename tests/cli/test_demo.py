@@ -48,7 +48,7 @@ def test_the_real_openai_is_asked_in_few_calls_and_it_says_so_first(openai):
     assert "the real OpenAI" in first
     assert openai.base_url in first
     asked = [request for request in openai.requests if request.method == "POST"]
-    assert len(asked) == int(re.match(r"(\d+) calls", first)[1]) == 3
+    assert len(asked) == int(re.match(r"(\d+) calls", first)[1]) == 3  # type: ignore[index]
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {REAL_KEY}"}
     assert REAL_KEY not in result.stdout + result.stderr
 

@@ -19,7 +19,7 @@ FILES = sorted(path.stem for path in (FOLDER / "en").glob("[a-z]*.py"))
 KEY = re.compile(rf"(?:{'|'.join(FILES)})\.\w+")
 # Keys that are put together when the program runs: by their beginning.
 MADE_UP = ("help.local_", "check.part_", "check.name_", "install.step_", "install.action_", "install.func_")
-MADE_UP += ("check.key_", "check.openai_", "check.datakit_", "tools.top_")
+MADE_UP += ("check.key_", "check.openai_", "check.datakit_", "tools.top_")  # type: ignore[assignment]
 
 
 def texts(language: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(datakit: LocalDataKit) -> No
 def test_no_colour_where_none_is_wanted(
     datakit: LocalDataKit, arguments: list[str], env: dict[str, str]
 ) -> None:
-    terminal = Terminal(*arguments, "--datakit", datakit.url, **env)
+    terminal = Terminal(*arguments, "--datakit", datakit.url, **env)  # type: ignore[arg-type]
     assert terminal.end() == 0
     assert "ok" in terminal.shown
     assert not COLOR.search(terminal.shown)

@@ -10,7 +10,7 @@ from guance_chatgpt_monitor.core.errors import classify_error, read_message
 
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
 ANSWER = {"choices": [CHOICE]}
-RESPONSE = {
+RESPONSE = {  # type: ignore[var-annotated]
     "object": "response",
     "status": "completed",
     "error": None,

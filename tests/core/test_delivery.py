@@ -76,7 +76,7 @@ class Bench:
 
     def backlog(self, backend: Any = None, **bounds: int) -> CacheBacklog:
         cache = cache_of(backend or self.backend)
-        return CacheBacklog(cache, clock_ns=self.clock.time_ns, **bounds)
+        return CacheBacklog(cache, clock_ns=self.clock.time_ns, **bounds)  # type: ignore[arg-type]
 
     def worker(self, backend: Any = None, memory: Any = None, **bounds: int) -> Delivery:
         return Delivery(

@@ -59,7 +59,7 @@ NO_MONEY = [
     (400, {"message": "not in good standing", "type": "Arrearage", "code": "Arrearage"}),  # DashScope
     (403, {"message": "The free tier is exhausted.", "code": "AllocationQuota.FreeTierOnly"}),
     (429, {"code": "1113", "message": "您的账户已欠费，请充值后重试。"}),  # Zhipu
-    (403, {"code": 30001, "message": "Sorry, your account balance is insufficient", "data": None}),
+    (403, {"code": 30001, "message": "Sorry, your account balance is insufficient", "data": None}),  # type: ignore[list-item]
     (403, {"code": "AccountOverdueError", "message": "The request failed.", "type": "Forbidden"}),  # Ark
     (400, {"type": "invalid_request_error", "message": "Your credit balance is too low to use the API."}),
     (403, {"type": "billing_error", "message": "?"}),  # Anthropic

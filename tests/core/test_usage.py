@@ -256,7 +256,7 @@ def test_the_objects_of_sdks() -> None:
     assert usual == Usage(10, 9, 1, 8, prompt_audio_tokens=0)
     assert len(usual) == len(Usage())
     assert usage_of(OfOpenAI(prompt_tokens=-9)) == Usage(10, None, 1, 8, prompt_audio_tokens=0)
-    unknown = OfOpenAI(prompt_tokens_details=Details(cached_tokens=0), prompt_cache_hit_tokens=7)
+    unknown = OfOpenAI(prompt_tokens_details=Details(cached_tokens=0), prompt_cache_hit_tokens=7)  # type: ignore[call-arg]
     assert usage_of(unknown).cached_tokens == 7
 
 

@@ -332,7 +332,7 @@ def test_it_stops_in_the_middle_of_a_task_without_a_word(
     ],
 )
 def test_cron(expression: str, moment: tuple[int, ...], due: bool) -> None:
-    seconds = time.mktime((*moment, 0, 0, 0, -1))
+    seconds = time.mktime((*moment, 0, 0, 0, -1))  # type: ignore[arg-type]
     assert is_due(expression, time.localtime(seconds)) is due
 
 

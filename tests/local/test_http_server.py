@@ -195,6 +195,6 @@ def test_the_key_of_the_local_func_is_another_one_at_each_start():
     for _ in range(2):
         with local("func", "--empty") as printed:
             text = "".join(iter(printed.readline, "Ctrl-C stops it\n"))
-        secrets.append(re.search(r"FUNC_AK_SECRET=(\S+)", text)[1])
+        secrets.append(re.search(r"FUNC_AK_SECRET=(\S+)", text)[1])  # type: ignore[index]
     assert secrets[0] != secrets[1]
     assert all(len(secret) >= 20 for secret in secrets)

@@ -1,0 +1,205 @@
+"""What the documentation says is so: its links lead somewhere, its commands exist, its snippets run."""
+
+import http.server
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from stack import KEY, Stack
+
+import guance_chatgpt_monitor
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "docs/*/*.md", ".github/*.md")
+    for path in ROOT.glob(pattern)
+    if path.name != "openai.md"  # the integration pages, in the form of Guance's site: see tests/assets
+)
+_LINK = re.compile(r"\[[^\[\]]*\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+# Not ours, or only a change of the shell: taken as they stand.
+_OTHER_PROGRAMS = {
+    "cd",
+    "pytest",
+    "curl",
+    "export",
+    "git",
+    "pip",
+    "python",
+    "source",
+    "uvicorn",
+    "docker",
+    "opentelemetry-instrument",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    found = _FENCE.findall(path.read_text("utf-8"))
+    return [
+        re.sub(rf"^{indent}", "", code, flags=re.MULTILINE)
+        for indent, kind, code in found
+        if kind in languages
+    ]
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = _FENCE.sub("", page.read_text("utf-8"))
+    for target in _LINK.findall(prose):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        path = (page.parent / file).resolve() if file else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+def test_every_page_is_there_in_both_languages() -> None:
+    english = {path.name for path in (ROOT / "docs" / "en").glob("*.md")}
+    assert english == {path.name for path in (ROOT / "docs" / "zh").glob("*.md")}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGES if path.parent.name == "en"))
+def test_both_languages_show_the_same_code(name: str) -> None:
+    kinds = ("bash", "shell", "python")
+    english, chinese = (blocks(ROOT / "docs" / language / name, *kinds) for language in ("en", "zh"))
+
+    def bare(code: str) -> str:
+        return re.sub(r"\s*#.*", "", code)
+
+    assert [bare(code) for code in english] == [bare(code) for code in chinese]
+
+
+def commands(page: Path) -> list[str]:
+    """The command lines of a page, in its blocks and in its sentences."""
+    text = "\n".join(blocks(page, "bash", "shell")).replace("\\\n", " ")
+    prose = _FENCE.sub("", page.read_text("utf-8"))
+    inline = [
+        code
+        for code in re.findall(r"`([^`]+)`", prose)
+        if re.match(r"(guance-chatgpt-monitor|make) \w", code)
+    ]
+    return [line for line in [*text.splitlines(), *inline] if line.strip() and not line.startswith("#")]
+
+
+@lru_cache(maxsize=None)
+def help_of(*command: str) -> str:
+    line = [sys.executable, "-m", "guance_chatgpt_monitor", *command, "--help"]
+    return subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
+def test_commands_exist_with_the_options_that_are_shown(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for line in commands(page):
+        words = shlex.split(line.replace("<(", " ").replace(")", " "), comments=True)
+        while words and ("=" in words[0] or words[0] in ("opentelemetry-instrument", "source")):
+            words.pop(0)
+        if words[:1] == ["make"]:
+            assert {word for word in words[1:] if "=" not in word} <= targets, line
+        elif words[:1] == ["guance-chatgpt-monitor"]:
+            _check_options(words[1:], line)
+        else:
+            assert not words or words[0] in _OTHER_PROGRAMS, line
+
+
+def _check_options(words: list[str], line: str) -> None:
+    command = []
+    for word in words:
+        if word.startswith("-") or "|" in word or not re.fullmatch(r"[a-z]+", word):
+            break
+        command.append(word)
+        if command[0] != "local":
+            break
+    printed = help_of(*command)
+    options = [word.split("=")[0] for word in words if word.startswith("--")]
+    if command[:1] == ["run"]:
+        options = options[: words.index("python") - 1] if "python" in words else []
+    for option in options:
+        assert option in printed, line
+
+
+class _Messages(http.server.BaseHTTPRequestHandler):
+    """Anthropic's Messages API, as far as one answer."""
+
+    def do_POST(self) -> None:
+        usage = {"input_tokens": 9, "output_tokens": 4}
+        content = [{"type": "text", "text": "Hello"}]
+        answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5"}
+        body = json.dumps({**answer, "content": content, "stop_reason": "end_turn", "usage": usage}).encode()
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def anthropic_url() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Messages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+_PRELUDE = """
+from openai import OpenAI
+from guance_chatgpt_monitor import monitor, observe
+messages = [{"role": "user", "content": "Hi"}]
+def ask_some_other_way():
+    return {"model": "my-model", "usage": {"total_tokens": 3}, "choices": [{"finish_reason": "stop"}]}
+"""
+SNIPPETS = [(page, number, code) for page in PAGES for number, code in enumerate(blocks(page, "python"), 1)]
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [(page, code) for page, _, code in SNIPPETS],
+    ids=[f"{name_of(page)}-{number}" for page, number, _ in SNIPPETS],
+)
+def test_snippets_run(page: Path, code: str, stack: Stack, anthropic_url: str, tmp_path: Path) -> None:
+    code = code.replace("http://FUNC:8088/api/v1/al/LINK/simplified", stack.link)
+    for package in re.findall(r"^(?:import|from) ([\w.]+)", code, re.MULTILINE):
+        pytest.importorskip(package)
+    env = {
+        **os.environ,
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": stack.openai.base_url,
+        "ANTHROPIC_API_KEY": "sk-ant-none",
+        "ANTHROPIC_BASE_URL": anthropic_url,
+        "CHATGPT_MONITOR_DATAKIT_URL": stack.datakit.url,
+        "CHATGPT_MONITOR_BACKLOG": "off",
+        "PYTHONPATH": str(Path(guance_chatgpt_monitor.__file__).parent.parent),
+    }
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-c", _PRELUDE + code]
+    result = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
