@@ -62,10 +62,11 @@ def prepare(environment: Environment) -> str | None:
         return None
     folder = ROOT / f".venv-compat-{environment.name}"
     python, ready = str(folder / "bin" / "python"), folder / ".installed"
-    if not ready.exists():
-        asked_for = ["pytest", "pytest-timeout", "websockets", *environment.requirements]
-        make_environment(base, folder, *asked_for, "--editable", f"{ROOT}{environment.extra}")
-        ready.touch()
+    asked_for = ["pytest", "pytest-timeout", "websockets", *environment.requirements]
+    asked_for += ["--editable", f"{ROOT}{environment.extra}"]
+    if not ready.exists() or ready.read_text() != " ".join(asked_for):
+        make_environment(base, folder, *asked_for)
+        ready.write_text(" ".join(asked_for))
     return python
 
 

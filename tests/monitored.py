@@ -4,6 +4,7 @@ Runs on Python 3.8 and with the first openai 1.x, like what it tests.
 """
 
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -150,6 +151,13 @@ def needs(client, *names):
             pytest.skip("openai " + openai.__version__ + " has no " + ".".join(names))
         found = getattr(found, name)
     return found
+
+
+def needs_parameter(method, name):
+    """`method`; skips the test where that of its SDK has no parameter of this name."""
+    if name not in inspect.signature(method).parameters:
+        pytest.skip("openai " + openai.__version__ + " has no " + name + " in " + method.__qualname__)
+    return method
 
 
 class Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from typing import Iterator
 
 import openai
 import pytest
-from monitored import needs
+from monitored import needs, needs_parameter
 
 pytest.importorskip("websockets.sync.server")
 from websockets.exceptions import ConnectionClosed
@@ -79,6 +79,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    needs_parameter(openai.OpenAI.__init__, "websocket_base_url")
     handler = Server()
     with serve(handler, "127.0.0.1", 0) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()

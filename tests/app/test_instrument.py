@@ -111,8 +111,10 @@ def test_an_error_is_a_point_and_still_the_applications(api, datakit):
     assert (found.tags["status"], found.tags["status_code"]) == ("error", "429")
 
 
-def test_ten_thousand_models_are_two_hundred_and_one_values_of_the_tag(api, datakit):
-    client = monitor(api.bare(http_client=httpx.Client(transport=Canned(body={"usage": USAGE}))))
+def test_three_hundred_models_that_answer_are_two_hundred_and_one_values_of_the_tag(api, datakit):
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    body = {"choices": [choice], "usage": USAGE}
+    client = monitor(api.bare(**canned(body=body)))
     for n in range(300):
         client.chat.completions.create(**{**CHAT, "model": f"model-{n}"})
     models = {found.tags["request_model"] for found in points(datakit)}

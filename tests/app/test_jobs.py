@@ -154,15 +154,16 @@ def test_a_batch_is_one_call_when_it_is_first_seen_completed(api):
 
 
 def test_one_that_is_never_seen_to_end_is_written_when_the_process_ends(datakit):
+    needs(openai.OpenAI(api_key="k"), "responses")
     code = """
-import httpx2 as httpx, json, openai, sys
+import {httpx} as httpx, json, openai, sys
 from guance_chatgpt_monitor import monitor
 body = json.loads(sys.argv[1])
 transport = httpx.MockTransport(lambda request: httpx.Response(200, json=body))
 client = monitor(openai.OpenAI(api_key="k", http_client=httpx.Client(transport=transport)))
 client.responses.create(model="gpt-5", input="Hi", background=True)
 """
-    pytest.importorskip("httpx2")
+    code = code.format(httpx=httpx.__name__)
     command = [sys.executable, "-c", code, json.dumps(response("queued"))]
     subprocess.run(command, env=monitor_environment(datakit), check=True, timeout=60)
     (found,) = points(datakit)

@@ -24,6 +24,7 @@ from monitored import (
     httpx,
     monitor_environment,
     needs,
+    needs_parameter,
     point,
     points,
 )
@@ -47,9 +48,8 @@ def run(coroutine):
 
 def asking(stream_options):
     """Arguments of a call; an SDK that is older than these options takes what it does not know."""
-    if "stream_options" in inspect.signature(openai.resources.chat.Completions.create).parameters:
-        return {"stream_options": stream_options}
-    pytest.skip(f"openai {openai.__version__} has no stream_options")
+    needs_parameter(openai.resources.chat.Completions.create, "stream_options")
+    return {"stream_options": stream_options}
 
 
 async def read(stream):

@@ -2,15 +2,16 @@
 
 import asyncio
 import io
+from typing import Dict
 
-import openai
 import pytest
-from monitored import Canned, canned, httpx, needs, point
+from monitored import Canned, canned, httpx, needs, needs_parameter, point
 
 from guance_chatgpt_monitor import monitor
 
 pytest_plugins = ["monitored_fixtures"]
 
+ANYTHING = Dict[str, object]  # the first openai 1.x has no cast_to=object
 IMAGE = {
     "created": 1,
     "data": [{"b64_json": "aGk="}],
@@ -41,17 +42,21 @@ def sound():
 SURFACE = {
     "image_generation": (
         IMAGE,
-        lambda client: needs(client, "images").generate(model="gpt-image-1", prompt="a cat"),
+        lambda client: needs_parameter(client.images.generate, "model")(model="gpt-image-1", prompt="a cat"),
         {"total_tokens": 4050, "prompt_image_tokens": 40, "completion_tokens": 4000},
     ),
     "image_edit": (
         IMAGE,
-        lambda client: needs(client, "images").edit(model="gpt-image-1", image=b"png", prompt="a hat"),
+        lambda client: needs_parameter(client.images.edit, "model")(
+            model="gpt-image-1", image=b"png", prompt="a hat"
+        ),
         {"total_tokens": 4050, "prompt_image_tokens": 40},
     ),
     "image_variation": (
         {"created": 1, "data": [{"url": "http://127.0.0.1/a.png"}]},
-        lambda client: needs(client, "images").create_variation(model="dall-e-2", image=b"png"),
+        lambda client: needs_parameter(client.images.create_variation, "model")(
+            model="dall-e-2", image=b"png"
+        ),
         {"total_tokens": None},
     ),
     "transcription": (
@@ -137,10 +142,8 @@ def test_an_image_that_is_streamed_is_one_call_with_its_usage(api):
             ]
         )
     )
-    try:
-        stream = client.images.generate(model="gpt-image-1", prompt="a cat", stream=True)
-    except TypeError:
-        pytest.skip("openai " + openai.__version__ + " streams no images")
+    generate = needs_parameter(client.images.generate, "stream")
+    stream = generate(model="gpt-image-1", prompt="a cat", stream=True)
     assert len(list(stream)) == 2
     call = api.collector.call()
     assert (call.operation_name, call.stream, call.usage.total_tokens) == ("image_generation", True, 4050)
@@ -161,20 +164,19 @@ def test_an_image_that_is_streamed_is_one_call_with_its_usage(api):
 def test_what_is_posted_by_hand_counts_however_its_path_is_written(path, api):
     body = {"model": "gpt-4o-mini", "choices": [{"index": 0, "message": {"content": "Hi"}}]}
     client = api.client(**canned(body=body))
-    client.post(path, body={"model": "gpt-4o-mini", "messages": []}, cast_to=object)
+    client.post(path, body={"model": "gpt-4o-mini", "messages": []}, cast_to=ANYTHING)
     assert api.collector.call().operation_name == "chat"
 
 
 @pytest.mark.parametrize("path", ["/files", "/responses/input_tokens", "/fine_tuning/jobs", "/uploads"])
 def test_what_costs_nothing_by_nature_is_no_call(path, api):
     client = api.client(**canned(body={"id": "x"}))
-    client.post(path, body={"model": "gpt-4o-mini"}, cast_to=object)
+    client.post(path, body={"model": "gpt-4o-mini"}, cast_to=ANYTHING)
     client.chat.completions.create(model="m", messages=[])
     assert api.collector.call().request_model == "m"
 
 
 def test_the_point_has_a_field_for_each_kind_of_token(api, datakit):
-
     client = monitor(api.bare(**canned(body=IMAGE)))
-    needs(client, "images").generate(model="gpt-image-1", prompt="a cat")
+    needs_parameter(client.images.generate, "model")(model="gpt-image-1", prompt="a cat")
     assert point(datakit).fields["prompt_image_tokens"] == 40.0
