@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from stack import Stack
 
 from guance_chatgpt_monitor.cli.build import Built, build, default_manifest
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

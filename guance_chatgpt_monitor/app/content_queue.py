@@ -76,15 +76,20 @@ class ContentQueue:
         """Make lines until `until_s` and put them on the backlog; returns how many are lost.
 
         On another thread than `deliver()`, which may be at it: what that has in hand may then be there twice.
+        After an exception, which a signal's handler may raise, call it again.
         """
         noted, self._noted = self._noted, deque()
         lines = [*self._in_hand, *self._channel.stranded]
-        while True:
-            if lines and self._channel.try_keep(lines):
-                lines = []
-            if not noted or time.monotonic() >= until_s:
-                break
-            self._take(noted, lines, until_s)
+        try:
+            while True:
+                if lines and self._channel.try_keep(lines):
+                    lines = []
+                if not noted or time.monotonic() >= until_s:
+                    break
+                self._take(noted, lines, until_s)
+        except BaseException:
+            self._noted, self._in_hand = noted, lines
+            raise
         n_lost = len(lines) + len(noted)
         self._channel.count_dropped(NO_TIME, n_lost)
         return n_lost

@@ -106,12 +106,16 @@ class Exporter:
 
         Takes at most about `timeout_s`. A later `submit()` starts a new thread.
         """
-        worker = self._worker
+        worker, until_s = self._worker, time.monotonic() + timeout_s
         try:
             self.start_over()
             self.is_shut_down = True
         finally:  # also when somebody presses Ctrl-C right now
-            self._asks_datakit = worker.stop(timeout_s)
+            try:
+                self._asks_datakit = worker.stop(timeout_s)
+            except BaseException:  # and once more, wherever that was
+                worker.take_over(until_s)
+                raise
 
     def end_with_process(self) -> None:
         """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""

@@ -78,6 +78,7 @@ class Worker:
         self._report_at_s = float("inf")
         self._in_hand: List[str] = []
         self._taken_over = False
+        self._left: List[str] = []  # of what was taken over
 
     # -- on any thread -----------------------------------------------------------------------------
 
@@ -136,16 +137,14 @@ class Worker:
     def stop(self, timeout_s: float) -> bool:
         """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog.
 
-        Whether DataKit's half was enough.
+        Whether DataKit's half was enough. After an exception, which a signal's handler may raise, there is
+        `take_over()`.
         """
         until_s = time.monotonic() + timeout_s
-        try:
-            self._stopping = True
-            self._thread.wake()
-            self._thread.join(timeout_s / 2)
-        finally:  # also when somebody presses Ctrl-C once more
-            if self._opened is not None or self.queue:
-                self._take_over(until_s)
+        self._stopping = True
+        self._thread.wake()
+        self._thread.join(timeout_s / 2)
+        self.take_over(until_s)
         return not self._thread.is_alive
 
     # -- calls to lines ----------------------------------------------------------------------------
@@ -177,9 +176,8 @@ class Worker:
                 return
             yield observation
 
-    def _lines_of(self, channels: Channels, observations: Iterable[Any]) -> List[str]:
-        """Their points; those that cannot be made are counted as dropped. What was said is read later."""
-        lines = []
+    def _add_lines(self, lines: List[str], channels: Channels, observations: Iterable[Any]) -> None:
+        """Add their points; those that cannot be made are counted as dropped. What was said is read later."""
         for n, observation in enumerate(observations, 1):
             try:
                 call = observation.to_call()
@@ -191,9 +189,11 @@ class Worker:
                 channels.metrics.count_dropped(MONITOR_ERROR, 1)
                 # Not its text, which may hold what the application sent or received.
                 self._say(f"a call could not be read ({type(error).__name__}): dropped")
+            except BaseException:  # a signal's handler has raised: it is read again
+                self.queue.appendleft(observation)
+                raise
             if n % SLICE_CALLS == 0:
                 time.sleep(0)
-        return lines
 
     # -- on the thread -----------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Worker:
         metrics = channels.metrics
         behind = len(self.queue) > self._behind_at or not self.asks_datakit
         with self._lock():
-            self._in_hand = self._in_hand + self._lines_of(channels, self._batch(at_the_end=False))
+            self._add_lines(self._in_hand, channels, self._batch(at_the_end=False))
         if not self._in_hand:
             return
         try:
@@ -293,11 +293,13 @@ class Worker:
 
     # -- at the end --------------------------------------------------------------------------------
 
-    def _take_over(self, until_s: float) -> None:
+    def take_over(self, until_s: float) -> None:
         """Put on the backlog what the thread had no time for, and what it is just delivering.
 
-        That may be delivered twice then, and is the same point.
+        That may be delivered twice then, and is the same point. To be called again after an exception.
         """
+        if self._opened is None and not self.queue:
+            return
         self._taken_over = True
         # The thread lets go of it after the call that it is reading, unless it is stuck there.
         if self._lock().acquire(timeout=max(0.0, until_s - time.monotonic())):
@@ -306,11 +308,11 @@ class Worker:
         else:
             channels = self._opened or self._make_channels()
         metrics = channels.metrics
-        lines = self._in_hand + metrics.stranded
+        self._left = lines = [*self._left, *self._in_hand, *metrics.stranded]
         lost = 0
         while lines or self.queue:
             if not lines:
-                lines = self._lines_of(channels, self._batch(at_the_end=True))
+                self._add_lines(lines, channels, self._batch(at_the_end=True))
             elif metrics.try_keep(lines[:BATCH_LINES]):
                 del lines[:BATCH_LINES]
             elif time.monotonic() >= until_s:

@@ -330,7 +330,8 @@ def test_shutdown_when_the_thread_is_stuck_loses_no_call(
     submit(make(), 1)  # which replays what was kept
     assert datakit.wait_for(1 + 11 + 1)
     assert len(set(datakit.stamps())) == 1 + 11 + 1
-    assert not caplog.text
+    # A busy machine's DataKit may be said to be slow.
+    assert [text for text in caplog.messages if "wait in the backlog" not in text] == []
 
 
 def test_memory_is_the_backlog_when_there_is_no_file(

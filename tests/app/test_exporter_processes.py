@@ -172,29 +172,53 @@ ended_s = time.monotonic()
     assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+# The second signal comes while the end waits for the thread, or reads what the thread has left.
+ENDS_TWICE = """
+import signal, threading
+def end(*_):
+    os.write(2, b"ending\\n")
+    sys.exit(0)
+signal.signal(signal.SIG%(sent)s, end)
+
+class Ending(Observed):
+    sent = False
+    def to_call(self):
+        on_thread = threading.current_thread() is not threading.main_thread()
+        while %(on_thread)s and on_thread and not exporter.is_shut_down:
+            time.sleep(0.001)
+        if on_thread is %(on_thread)s and not Ending.sent:
+            Ending.sent = True
+            os.kill(os.getpid(), signal.SIG%(sent)s)
+        return super().to_call()
+
+class Stuck(Observed):
+    def to_call(self):
+        while not Ending.sent:
+            time.sleep(0.001)
+        return super().to_call()
+
+if not %(on_thread)s:
+    exporter.submit(Stuck())
+    made(submit(exporter, 50))
+stamp = time.time_ns() // 1000 * 1000
+exporter.submit(Ending(stamp))
+made([stamp])
+made(submit(exporter, 50))
+os.kill(os.getpid(), signal.SIG%(sent)s)
+"""
+
+
+@pytest.mark.parametrize("on_thread", [True, False], ids=["while it waits", "while it saves"])
+@pytest.mark.parametrize("sent", ["INT", "TERM"])
 def test_second_signal_while_the_process_ends_loses_nothing(
-    datakit: WatchedDataKit, path: Path, sent: signal.Signals
+    datakit: WatchedDataKit, path: Path, sent: str, on_thread: bool
 ) -> None:
     datakit.mode = "hang"
-    code = """
-import signal
-def end(*_):
-    os.write(1, b"ending\\n")
-    sys.exit(0)
-signal.signal(signal.SIGINT, end)
-signal.signal(signal.SIGTERM, end)
-made(submit(exporter, 100))
-signal.pause()
-"""
-    process = start(code, datakit, path)
-    assert process.stdout is not None
-    stamps = [int(process.stdout.readline()) for _ in range(100)]
-    assert datakit.wait_for_writes(1)
-    for _ in range(2):
-        process.send_signal(sent)
-        assert process.stdout.readline() == "ending\n"
-    process.communicate(timeout=60)
+    process = start(ENDS_TWICE % {"sent": sent, "on_thread": on_thread}, datakit, path)
+    output, errors = process.communicate(timeout=60)
+    assert errors.count("ending\n") == 2
+    stamps = [int(text) for text in output.split()]
+    assert len(stamps) == (51 if on_thread else 101)
     assert set(stamps) <= set(stamps_in(path))
 
 
@@ -289,9 +313,12 @@ def test_calls_come_back_after_a_restart(datakit: WatchedDataKit, path: Path) ->
 
 # -- kills -----------------------------------------------------------------------------------------
 
+# Each of the processes has microseconds of its own: by them, a call is known.
 ENDLESS = """
 while True:
-    made(submit(exporter, 1))
+    stamp = (time.time_ns() // 3000 * 3 + %d) * 1000
+    exporter.submit(Observed(stamp))
+    made([stamp])
     time.sleep(0.0005)
 """
 
@@ -305,7 +332,7 @@ def test_killed_process_loses_only_what_was_in_memory(
         datakit.stop()
     chance = random.Random(5)
     made: list[tuple[list[int], int]] = []
-    processes = [start(ENDLESS, datakit, path) for _ in range(3)]
+    processes = [start(ENDLESS % n, datakit, path) for n in range(3)]
     for process in processes:
         assert process.stdout is not None
         stamps = [int(process.stdout.readline())]
