@@ -16,7 +16,7 @@ class Recorder(LocalServer):
 
     def respond(self, request: Request) -> Response:
         if request.path == "/v1/ping":
-            return Response(200, {"content": {"version": "1.84.1", "host": "recorder", "uptime": "1s"}})
+            return Response(200, {"content": {"version": "1.84.1", "host": "recorder", "uptime": "24h0m0s"}})
         zipped = request.headers.get("Content-Encoding") == "gzip"
         with self._lock:
             self._bodies.append(gzip.decompress(request.body) if zipped else request.body)
