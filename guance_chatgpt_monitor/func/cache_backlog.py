@@ -171,7 +171,8 @@ class CacheBacklog(Backlog):
                     break
                 oldest = self._cache.rpop(self._LINES, scope=self._scope)
                 dropped += oldest is not None
-                n_lines -= 1
+                # Asked anew: others evict at the same time, and one line too many would go.
+                n_lines = self._cache.llen(self._LINES, scope=self._scope)
                 n_bytes = self._add_bytes(-length_bytes(oldest or ""))
         except Exception:
             pass  # the line is there, and must not be pushed again: the next push keeps the bounds

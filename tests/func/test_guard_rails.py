@@ -47,7 +47,7 @@ def test_only_an_allowed_model_is_asked(stack: Stack) -> None:
     stack.configure(allowed_models=["gpt-4o-mini", "o3-mini"])
     assert stack.ask().status_code == 200
     assert stack.ask(model="o3-mini").status_code == 200
-    answer = stack.ask(model="gpt-4o")
+    answer = stack.ask(model="never-answered")
     message = refused(stack, answer, 403, "model_not_allowed")
     assert message == "this link allows these models only: gpt-4o-mini, o3-mini"
     assert answer.json()["error"]["param"] == "model"
