@@ -463,6 +463,7 @@ def test_backlog_keeps_its_bound_and_counts(
     assert datakit.total("dropped", reason="backlog_full") == 1200
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_whatever_the_calls_say(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:

@@ -15,6 +15,8 @@ import pytest
 import requests
 from exporting import WAIT_S, WatchedDataKit, stamps_in
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path(__file__).resolve().parent.parent
 

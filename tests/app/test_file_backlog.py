@@ -417,6 +417,7 @@ def test_parent_and_child_use_the_same_object(backlog: FileBacklog) -> None:
     assert sorted(drain(backlog)) == sorted(lines(1, 5) + lines(100, 103))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forks_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> None:
     stop = threading.Event()

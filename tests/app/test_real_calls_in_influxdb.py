@@ -16,6 +16,8 @@ from stack import Stack
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.local.openai.organization import Booked
 
+pytestmark = pytest.mark.slow
+
 ADMIN_KEY = "sk-admin-0123456789abcdef"
 # OpenAI's prices, though the stand-in's host is another; and a content log, which has a backlog of its own.
 SETTINGS = {"price_provider": "openai", "log_content": True}

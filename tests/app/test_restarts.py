@@ -14,6 +14,8 @@ from exporting import WatchedDataKit, settings
 from guance_chatgpt_monitor.app.channel import Channel
 from guance_chatgpt_monitor.core.delivery import LOGGING, METRIC, Category
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path(__file__).resolve().parent.parent
 

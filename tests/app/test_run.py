@@ -61,6 +61,7 @@ def test_a_console_script(run, datakit, tmp_path):
     assert found.tags["service_name"] == "ask"
 
 
+@pytest.mark.slow
 def test_a_module_and_what_it_starts(run, datakit, tmp_path):
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'], check=True)\nimport app\n"

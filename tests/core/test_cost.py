@@ -77,6 +77,7 @@ def test_calls_without_a_price_are_counted_by_model_once(stack: Stack) -> None:
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
+@pytest.mark.slow
 def test_without_a_table_nothing_is_counted(built: Built) -> None:
     python = interpreters.with_packages(interpreters.OLDEST)  # for which there is none
     with Stack(built, python, price_provider="openai") as stack:

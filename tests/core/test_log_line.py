@@ -208,6 +208,7 @@ def test_each_text_has_a_length(datakit: LocalDataKit) -> None:
     assert len(str(fields["finish_reason"])) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("char", ["x", "中", "😀", '"', "\\"])
 def test_a_line_stays_below_what_datakit_skips_without_a_word(char: str) -> None:
     text = char * (LONGEST_MAX_CHARS + 1)

@@ -200,6 +200,7 @@ def test_tag_names_are_bounded() -> None:
     assert f"t{n}" not in point.tags
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_many_values_and_names() -> None:
     maker = PointMaker()
 

@@ -324,6 +324,7 @@ def test_no_text_takes_long(piece: str) -> None:
     assert long_s < 8.0
 
 
+@pytest.mark.slow
 def test_random_texts_of_these_pieces_take_no_longer() -> None:
     chooser = random.Random(1)
     for _ in range(20):

@@ -33,6 +33,7 @@ def error_of(answer: object) -> dict[str, object]:
     return error
 
 
+@pytest.mark.slow
 def test_question_is_answered_with_openais_json_unchanged(stack: Stack) -> None:
     answer = stack.ask(system="Be brief.")
     assert answer.status_code == 200

@@ -12,6 +12,8 @@ from guance_chatgpt_monitor.func.taken_lines import MAX_ENTRIES, TakenLines
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
+pytestmark = pytest.mark.slow
+
 INVALID = {"no": "question"}
 
 

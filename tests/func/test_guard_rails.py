@@ -210,6 +210,7 @@ def test_a_used_up_day_is_429_until_local_midnight(stack: Stack) -> None:
     assert stack.ask().status_code == 200
 
 
+@pytest.mark.slow
 def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | None) -> None:
     redis_url = shared_redis.url if shared_redis else ""
     with Stack(built, workers=2, redis_url=redis_url) as stack:

@@ -139,6 +139,7 @@ def _log_of(stack: Stack, code: str) -> str:
 # ---- a first load that does not come to its end ----
 
 
+@pytest.mark.slow
 def test_a_first_load_that_fails_leaves_nothing(stack: Stack) -> None:
     stack.configure(tags={"team": "another"})
     script_id = f"{SET}__metrics"
