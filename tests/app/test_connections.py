@@ -3,12 +3,14 @@
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 import threading
 from typing import Iterator
 
 import openai
 import pytest
-from monitored import needs, needs_parameter
+from monitored import monitor_environment, needs, needs_parameter
 
 pytest.importorskip("websockets.sync.server")
 from websockets.exceptions import ConnectionClosed
@@ -194,11 +196,17 @@ def test_a_bare_client_is_left_alone(api, server):
     assert not api.collector.calls()
 
 
-def test_what_is_undone_is_as_before(api):
-    before = dict(vars(openai.OpenAI))
-    api.instrument()
-    needs(openai.OpenAI(api_key="k"), "realtime")
-    from guance_chatgpt_monitor import uninstrument
-
-    uninstrument()
-    assert vars(openai.OpenAI)["realtime"] is before["realtime"]
+def test_what_is_undone_is_as_before(api, datakit):
+    needs(api.bare(), "realtime")
+    # In a process of its own: where a client was given to monitor(), the patches stay.
+    code = """
+import openai
+from guance_chatgpt_monitor import instrument, uninstrument
+before = openai.OpenAI.__dict__["realtime"]
+instrument()
+assert openai.OpenAI.__dict__["realtime"] is not before
+uninstrument()
+assert openai.OpenAI.__dict__["realtime"] is before
+"""
+    environment = monitor_environment(datakit)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
