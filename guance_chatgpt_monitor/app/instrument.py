@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, TypeVar
 from .connections import wrap_resources
 from .failsafe import guarded
 from .litellm_calls import forget_litellm, watch_litellm
-from .routing import ATTRIBUTE, Scope, open_scope
+from .routing import ATTRIBUTE, Scope, open_scope, scope_of
 from .wrappers import wrap_build_request, wrap_copy, wrap_process_response, wrap_request
 
 Client = TypeVar("Client")
@@ -72,6 +72,15 @@ def instrument(**settings: Any) -> None:
         import openai
 
         guarded(instrument_classes, (openai.OpenAI, openai.AsyncOpenAI), scope)
+        guarded(watch_litellm, scope)
+
+
+def watch_imported_litellm() -> None:
+    """Where the classes are instrumented already, have LiteLLM's calls go where theirs do."""
+    import openai
+
+    scope = scope_of(openai.OpenAI)
+    if scope is not None:
         guarded(watch_litellm, scope)
 
 

@@ -4,10 +4,13 @@ import asyncio
 import http.server
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+from monitored import monitor_environment
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for its prices otherwise
 litellm = pytest.importorskip("litellm")
@@ -103,6 +106,14 @@ def test_asynchronous_calls_likewise(api, url):
 
     asyncio.run(asyncio.wait_for(ask(), 60))
     assert [call.usage.total_tokens for call in api.collector.calls()] == [5, 13]
+
+
+def test_run_monitors_it_too(datakit):
+    code = "import litellm; print([type(each).__module__ for each in litellm.callbacks])"
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "run", sys.executable, "-c", code]
+    env = monitor_environment(datakit, LITELLM_LOCAL_MODEL_COST_MAP="True")
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "guance_chatgpt_monitor.app.litellm_calls" in result.stdout
 
 
 def test_an_error_is_a_call_with_its_kind(api, url):

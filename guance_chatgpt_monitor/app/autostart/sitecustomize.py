@@ -1,7 +1,8 @@
 """Found by every Python that `guance-chatgpt-monitor run` starts, before the application: see run.py.
 
-Monitors the openai package once something imports it; then imports the `sitecustomize` in whose way it
-stands. It may be read by a Python that has neither this project nor openai, or is older than both.
+Monitors the openai package once something imports it, and LiteLLM likewise; then imports the `sitecustomize`
+in whose way it stands. It may be read by a Python that has neither this project nor openai, or is older than
+both.
 """
 # mypy: allow-untyped-defs, allow-untyped-calls
 # ruff: noqa: PTH100, PTH120 - to import pathlib takes longer than all else here, in every process
@@ -17,12 +18,12 @@ _looking = set()  # type: ignore[var-annotated]
 
 
 class _Finder:
-    """Finds openai as everybody does, and has it instrumented as soon as it is imported."""
+    """Finds these two as everybody does, and has each monitored as soon as it is imported."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         thread = _thread.get_ident()
-        if name != "openai" or thread in _looking:
+        if name not in ("openai", "litellm") or thread in _looking:
             return None
         _looking.add(thread)
         try:
@@ -57,9 +58,10 @@ class _Loader:
         if spec is not None and spec.loader is self:
             spec.loader = self._loader
         self._loader.exec_module(module)
-        if _Finder in sys.meta_path:
-            sys.meta_path.remove(_Finder)
-        _instrument()
+        if module.__name__ == "openai":
+            _instrument()
+        else:
+            _watch_litellm()
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
@@ -75,6 +77,16 @@ def _instrument():
         if os.environ.get("CHATGPT_MONITOR_RUN_PID") == str(os.getpid()):
             said = "guance-chatgpt-monitor: not monitored: ", type(error).__name__, ": ", str(error), "\n"
             sys.stderr.write("".join(said))
+
+
+def _watch_litellm():
+    try:
+        # LiteLLM imports openai before it has callbacks of its own.
+        from guance_chatgpt_monitor.app.instrument import watch_imported_litellm
+
+        watch_imported_litellm()
+    except Exception:
+        pass  # then the openai package is not monitored either, and that was said
 
 
 def _import_next():
