@@ -599,29 +599,6 @@ def test_a_set_of_this_id_of_another_product_is_told(
     assert "warning: Func had a set of this ID of another product" in said.out
 
 
-def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
-    """While the test call waits for OpenAI: all before it is done."""
-    parts.openai.faults.append("hang")
-    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **parts.env, "LC_ALL": "C.UTF-8"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stderr is not None
-    # It waits for longer than two seconds, and says so.
-    assert process.stderr.readline().startswith(b"test call: ask one question through the link")
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    parts.openai.faults.clear()
-    assert process.returncode == 130
-    said = errors.decode()
-    assert "done: script set, OPENAI_API_KEY, startup script, API authentication, link;" in said
-    assert "not done, the first perhaps half: test call. Run it again: it goes on from there" in said
-
-
 def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) -> None:
     said = run("install", *parts.servers, "--openai-key", KEY)
     assert said.code == 0
@@ -661,3 +638,26 @@ def test_the_stand_in_tells_how_to_try_install_on_it(
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("FUNC_LOCALHOST_TOKEN", raising=False)
         assert run("install", "--dry-run").code == 0
+
+
+def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
+    """While the test call waits for OpenAI. The last test: it leaves Func's worker busy."""
+    parts.openai.faults.append("hang")
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **parts.env, "LC_ALL": "C.UTF-8"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    # It waits for longer than two seconds, and says so.
+    assert process.stderr.readline().startswith(b"test call: ask one question through the link")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    parts.openai.faults.clear()
+    assert process.returncode == 130
+    said = errors.decode()
+    assert "done: script set, OPENAI_API_KEY, startup script, API authentication, link;" in said
+    assert "not done, the first perhaps half: test call. Run it again: it goes on from there" in said
