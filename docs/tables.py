@@ -13,7 +13,8 @@ import yaml
 
 from guance_chatgpt_monitor.app.operations import OPERATIONS
 from guance_chatgpt_monitor.core import errors, metrics
-from guance_chatgpt_monitor.core.settings import APP, FUNC, Setting, settings_of
+from guance_chatgpt_monitor.core.settings import settings_of
+from guance_chatgpt_monitor.core.settings_table import APP, FUNC, Setting
 
 DOCS = Path(__file__).resolve().parent
 LANGUAGES = ("en", "zh")

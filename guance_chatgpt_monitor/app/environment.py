@@ -1,7 +1,7 @@
 """The settings of a monitored application: given as an argument, else by the environment, else the default.
 
-The settings themselves stand in `core.settings`. The environment variable of a setting is CHATGPT_MONITOR_
-and its name in capitals. An empty one counts as not set, but for the backlog's.
+The settings themselves are in `core.settings_table`. The environment variable of a setting is
+CHATGPT_MONITOR_ and its name in capitals. An empty one counts as not set, but for the backlog's.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from ..core.settings import APP, SETTINGS, read_settings
+from ..core.settings import read_settings
+from ..core.settings_table import APP, SETTINGS
 
 ENVIRONMENT_PREFIX = "CHATGPT_MONITOR_"
 FOLDER = "guance_chatgpt_monitor"
@@ -24,7 +25,7 @@ def _default(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked settings, as `read()` makes them; `core.settings` says what each is."""
+    """Checked settings, as `read()` makes them; `core.settings_table` says what each is."""
 
     datakit_url: str = _default("datakit_url")
     datakit_ca: str = _default("datakit_ca")

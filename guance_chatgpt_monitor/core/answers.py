@@ -1,15 +1,15 @@
-"""What an answer, or a part of a stream, says: whether it is one, why it ended and what went wrong."""
+"""What an answer or a chunk of a stream says: whether it is an answer, why it ended, what went wrong."""
 
 from typing import Any, Dict
 
 from .fields import fields_of, read_field, read_list, read_text
 
-# What came under 200, and is none of the below.
+# For a 200 with nothing in its body.
 NO_ANSWER: Dict[str, str] = {"code": "no_answer", "message": "the API sent no answer"}
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "other")
 _OTHER = FINISH_REASONS[-1]
-# What APIs call them, in lower case.
+# The APIs' own words for them, in lower case.
 _WORDS = {
     "stop": "stop end_turn stop_sequence completed complete eos eos_token",
     "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
@@ -18,7 +18,7 @@ _WORDS = {
     "prohibited_content guardrail_intervened",
 }
 _FINISH_REASONS = {word: reason for reason, words in _WORDS.items() for word in words.split()}
-# Reasons that are no end of an answer, but its failure: OpenRouter, Zhipu, DeepSeek, and what runs models.
+# Finish reasons that mean failure: OpenRouter, Zhipu, DeepSeek and inference servers.
 _FAILURES = {
     "error": "other",
     "failed": "other",
@@ -26,7 +26,7 @@ _FAILURES = {
     "network_error": "server_error",
     "insufficient_system_resource": "server_error",
 }
-# MiniMax tells its errors in `base_resp`, by numbers.
+# MiniMax reports errors in `base_resp`, as numbers.
 _MINIMAX = {
     1001: "timeout",
     1002: "rate_limit",
@@ -40,19 +40,19 @@ _MINIMAX = {
     2049: "authentication",
     2056: "insufficient_quota",
 }
-# A `code` that tells of no error.
+# Values of `code` that mean success.
 _FINE = ("", "0", "200", "ok", "success", "none", "null")
 _ANSWERED = ("completed", "queued", "in_progress")
 
 
 def error_in(source: Any, is_whole: bool = True) -> Any:
-    """The error that came under 200, for `classify_error()` and `read_message()`; None for an answer.
+    """The error inside a 200, as `classify_error()` and `read_message()` take it; None if there is none.
 
-    `source` is an SDK's object or a dict. Part of a stream need not answer: that is `is_whole=False`.
+    `source` is an SDK object or a dict. `is_whole=False`: a chunk of a stream, which need not hold an answer.
     """
     fields = fields_of(source)
     error = fields.get("error")
-    if error and _tells(error):
+    if error and _is_error(error):
         return error
     if fields.get("type") == "error":  # an event of a stream
         return source
@@ -64,7 +64,7 @@ def error_in(source: Any, is_whole: bool = True) -> Any:
                 return error
     base_resp = fields.get("base_resp")
     number = read_field(base_resp, "status_code") if base_resp else None
-    if number and _is_code_of_error(number):
+    if number and _is_error_code(number):
         named = _MINIMAX.get(number, _OTHER) if isinstance(number, int) else _OTHER
         return {"code": named, "message": read_text(base_resp, "status_msg")}
     status = fields.get("status")
@@ -72,22 +72,22 @@ def error_in(source: Any, is_whole: bool = True) -> Any:
         return _error_of_response(status, fields)
     if is_whole:
         return None if _is_answer(fields) else source if fields else NO_ANSWER
-    return source if not choices and _tells_error_itself(fields) else None
+    return source if not choices and _chunk_is_error(fields) else None
 
 
-def _tells_error_itself(fields: Dict[str, Any]) -> bool:
-    """Whether a part of a stream is itself an error, and none of an answer's parts."""
+def _chunk_is_error(fields: Dict[str, Any]) -> bool:
+    """Whether a chunk of a stream is an error rather than part of an answer."""
     if "." in str(fields.get("type")) or _is_answer(fields):
-        return False  # an event, such as response.code_interpreter_call_code.done, which has code in it
+        return False  # an event may have a field `code`: response.code_interpreter_call_code.done
     if fields.get("object") == "error" or fields.get("success") is False:
         return True
     code = fields.get("code")
-    return bool(code and _is_code_of_error(code) and (fields.get("message") or fields.get("msg")))
+    return bool(code and _is_error_code(code) and (fields.get("message") or fields.get("msg")))
 
 
 def _error_in_choice(choice: Dict[str, Any]) -> Any:
     error = choice.get("error")
-    if error and _tells(error):
+    if error and _is_error(error):
         return error
     reason = choice.get("finish_reason")
     return (
@@ -98,29 +98,29 @@ def _error_in_choice(choice: Dict[str, Any]) -> Any:
 
 
 def _error_of_response(status: str, fields: Dict[str, Any]) -> Any:
-    """Of a Responses answer. One that was cut at its limit of tokens is an answer, as everywhere."""
+    """The error of a Responses answer. Reaching the token limit is not one, as in the other APIs."""
     if status != "incomplete":
         return {"code": "cancelled" if status == "cancelled" else "failed"}
     reason = read_text(fields.get("incomplete_details"), "reason")
     return None if _FINISH_REASONS.get(reason) == "length" else {"code": reason}
 
 
-def _tells(error: Any) -> bool:
-    """Whether what stands under `error` tells of one: some gateways fill it in beside each answer."""
+def _is_error(error: Any) -> bool:
+    """Whether the value of `error` is one: some gateways send the field with every answer."""
     if not isinstance(error, dict):
         return not isinstance(error, (str, int)) or str(error).lower() not in (*_FINE, "false")
     code = error.get("code")
     if code is not None and code != "":
-        return _is_code_of_error(code)
+        return _is_error_code(code)
     return any(value and str(value).lower() not in _FINE for value in error.values())
 
 
-def _is_code_of_error(code: Any) -> bool:
+def _is_error_code(code: Any) -> bool:
     return str(code).lower() not in _FINE
 
 
 def is_answer(source: Any) -> bool:
-    """Whether an answer has choices, output or data; or a chunk or an event part of one."""
+    """Whether an answer has choices, output or data, or a chunk or event has part of them."""
     return _is_answer(fields_of(source))
 
 
@@ -135,7 +135,7 @@ def _is_answer(fields: Dict[str, Any]) -> bool:
 
 
 def has_content(chunk: Any) -> bool:
-    """Whether a chunk of a stream brings part of an answer: text, a tool's arguments, reasoning, audio."""
+    """Whether a chunk of a stream carries part of an answer: text, a tool's arguments, reasoning, audio."""
     fields = fields_of(chunk)
     choices = fields.get("choices")
     if choices:
@@ -148,14 +148,14 @@ def _choice_has_content(choice: Dict[str, Any]) -> bool:
     delta = choice.get("delta")
     if delta is None:
         return bool(choice.get("text"))
-    # Whatever it is called: a gateway has names of its own for reasoning.
+    # Under any name: gateways have their own for reasoning.
     return any(value and name != "role" for name, value in fields_of(delta).items())
 
 
 def read_finish_reason(source: Any) -> str:
-    """Why an answer ended, one of FINISH_REASONS; empty where an answer, a chunk or an event tells none.
+    """Why an answer ended, one of FINISH_REASONS; empty if the answer, chunk or event does not say.
 
-    Of several choices, the first that did not just stop.
+    Of several choices, the first that did not simply stop.
     """
     fields = fields_of(source)
     choices = fields.get("choices")
@@ -176,12 +176,12 @@ def read_finish_reason(source: Any) -> str:
     return "tool_calls" if any(kind in _TOOL_CALLS for kind in kinds) else "stop"
 
 
-# Those that the application is to make; the others were made by the API.
+# Calls left to the application; the others the API made itself.
 _TOOL_CALLS = ("function_call", "custom_tool_call")
 
 
 def named_finish_reason(reason: Any) -> str:
-    """A reason in whatever API's words, as one of FINISH_REASONS; empty where it is none."""
+    """Any API's finish reason as one of FINISH_REASONS; empty if it is not a string."""
     if not reason or not isinstance(reason, str):
         return ""
     return _FINISH_REASONS.get(reason) or _FINISH_REASONS.get(reason.lower(), _OTHER)

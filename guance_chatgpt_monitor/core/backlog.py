@@ -1,4 +1,4 @@
-"""Where undelivered lines wait, and what those who deliver them tell each other: what delivery asks for.
+"""Where undelivered lines wait, with the counters and marks that their deliverers share: the interface.
 
 Func keeps them in its cache (`cache_backlog`), an application in a file or in memory.
 """
@@ -13,14 +13,14 @@ MAX_BYTES = 64 * 1024 * 1024
 class Claim(NamedTuple):
     """Lines that one deliverer has taken, oldest first. Each stays in the backlog until it is settled.
 
-    Of the claim, `n_settled` older lines are settled already, in the ways that `counts` says.
+    `n_settled` older lines of the claim are settled already; `counts` says how.
     """
 
     claim_id: str
     lines: List[str]
     n_settled: int = 0
-    counts: Dict[str, int] = {}  # noqa: RUF012 - never changed in place
-    complete: bool = True  # False: whoever took the lines was cut off, and may yet take more
+    counts: Dict[str, int] = {}  # noqa: RUF012 - never modified
+    complete: bool = True  # False: whoever took the lines was interrupted, and may yet take more
 
     def after(self, n_lines: int, counts: Dict[str, int]) -> "Claim":
         """What is left when the first `n_lines` are settled."""
@@ -45,7 +45,7 @@ def length_bytes(line: str) -> int:
 
 
 def timestamp_ns(line: str) -> int:
-    """The timestamp at the end of a line; 0 if there is none."""
+    """The timestamp at the end of a line, in nanoseconds since 1970; 0 if there is none."""
     try:
         return int(line.rsplit(" ", 1)[1])
     except (IndexError, ValueError):
@@ -54,7 +54,7 @@ def timestamp_ns(line: str) -> int:
 
 # -- counters ------------------------------------------------------------------------------------
 
-# What the counters are called: besides these, one for each reason that lines are dropped for.
+# The names of the counters. There is one more for each reason that lines are dropped for.
 DELIVERED = "delivered"
 REPLAYED = "replayed"
 WRITES = "writes"
@@ -68,12 +68,12 @@ def count_of_dropped(reason: str, count: int) -> Dict[str, int]:
 
 
 def dropped_by_reason(counts: Dict[str, int]) -> Dict[str, int]:
-    """Of all counters, reason -> lines dropped for it."""
+    """Reason -> lines dropped for it."""
     return counts_below(counts, _DROPPED)
 
 
 def counts_below(counts: Dict[str, int], prefix: str) -> Dict[str, int]:
-    """Of all counters, those above 0 whose names begin with `prefix`, without it."""
+    """The counters above 0 whose names begin with `prefix`, which is cut off."""
     return {name[len(prefix) :]: n for name, n in counts.items() if name.startswith(prefix) and n}
 
 
@@ -83,26 +83,26 @@ def add_counts(counts: Dict[str, int], more: Dict[str, int]) -> Dict[str, int]:
 
 
 class Backlog(ABC):
-    """Lines in the order of their calls, counters and marks. Any method may raise if the place is away.
+    """Lines in the order of their calls, counters and marks. Any method may raise if it is unavailable.
 
-    Whoever dies with a claim leaves what is not settled of it to the next `claim()`: a line may be
-    delivered twice, and never disappears.
+    Whoever dies with a claim leaves the unsettled rest to the next `claim()`: a line may be delivered
+    twice, and never disappears.
     """
 
-    # How many lines `push()` and counters `add()` takes in one step: all of them, or, when it raises, none.
+    # How many lines `push()` and counters `add()` take in one step: all, or none if it raises.
     at_once = 500
 
     @abstractmethod
     def push(self, lines: List[str]) -> int:
-        """Add the newest lines; returns how many of the oldest had to go to stay within the bounds."""
+        """Add the newest lines; returns how many of the oldest were dropped to stay within the bounds."""
 
     @abstractmethod
     def claim(self, max_lines: int) -> Optional[Claim]:
-        """Take the oldest lines, or what is left of an earlier claim; None if nothing waits."""
+        """Take the oldest lines, or the rest of an earlier claim; None if nothing waits."""
 
     @abstractmethod
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
-        """The first `n_lines` are delivered or dropped, and counted so, in one step; returns what is left."""
+        """Mark the first `n_lines` as delivered or dropped and count them, in one step; returns the rest."""
 
     @abstractmethod
     def size(self) -> Size:
@@ -114,20 +114,20 @@ class Backlog(ABC):
 
     @abstractmethod
     def totals(self) -> Dict[str, int]:
-        """All counters. One caller at a time: whoever asks holds a lock."""
+        """All counters. One caller at a time: it holds a lock."""
 
     @abstractmethod
     def load(self, name: str) -> str:
-        """The text saved under `name`, or an empty one."""
+        """The string saved under `name`; empty if there is none."""
 
     @abstractmethod
     def save(self, name: str, text: str) -> None:
-        """Keep `text` under `name` for all who share the backlog."""
+        """Save `text` under `name` for all who share the backlog."""
 
     @abstractmethod
     def acquire(self, name: str, expires_s: int) -> bool:
-        """Take the lock `name`, or lengthen it when it is ours; it frees itself after `expires_s`."""
+        """Take the lock `name`, or extend it if it is ours; it expires after `expires_s`."""
 
     @abstractmethod
     def release(self, name: str) -> None:
-        """Free the lock `name` if it is ours."""
+        """Release the lock `name` if it is ours."""

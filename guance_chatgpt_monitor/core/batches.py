@@ -1,4 +1,4 @@
-"""Lines cut into requests to DataKit, and as they are sent when they have waited."""
+"""Cutting lines into requests to DataKit, and preparing those that have waited."""
 
 from itertools import groupby
 from typing import Iterator, List, Tuple
@@ -6,9 +6,9 @@ from typing import Iterator, List, Tuple
 from .backlog import length_bytes, timestamp_ns
 
 BATCH_LINES = 500
-# Of points, a batch is a fifth of it; of what was said, a few calls can be more.
+# A batch of points is a fifth of it; the logs of a few calls can be more.
 BATCH_BYTES = 1024 * 1024
-MAX_AGE_S = 12 * 3600.0
+MAX_AGE_S = 12 * 3600.0  # older lines are dropped
 TIME_KEPT_S = 2 * 3600.0 - 60  # DataKit overwrites the time of older points, unless told not to
 
 
@@ -27,7 +27,7 @@ def cut(lines: List[str]) -> List[List[str]]:
 
 
 def surplus(lines: List[str], max_lines: int, max_bytes: int) -> int:
-    """How many of the oldest lines are more than the bounds allow."""
+    """How many of the oldest lines exceed the bounds."""
     room_bytes = max_bytes
     for n, line in enumerate(reversed(lines)):
         room_bytes -= length_bytes(line)
@@ -37,7 +37,7 @@ def surplus(lines: List[str], max_lines: int, max_bytes: int) -> int:
 
 
 def by_age(lines: List[str], now_s: float) -> Iterator[Tuple[bool, List[str]]]:
-    """`lines`, in order, cut into what is too old to be delivered (True), and what is not."""
+    """`lines`, in order, in groups that are too old to be delivered (True) or not."""
     oldest_ns = int((now_s - MAX_AGE_S) * 1e9)
     for too_old, group in groupby(lines, lambda line: timestamp_ns(line) < oldest_ns):
         yield too_old, list(group)
@@ -46,8 +46,9 @@ def by_age(lines: List[str], now_s: float) -> Iterator[Tuple[bool, List[str]]]:
 def as_replayed(lines: List[str], now_s: float, are_series: bool) -> List[str]:
     """The lines with the field `delay`, the seconds between the call and now.
 
-    DataKit gives all points of a request whose time is over 2 h from its own one and the same time: two of
-    one series would overwrite each other. So they get a time of now from us, each another.
+    DataKit gives every point of a request that is more than 2 h old the same new time, and points of one
+    series would overwrite each other. So we give each its own time of now. A DataKit that is set not to
+    (`auto_timestamp_correction = false`) does not say so, and would keep the old times.
     """
     now_ns = int(now_s * 1e9)
     replayed = []
@@ -56,8 +57,8 @@ def as_replayed(lines: List[str], now_s: float, are_series: bool) -> List[str]:
         at_ns = timestamp_ns(line)
         delay_s = (now_ns - at_ns) / 1e9
         if are_series and abs(delay_s) > TIME_KEPT_S:
-            # The digits below the microsecond are those of the process that made the call: others are taken,
-            # so that no call of now has this time.
+            # The digits below the microsecond identify the process that made the call: shifted, they match
+            # no call made now.
             stamp = str((now_ns // 1000 + n) * 1000 + (at_ns + 500) % 1000)
         replayed.append(f"{head},delay={round(max(0.0, delay_s), 3)} {stamp}")
     return replayed

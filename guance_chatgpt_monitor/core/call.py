@@ -27,17 +27,17 @@ class Call:
     response_time_s: float = 0.0
     time_to_first_token_s: Optional[float] = None
     ended_at_ns: int = 0
-    # Of the last answer that came, an error too.
+    # From the last answer, which may be an error.
     rate_limit: Dict[str, float] = field(default_factory=dict)
     processing_time_s: Optional[float] = None
-    request_id: str = ""  # each is another: never a tag; nor are these of the span it was made in
+    request_id: str = ""  # unique: never a tag. Nor are those of the span around the call:
     trace_id: str = ""
     span_id: str = ""
-    service_tier: str = ""  # as answered: what the tokens are paid by
-    finish_reason: str = ""  # one of answers.FINISH_REASONS, where an answer told one
+    service_tier: str = ""  # as answered: it decides the price
+    finish_reason: str = ""  # one of answers.FINISH_REASONS, if the answer gave one
 
     def end(self, error_type: Optional[str] = None) -> None:
-        """Close the call with its error, if any. Only the first end counts."""
+        """End the call, with its error if there is one. Only the first end counts."""
         if self.ended_at_ns:
             return
         self.response_time_s = time.perf_counter() - self.started_s
@@ -46,7 +46,7 @@ class Call:
 
 
 AZURE_OPENAI = "azure_openai"
-# Its clouds: the world's, the US government's and China's.
+# Azure's public cloud, the US government's and China's.
 _AZURE_HOST = re.compile(r".+\.(openai|cognitiveservices|services\.ai)\.azure\.(com|us|cn)\.?")
 _AZURE_API_MANAGEMENT = re.compile(r".+\.azure-api\.(net|us|cn)\.?")
 
@@ -57,7 +57,7 @@ def provider_name(base_url: str) -> str:
     host = (parts.hostname or "").lower()
     if not host or host == "api.openai.com" or host.endswith(".api.openai.com"):
         return "openai"
-    # In front of Azure stands a host of the user's own, with Azure's paths.
+    # A host of the user's own in front of Azure keeps Azure's paths.
     is_azure_path = "/openai/deployments/" in parts.path or (
         _AZURE_API_MANAGEMENT.fullmatch(host) and "/openai" in parts.path
     )
@@ -65,6 +65,6 @@ def provider_name(base_url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """`url` as it may be shown: no user name, password or query."""
+    """`url` fit to be shown: without user name, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,4 +1,4 @@
-"""DataKit's write API, and Dataway's. What is relied on was observed on a real DataKit 1.84.1."""
+"""The write API of DataKit and Dataway. What is relied on was observed on a real DataKit 1.84.1."""
 
 import gzip
 import json
@@ -16,8 +16,9 @@ CONNECT_TIMEOUT_S = 0.5
 READ_TIMEOUT_S = 2.0
 GZIP_ABOVE_BYTES = 4096
 
+_BEFORE_A_PAGE = b"\xef\xbb\xbf \t\r\n"  # a byte order mark, and white space
 _ERROR_CODE = re.compile(rb'"error_code"\s*:\s*"(?:\w+\.)?(\w{1,64})"')
-# Go's text of a duration: 1h2m3.456s, 12.3s, 532.1ms.
+# A duration as Go prints it: 1h2m3.456s, 12.3s, 532.1ms.
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|\u00b5s|\u03bcs|ns)")
 _SECONDS = {
     "h": 3600.0,
@@ -30,16 +31,16 @@ _SECONDS = {
     "ns": 1e-9,
 }
 
-# What tells of the lines. Any other refusal is of the address, or of something before DataKit: a server that
-# wants TLS answers 400, too. The lines are good then, and wait for a repair.
+# Only these refuse the lines themselves. Anything else is about the address or a server in front of DataKit
+# (one that wants TLS also answers 400): the lines are good, and wait until that is repaired.
 _BAD_LINES = 400  # with DataKit's own error code or header
-_TOO_LARGE = 413  # which something before DataKit says
+_TOO_LARGE = 413  # from a server in front of DataKit
 
 
 class DataKitError(Exception):
-    """A write or ping that failed. The message never holds a line.
+    """A write or ping that failed. The message never quotes a line.
 
-    `lines_refused`: DataKit will not take these lines, ever; else the same request may succeed later.
+    `lines_refused`: DataKit will never take these lines. Otherwise the same request may succeed later.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class DataKitError(Exception):
 
 
 class DataKitInfo(NamedTuple):
-    """What a DataKit says of itself. `uptime_s` is None where it does not tell."""
+    """What a DataKit reports about itself. `uptime_s` is None if it does not say."""
 
     version: str
     host: str
@@ -63,7 +64,7 @@ _KEY_START = "://sk-"
 
 
 def check_url(url: str) -> str:
-    """`url` as DataKit takes it, without a slash at the end. Raises ValueError.
+    """`url` with a scheme and without a trailing slash. Raises ValueError.
 
     `http://host:port`, `https://…`, `unix:///path/of.sock`, or a Dataway's `https://host?token=…`.
     """
@@ -76,7 +77,7 @@ def check_url(url: str) -> str:
     except ValueError:  # a port that is no number
         usable = False
     odd = any(character <= " " or character == "\x7f" for character in url)
-    # A key in the wrong place would stand in every message that names the address.
+    # A key in the wrong setting would appear in every message that names the address.
     if not usable or odd or parts.fragment or _KEY_START in url:
         raise ValueError(f"the DataKit URL must look like {DEFAULT_URL}")
     if parts.scheme == "unix":
@@ -97,26 +98,11 @@ def _is_usable(parts: Any) -> bool:
     )
 
 
-def make_session() -> Any:
-    """A session of `requests` that asks no proxy, for `check`: it explains what stands in the way."""
-    import os
-
-    import requests
-
-    session = requests.Session()
-    session.trust_env = False
-    # trust_env also covers these two, which an https DataKit may need.
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if bundle:
-        session.verify = bundle
-    return session
-
-
 class DataKit:
-    """One DataKit; or a Dataway, to which the token in the URL leads, for those who have no DataKit.
+    """One DataKit, or a Dataway if the URL has a token, for users who have no DataKit.
 
-    `ca` is a file of certificates that an https address is checked by. Unless `adds_host`, DataKit is asked
-    to add no tag `host` to points that have none. `connections` counts those made so far.
+    `ca` is a file of CA certificates for an https address. Unless `adds_host`, DataKit is asked not to add
+    its tag `host` to points that have none.
     """
 
     def __init__(
@@ -133,20 +119,21 @@ class DataKit:
         self._connection = Connection(url, ca)
         self._read_timeout_s = read_timeout_s
         self._name = "Dataway" if self.is_dataway else "DataKit"
-        # Without precision=n, DataKit guesses the unit from the size of the number.
+        # Without precision=n, DataKit guesses the unit of time from the size of the number.
         self._query = f"?input={INPUT_NAME}&precision=n" + ("" if adds_host else "&ignore_global_host_tags=1")
         if self.is_dataway:
             self._query = f"?{parts.query}&precision=n"
 
     @property
     def connections(self) -> int:
+        """How many connections were made so far."""
         return self._connection.n_made
 
     def write(self, lines: Sequence[str], category: str = "metric") -> bool:
         """Write lines of one category; returns whether DataKit named itself in its answer.
 
-        One that usually does, and did not, crashed: the lines are lost. Raises DataKitError; then none or
-        all of them may be there.
+        A DataKit that usually does, and did not, has crashed: the lines are lost. Raises DataKitError; then
+        either none or all of the lines may have arrived.
         """
         body = "\n".join(lines).encode("utf-8", "replace")
         headers = {"Content-Type": "text/plain; charset=utf-8"}
@@ -155,22 +142,24 @@ class DataKit:
             headers["Content-Encoding"] = "gzip"
         answer = self._send("POST", f"/v1/write/{category}", self._query, headers, body)
         named_itself = "X-Datakit" in answer.headers
-        is_page = "html" in (answer.headers.get("Content-Type") or "")
+        is_page = answer.body.lstrip(_BEFORE_A_PAGE).startswith(b"<") or "html" in (
+            answer.headers.get("Content-Type") or ""
+        )
         if is_page or (answer.body and not named_itself and not self.is_dataway):
             raise DataKitError(
-                f"what answers at {self.url} is no {self._name}: check the DataKit URL", "not_datakit"
+                f"what answers at {self.url} is not a {self._name}: check the DataKit URL", "not_datakit"
             )
         return named_itself or self.is_dataway
 
     def close(self) -> None:
-        """Close the connection. The next request opens another. Never raises."""
+        """Close the connection; the next request opens another. Never raises."""
         try:
             self._connection.close()
         except OSError:
             pass
 
     def ping(self) -> DataKitInfo:
-        """Ask for version, host and uptime. Raises DataKitError. Of a Dataway: whether it answers at all."""
+        """Ask for version, host and uptime; a Dataway only whether it answers. Raises DataKitError."""
         try:
             answer = self._send("GET", "/v1/ping")
         except DataKitError as error:
@@ -212,28 +201,29 @@ class DataKit:
         named = f" {reason}" if found else ""
         message = f"{self._name} at {self.url} answered {status}{named}{hint_for(reason, status, path)}"
         is_datakits = bool(found) or "X-Datakit" in answer.headers
-        if self.is_dataway:  # a token that it does not know is no fault of the lines
+        if self.is_dataway:  # an unknown token is not the lines' fault
             is_datakits = b"token" not in answer.body.lower()
         return DataKitError(message, reason, status, is_datakits)
 
 
 def _seconds_of(duration: str) -> Optional[float]:
-    """A duration as Go writes it, in seconds; None for anything else."""
+    """A duration as Go prints it, in seconds; None for anything else."""
     if not duration or _DURATION.sub("", duration):
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
 
 
 def hint_for(reason: str, status_code: int, path: str = "/v1/write/metric") -> str:
-    """What to do about a refusal, to be put behind it; empty if that is not known."""
-    hint = _HINTS.get(reason) or _HINTS.get(str(status_code)) or ""
+    """What to do about a refusal, to be appended to its message; empty if that is not known."""
+    hint = _HINTS.get(reason) or _HINTS.get(str(status_code)) or ("" if status_code >= 400 else _NOT_DATAKIT)
     return hint.format(apis=json.dumps(list(dict.fromkeys(("/v1/write/metric", path, "/v1/ping")))))
 
 
+_NOT_DATAKIT = ": check the DataKit URL, something else listens there"
 _HINTS = {
     "publicAccessDisabled": ": allow this host, in datakit.conf [http_api] public_apis = {apis}",
     "reachMaxAPILimit": ": rate limited, more than 100 requests a second from this host",
-    "400": ": check the DataKit URL, this is no DataKit's answer; does it want https?",
-    "404": ": check the DataKit URL, something else listens there",
-    "407": ": a proxy stands in the way",
+    "400": ": check the DataKit URL, this is not DataKit's answer; does it want https?",
+    "404": _NOT_DATAKIT,
+    "407": ": a proxy is in the way",
 }

@@ -1,8 +1,7 @@
-"""HTTP over one kept connection to DataKit, each exchange within its time, whatever the other side does.
+"""HTTP over one persistent connection to DataKit, with a hard time limit for each exchange.
 
-By hand, since no timeout of `requests` bounds an answer that comes byte by byte, and it does not tell whether
-a connection was made anew, which is how a restart of DataKit shows. No proxy is asked: DataKit stands beside
-its callers.
+By hand, because no timeout of `requests` bounds an answer that arrives byte by byte, and it does not say
+whether it had to reconnect, which is how a restart of DataKit shows. Proxies are ignored: DataKit is near.
 """
 
 import base64
@@ -16,11 +15,11 @@ from http.client import HTTPResponse
 from typing import Any, Callable, Dict, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
-# The message of a refused line quotes the whole request: as much of an answer as is ever looked at.
+# As much of an answer as is read: DataKit's message about a refused line quotes the whole request.
 MAX_ANSWER_BYTES = 4096
 SEND_BYTES = 65_536
 
-# requests is installed with it; the system's own list where it is not.
+# Installed with requests; without it, the system's own list is used.
 try:
     import certifi
 except ImportError:
@@ -34,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """To one address: `http`, `https` with the certificates of the file `ca`, or `unix` with a path."""
+    """To one address: `http`, `https` with the CA certificates in the file `ca`, or `unix` with a path."""
 
     def __init__(self, url: str, ca: str = "", monotonic: Callable[[], float] = time.monotonic) -> None:
         self.n_made = 0  # connections so far
@@ -60,10 +59,10 @@ class Connection:
         connect_timeout_s: float,
         timeout_s: float,
     ) -> Answer:
-        """Send a request and read the answer, within `timeout_s`; before that, connect if there is need.
+        """Connect if necessary; then send a request and read the answer within `timeout_s`.
 
         Raises OSError (socket.timeout when the time is up) and http.client.HTTPException; the connection is
-        closed then, and the next request makes another.
+        closed then, and the next request opens another.
         """
         all_headers = {**self._headers, **headers, "Content-Length": str(len(body))}
         head = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in all_headers.items())]
@@ -129,7 +128,7 @@ class _Deadline:
         self._until_s = monotonic() + timeout_s
 
     def left_s(self) -> float:
-        """Raises socket.timeout when nothing is left."""
+        """The seconds left. Raises socket.timeout if there are none."""
         left_s = self._until_s - self._monotonic()
         if left_s <= 0:
             raise socket.timeout("timed out")
@@ -137,7 +136,7 @@ class _Deadline:
 
 
 class _Answering(io.RawIOBase):
-    """What HTTPResponse reads from: the connection, for as long as there is time."""
+    """What HTTPResponse reads from: the connection, until the deadline."""
 
     def __init__(self, connection: socket.socket, clock: _Deadline) -> None:
         self._connection = connection
@@ -172,7 +171,7 @@ def _send(connection: socket.socket, request: bytes, clock: _Deadline) -> None:
 
 
 def _is_stale(connection: socket.socket) -> bool:
-    """Whether the other side has closed it, or says what nobody asked."""
+    """Whether the other side has closed it, or sent something unasked."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(connection, select.POLLIN)

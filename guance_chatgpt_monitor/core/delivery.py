@@ -1,4 +1,4 @@
-"""Deliver now, or keep in the backlog; replay; count what was delivered, replayed and dropped."""
+"""Deliver now, or keep in the backlog; replay; count what is delivered, replayed and dropped."""
 
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
@@ -8,13 +8,13 @@ from .batches import BATCH_LINES, as_replayed, by_age, cut, surplus
 from .datakit import DataKit, DataKitError
 from .replay import Refusals, Replay, Run
 
-DOWN_S = 30.0  # how long nobody tries a DataKit that failed
-UP_S = 1.0  # how long who was answered does not ask whether others have failed
-TRIAL_S = 5  # how long the one who tries it again may take
+DOWN_S = 30.0  # how long nobody tries a DataKit that has failed
+UP_S = 1.0  # after an answer, how long a caller does not ask whether others have failed
+TRIAL_S = 5  # how long the one caller who tries it again may take
 MAX_STRANDED_LINES = 1000
 MAX_STRANDED_BYTES = 8 * 1024 * 1024
 
-# Why lines are dropped; or what DataKit calls its refusal.
+# Why lines are dropped. Besides these: what DataKit calls its refusal.
 BACKLOG_FULL = "backlog_full"
 TOO_OLD = "too_old"
 QUEUE_FULL = "queue_full"
@@ -23,7 +23,7 @@ MONITOR_ERROR = "monitor_error"
 
 
 class Category(NamedTuple):
-    """One of DataKit's. `are_series`: of two lines of one series with one time, the later overwrites."""
+    """One of DataKit's. `are_series`: of two lines with the same series and time, the later overwrites."""
 
     name: str
     noun: str
@@ -36,13 +36,13 @@ LOGGING = Category("logging", "log line(s)", False, 50)  # up to some 100 KB eac
 
 
 class Delivery:
-    """Lines on their way to DataKit. No method raises for a DataKit or a backlog that is unreachable.
+    """Lines on their way to DataKit. No method raises because DataKit or the backlog is unavailable.
 
-    `say` takes one line for the operator, without any content. `memory` outlives the object, in plain
-    containers, and takes what not even the backlog took; nobody else reads it. All lines are of one
-    `category` of DataKit's, and each category has a backlog and a memory of its own. `on_taken` gets the
-    lines of each request that DataKit took, as they were sent: it may lose them yet (see `recent_lines`).
-    `before_replay` gives a line that has waited as it is to be sent now.
+    `say` takes one line for the operator, without content. `memory` outlives the object, in plain
+    containers, and keeps what the backlog did not take either; nobody else reads it. All lines belong to one
+    `category` of DataKit's, and each category has its own backlog and memory. `on_taken` gets the lines of
+    each request that DataKit took, as they were sent: it may still lose them (see `recent_lines`).
+    `before_replay` turns a line that has waited into what is to be sent now.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Delivery:
         before_replay: Callable[[str], str] = lambda line: line,
     ) -> None:
         self.is_up = True  # whether the last write reached DataKit
-        self.has_failed = False  # whether one did not, since this was set to False
+        self.has_failed = False  # whether one has not, since this was set to False
         self._datakit = datakit
         self._category = category
         self._backlog = backlog
@@ -74,14 +74,14 @@ class Delivery:
 
     @property
     def stranded(self) -> List[str]:
-        """Lines that the backlog did not take when DataKit did not either."""
+        """Lines that neither DataKit nor the backlog took."""
         return list(self._stranded)
 
     def deliver(self, lines: List[str], counted: bool = True) -> bool:
         """Write up to BATCH_LINES lines now, unless DataKit is known to be down; keep what fails.
 
-        The monitor's own points are not `counted` as delivered. Returns whether nothing had to be kept: else
-        DataKit need not be asked for more, each time of which may take a timeout.
+        The monitor's own points are not `counted` as delivered. Returns whether nothing had to be kept. If
+        something had to, leave DataKit alone: each further attempt may cost a timeout.
         """
         trying = self._may_try() if lines else None
         left = lines
@@ -93,7 +93,7 @@ class Delivery:
         return not left
 
     def keep(self, lines: List[str]) -> None:
-        """Put lines on the backlog without asking DataKit, and those that it could not take before."""
+        """Put lines on the backlog without trying DataKit, and those that it could not take before."""
         stranded = self._stranded
         stranded.extend(lines)
         try:
@@ -112,7 +112,7 @@ class Delivery:
         self.save_counts()
 
     def try_keep(self, lines: List[str]) -> bool:
-        """Put lines on the backlog; False if it does not take them, and then they stay the caller's."""
+        """Put lines on the backlog. False if it does not take them: they remain the caller's."""
         try:
             dropped = self._backlog.push(lines)
         except Exception:
@@ -121,12 +121,12 @@ class Delivery:
         return True
 
     def count_dropped(self, reason: str, count: int) -> None:
-        """Count lines as dropped, with what is counted next."""
+        """Count lines as dropped. Saved by the next save_counts()."""
         if count:
             self._note(count_of_dropped(reason, count))
 
     def save_counts(self) -> None:
-        """Add what was counted to the backlog's counters; what cannot be added is the next time."""
+        """Add what was counted to the backlog's counters; what cannot be added is kept for the next time."""
         waiting = self._memory.setdefault("uncounted", {})
         try:
             while waiting:
@@ -137,14 +137,14 @@ class Delivery:
                     waiting.update(add_counts(waiting, part))
                     raise
         except Exception:
-            pass  # counted with the next call
+            pass  # the next call saves them
 
     def replay(self, budget_s: float) -> Replay:
-        """Deliver what waits, oldest first, for at most about `budget_s`, one replayer at a time."""
+        """Deliver what waits, oldest first, for about `budget_s` at most, one replayer at a time."""
         return self._work_off(budget_s, self._deliver_batch)
 
     def drop_too_old(self, budget_s: float) -> Replay:
-        """Drop what is too old, and nothing else: for a DataKit that is unreachable."""
+        """Only drop what is too old: for when DataKit is unreachable."""
         return self._work_off(budget_s, self._leave_batch)
 
     def _deliver_now(self, lines: List[str], counted: bool) -> List[str]:
@@ -194,7 +194,7 @@ class Delivery:
                     return
 
     def _deliver_batch(self, run: Run, claim: Claim, batch: List[str]) -> Claim:
-        """What is left of the claim. What DataKit took or refused is settled before the next request."""
+        """The rest of the claim. What DataKit took or refused is settled before the next request."""
         lines = as_replayed(
             [self._before_replay(line) for line in batch], self._clock(), self._category.are_series
         )
@@ -218,7 +218,7 @@ class Delivery:
         return claim
 
     def _write(self, lines: List[str], may_request: Callable[[], bool]) -> Iterator["_Step"]:
-        """Write lines, in order, BATCH_BYTES at a time; of those refused, halve until the bad stand alone.
+        """Write lines, in order, BATCH_BYTES at a time; halve a refused batch until the bad lines are alone.
 
         After an error, the same lines are tried again if the caller goes on.
         """
@@ -248,7 +248,7 @@ class Delivery:
         try:
             self._on_taken(lines)
         except Exception:
-            pass  # they are with DataKit, most likely for good
+            pass  # DataKit has them, and will most likely keep them
 
     def _timed_write(self, lines: List[str]) -> None:
         started_s = self._monotonic()
@@ -260,7 +260,7 @@ class Delivery:
             )
 
     def _is_delivery(self, named_itself: bool) -> bool:
-        """A 200 without the header is none from a DataKit that sent it before, to whichever worker."""
+        """A 200 without the header is no delivery if this DataKit has ever sent it, to whichever worker."""
         mark = "names_itself " + self._datakit.url
         known = self._memory.get(mark, False)
         try:
@@ -270,18 +270,18 @@ class Delivery:
                 self._backlog.save(mark, "1")
                 self._memory[mark] = True
         except Exception:
-            pass  # then the next answer tells the others
+            pass  # the next answer tells the others
         return True
 
     def _may_try(self) -> Optional[str]:
-        """`up`, `trial` for the one caller who tries a DataKit that was down, or None."""
+        """`up`; `trial` for the one caller who tries a DataKit that was down; or None."""
         if self._monotonic() - self._memory.get("up_at_s", float("-inf")) < UP_S:
             return "up"
         try:
             until_s = float(self._backlog.load("down_until_s") or 0)
             if not until_s:
                 return "up"
-            # A mark further ahead than any is set comes from a clock that was put back.
+            # A mark too far ahead comes from before the clock was put back.
             if 0 < until_s - self._clock() <= DOWN_S:
                 return None
             return "trial" if self._backlog.acquire("trial", TRIAL_S) else None
@@ -298,10 +298,10 @@ class Delivery:
         try:
             self._backlog.save("down_until_s", until_s)
         except Exception:
-            pass  # then the next caller finds out for itself
+            pass  # the next caller finds out for itself
 
     def _note(self, counts: Dict[str, int]) -> None:
-        """To be counted with what is counted next: to a file, each time is a transaction."""
+        """Count now, save later: for a backlog in a file, each save is a transaction."""
         waiting = self._memory.setdefault("uncounted", {})
         for name, count in counts.items():
             if count:
@@ -309,8 +309,8 @@ class Delivery:
 
 
 class _Step(NamedTuple):
-    """What one request did: the next `n_lines` are delivered or refused, or there is an `error`."""
+    """The outcome of one request: the next `n_lines` are delivered or refused, or there is an `error`."""
 
     n_lines: int
-    refused: str = ""  # the reason; DataKit will never take them
+    refused: str = ""  # why DataKit will never take them
     error: Optional[DataKitError] = None  # the same request may succeed later

@@ -1,4 +1,4 @@
-"""What went wrong, in our words: of an HTTP answer, of an exception, or of a 200 that holds no answer."""
+"""What went wrong, in our words: for an HTTP answer, an exception, or a 200 without an answer."""
 
 import re
 from typing import Any, Iterator, List, NamedTuple, Optional
@@ -22,7 +22,7 @@ ERROR_TYPES = (
     "other",
 )
 
-# What the API calls its errors (`code` first, then `type`), in our words. From OpenAI's error reference.
+# The API's names for errors (`code` first, then `type`) -> ours. From OpenAI's error reference.
 _BY_NAME = {
     "insufficient_quota": "insufficient_quota",
     "billing_hard_limit_reached": "insufficient_quota",
@@ -56,7 +56,7 @@ _BY_NAME = {
     "20012": "not_found",
     "30001": "insufficient_quota",
 }
-# By words in a name, in snake case: gateways have names of their own. The first counts.
+# By words in a name, in snake case, for the names of gateways. The first match counts.
 _BY_WORDS = (
     (
         "insufficient_quota",
@@ -85,7 +85,7 @@ _BY_WORDS = (
     ),
     ("bad_request", re.compile(r"invalid|bad_request|unprocessable")),
 )
-# Money that is used up, as messages say it where the names say no more than that the call was refused.
+# Used-up credit, as messages put it where the name only says that the call was refused.
 _NO_MONEY = re.compile(
     r"(insufficient|not enough)\s+(\w+\s+)?(balance|credit|fund)"
     r"|(balance|credits?|quota) (is|are|has been) (too low|insufficient|not enough|exhausted|depleted)"
@@ -107,7 +107,7 @@ _BY_STATUS = {
     429: "rate_limit",
 }
 
-# Exceptions by class name, nearest class first: no import of an SDK or HTTP client, no version to compare.
+# Exceptions by class name, most specific class first: needs no import of an SDK and compares no versions.
 _BY_EXCEPTION = {
     "NewConnectionError": "connection",  # urllib3's, which calls it a timeout
     "DeadlineExceeded": "timeout",
@@ -136,15 +136,15 @@ _BY_EXCEPTION = {
 }
 _TIMEOUT = re.compile(r"time_?out|timed_?out|timelimit", re.IGNORECASE)
 _MAX_CAUSES = 5
-_MAX_BODY = 1 << 16  # bytes that are parsed in the way of the application
+_MAX_BODY = 1 << 16  # bytes; parsed while the application waits
 
 # ---- HTTP answers ----
 
 
 def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:
-    """The `error_type` of an HTTP answer: what the API calls the error, then its status.
+    """The `error_type` of an HTTP answer, from the API's name for the error, else from the status.
 
-    `error` is the value of the body's `error` key, or the body, whatever that is.
+    `error` is the value of the body's `error` key, or the whole body, of whatever type.
     """
     told = _read(error)
     if status_code is None or status_code < 300:
@@ -153,12 +153,12 @@ def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:
     if status_code is None or status_code < 300:
         names = [*names, *filter(_is_short, told.messages)]  # "Not Found", and nothing else
     named = [name for name in map(_named, names) if name is not None]
-    # Google says "exceeded your current quota" of the minute's, too.
+    # Google says "exceeded your current quota" about the limit per minute, too.
     messages = [] if "RESOURCE_EXHAUSTED" in names else told.messages
     if "insufficient_quota" in named or status_code == 402 or any(map(_NO_MONEY.search, messages)):
         return "insufficient_quota"
     for name in named:
-        # "invalid_request_error" is the type of a refused key, too: there, the status knows more.
+        # A refused key also has the type "invalid_request_error": there, the status is more precise.
         if name != "bad_request" or status_code in (None, 200, 400):
             return name
     if status_code is None:
@@ -181,12 +181,12 @@ _INSIDE = ("error", "errors", "innererror", "detail", "Error")
 
 
 def read_message(error: Any) -> str:
-    """The message of an error, in whatever form it is told; empty where there is none."""
+    """The message of an error in any form; empty if there is none."""
     return next(iter(_read(error).messages), "")
 
 
 def _read(error: Any) -> _Told:
-    """What an error is called, and its messages; of a list of errors, the first one's."""
+    """The names and messages of an error; of a list of errors, those of the first."""
     told = _Told([], [])
     for part in _parts(error, 3):
         fields = {"message": part} if isinstance(part, str) else fields_of(part)
@@ -234,7 +234,7 @@ def _status_in(name: str) -> Optional[int]:
 
 
 def status_code_of(error: Any) -> Optional[int]:
-    """The HTTP status that an exception of an SDK or an HTTP client tells; None where it tells none."""
+    """The HTTP status in an exception of an SDK or an HTTP client; None if there is none."""
     # OpenAI's and Anthropic's; aiohttp's; urllib's and Google's.
     of_error = [getattr(error, name, None) for name in ("status_code", "status", "code")]
     response = getattr(error, "response", None)
@@ -246,24 +246,24 @@ def status_code_of(error: Any) -> Optional[int]:
 
 
 def classify_exception(error: Any, status_code: Optional[int] = None) -> str:
-    """The `error_type` of an exception: of its HTTP answer, if it has one, or of its class.
+    """The `error_type` of an exception, from its HTTP answer if it has one, else from its class.
 
-    `status_code` is that of an answer which was already coming.
+    `status_code` is that of an answer that had already begun.
     """
     of_answer = status_code_of(error)
     if of_answer is not None:
         return classify_error(of_answer, _named_error(error))
     error_type = _of_class(error, _MAX_CAUSES)
-    # In a stream, the API's own error comes without a status.
+    # The API's own error within a stream has no status.
     return classify_error(status_code, _named_error(error)) if error_type == "other" else error_type
 
 
 def rejected_answer(error: Any) -> Any:
-    """The answer that the SDK's `parse()` got and rejected, which is paid for; None where there is none."""
+    """The answer that the SDK's `parse()` received and rejected, which is billed; None if there is none."""
     answer = getattr(error, "completion", None)
     if answer is not None or type(error).__name__ != "ContentFilterFinishReasonError":
         return answer
-    # SDKs before 3 do not hand it on: it is what the function got that raised.
+    # SDKs before 3 do not pass it on: it is a local variable of the function that raised.
     traceback = error.__traceback__
     while answer is None and traceback is not None:
         answer = traceback.tb_frame.f_locals.get("chat_completion")
@@ -285,18 +285,18 @@ def _of_class(error: Any, causes_left: int) -> str:
 
 
 def _has_timeout_inside(error: Any, causes_left: int) -> bool:
-    """Whether an error of a connection stands for a timeout, which some clients raise it from."""
+    """Whether a connection error was caused by a timeout, as with some clients."""
     causes = [getattr(error, "__cause__", None), getattr(error, "reason", None), *getattr(error, "args", ())]
     return any(hasattr(cause, "__cause__") and _of_class(cause, causes_left) == "timeout" for cause in causes)
 
 
 def _named_error(error: Any) -> Any:
-    """What holds the API's `code` and `type` of an error: in most SDKs the body, in the first not kept."""
+    """What holds the API's `code` and `type`: the error's body, which the first SDKs do not keep."""
     body, response = getattr(error, "body", None), getattr(error, "response", None)
     if body is None and isinstance(response, dict):
         body = response.get("Error")
     if body is None:
-        # What was read of it already: of requests' response, `text` reads the network.
+        # Only what was read already: the `text` of a response of requests reads from the network.
         content = getattr(response, "_content", None)
         body = parse_object(content) if isinstance(content, bytes) and len(content) <= _MAX_BODY else None
     if body is None:

@@ -1,7 +1,7 @@
-"""What the monitor says of itself: the measurement `openai_monitor`, one report per interval.
+"""What the monitor reports about itself: the measurement `openai_monitor`, one report per interval.
 
-The counters only grow. What was reported last is saved together with the lines of that report, in one
-step, and by one at a time: whoever dies at whatever moment, each count is reported once.
+The counters only grow. The totals of the last report are saved in one step with its lines, by one reporter
+at a time: whoever dies at whatever moment, each count is reported once.
 """
 
 import json
@@ -13,11 +13,11 @@ from .line_protocol import Point, encode
 from .metrics import MONITOR_FIELDS, MONITOR_MEASUREMENT
 from .tag_places import MAX_TAG_VALUES, OTHER
 
-LOCK_S = 30  # far above what a report takes; a dead reporter is in nobody's way for longer
-MAX_UNSENT_LINES = 1000  # of reporters that died, one after the other
+LOCK_S = 30  # far above what a report takes, and the longest that a dead reporter blocks others
+MAX_UNSENT_LINES = 1000  # of several reporters that died in a row
 
 _LOCK = "health"
-# A tag with a field's name would win over the field; the others tell what a point is about.
+# A tag with a field's name would replace the field; the others say what a point is about.
 _TAKEN = {*MONITOR_FIELDS, "reason", "model", "category", "service_name"}
 _UNPRICED = "unpriced:"
 _MODELS = "unpriced_models"
@@ -34,13 +34,13 @@ class Report(NamedTuple):
     size: Size
     oldest_age_s: float
     lines: List[str]
-    unpriced: Dict[str, int]  # model -> calls whose price is not known
+    unpriced: Dict[str, int]  # model -> calls whose price is unknown
 
     def says_anything(self) -> bool:
         return bool(self.delivered or self.replayed or self.dropped or self.size.lines)
 
     def in_words(self, noun: str) -> List[str]:
-        """What was dropped and what waits, for the operator; `noun` is what the lines are, in the plural."""
+        """What was dropped and what waits, for the operator; `noun` names the lines, in the plural."""
         words = [f"dropped {count} {noun}: {reason}" for reason, count in sorted(self.dropped.items())]
         if self.size.lines:
             age_s = self.oldest_age_s
@@ -51,7 +51,7 @@ class Report(NamedTuple):
 class Health:
     """Makes the reports of all who share a backlog.
 
-    `category` is that of its lines, empty for metrics; `tags` are the user's and the host, on each point.
+    `category` is that of its lines, empty for metrics; each point gets `tags`, the user's and the host.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Health:
         self._clock_ns = clock_ns
 
     def count_unpriced(self, counts: Dict[str, int]) -> None:
-        """Count calls by model as without a price, and take from `counts` what is counted.
+        """Count the calls without a price in `counts`, by model, and remove them from it.
 
-        Never raises; what cannot be counted is left for the next time.
+        Never raises: what cannot be counted stays there for the next time.
         """
         for model in list(counts):
             count = counts.pop(model, 0)
@@ -82,20 +82,20 @@ class Health:
                 return
 
     def unsent_lines(self) -> List[str]:
-        """The lines of reports whose makers died before they were `sent()`; the next report has them, too."""
+        """Lines of reports whose reporters died before `sent()`; the next report repeats them."""
         lines: List[str] = self._last()["lines"] if self._holds_lock() else []
         return lines
 
     def make(self, datakit_up: bool) -> Report:
-        """The report since the last one. Raises if the backlog is away.
+        """The report since the last one. Raises if the backlog is unavailable.
 
-        While another makes it, this one has no lines, and counts nothing that the other does.
+        While another reporter makes it, this one has no lines and counts nothing.
         """
         alone = self._holds_lock()
         saved = self._last()
         last = saved["totals"]
         totals = self._backlog.totals() if alone else last
-        # Fewer than last time: the cache was emptied, and has counted anew.
+        # Fewer than last time: the cache was cleared, and counts from 0.
         since = {name: n - last.get(name, 0) if n >= last.get(name, 0) else n for name, n in totals.items()}
         size = self._backlog.size()
         now_ns = self._clock_ns()
@@ -117,7 +117,7 @@ class Health:
         return report._replace(lines=lines)
 
     def sent(self) -> None:
-        """The lines of the last report are with DataKit, or on the backlog."""
+        """The lines of the last report have reached DataKit or the backlog."""
         if self._holds_lock():
             self._save(self._last()["totals"], [])
             self._backlog.release(_LOCK)
@@ -145,9 +145,9 @@ class Health:
         return points
 
     def _known_model(self, model: str) -> str:
-        """`model`, or `other` past MAX_TAG_VALUES of them, since each has a counter for good.
+        """`model`, or `other` beyond MAX_TAG_VALUES models, since each has a counter forever.
 
-        Also `other` where somebody else adds one at this moment.
+        Also `other` if another process is adding one at this moment.
         """
         models = self._models()
         if model in models:

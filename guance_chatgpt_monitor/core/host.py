@@ -1,7 +1,7 @@
-"""The tag `host`: the host that made the call, where its name lasts.
+"""The tag `host`: the host that made the call, if its name lasts.
 
-A point has it when it is made, since each DataKit would add its own: a repeat through another one would be
-another series, and count twice. A container's name changes with each start, and Guance bills by series.
+Set when the point is made, because each DataKit would add its own: a repetition through another DataKit would
+be another series, and count twice. A container's name changes with each start, and Guance bills by series.
 """
 
 import os
@@ -10,9 +10,9 @@ import socket
 from .line_protocol import MAX_TAG_VALUE_BYTES
 
 NONE = ("none", "off")
-# As Kubernetes' own examples, DataKit's and others call what the downward API tells.
+# Common names for the node name from Kubernetes' downward API.
 NODE_VARIABLES = ("NODE_NAME", "K8S_NODE_NAME", "ENV_K8S_NODE_NAME", "KUBERNETES_NODE_NAME", "MY_NODE_NAME")
-# Set in what is started anew under another name each time; the files are Docker's and Podman's.
+# Set in environments where each start has a new host name. The files are Docker's and Podman's.
 _CONTAINER_VARIABLES = (
     "KUBERNETES_SERVICE_HOST",
     "ECS_CONTAINER_METADATA_URI_V4",
@@ -24,7 +24,7 @@ _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 
 
 def own_host(setting: str = "") -> str:
-    """The name of this host, or of its Kubernetes node; empty in another container. `setting` goes first."""
+    """`setting` if given; else the Kubernetes node, nothing in other containers, or the name of this host."""
     if setting:
         return "" if setting.lower() in NONE else setting
     for name in NODE_VARIABLES:

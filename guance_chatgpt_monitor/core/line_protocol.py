@@ -1,7 +1,7 @@
 """Point -> line protocol, as DataKit and InfluxDB read it.
 
-What cannot be written without being refused or silently changed by DataKit never leaves here: a field
-that is no finite number, an empty tag, a backslash at the end of a name or value, a line break.
+Never writes what DataKit would refuse or silently change: a field that is not a finite number, an empty tag,
+a backslash at the end of a name or value, a line break.
 """
 
 import math
@@ -9,12 +9,12 @@ import re
 from functools import lru_cache
 from typing import Dict, FrozenSet, Mapping, NamedTuple, Optional, Set, Tuple
 
-# DataKit cuts or drops what is longer, in bytes, and a tag value in mid-character.
+# In bytes. DataKit drops or cuts what is longer, and cuts a tag value even within a character.
 MAX_MEASUREMENT_BYTES = 1024
 MAX_KEY_BYTES = 256
 MAX_TAG_VALUE_BYTES = 1024
 MAX_TAGS = 256
-# DataKit refuses more than 65,535 bytes of measurement, tags and one field's key.
+# DataKit refuses a measurement, tags and one field key of more than 65,535 bytes together.
 MAX_SERIES_BYTES = 60_000
 
 REMEMBERED = 2048
@@ -27,25 +27,25 @@ NO_TEXTS: Mapping[str, str] = {}
 
 _CONTROL = dict.fromkeys((*range(32), 127, 0x85, 0x2028, 0x2029), " ")
 _ESCAPE_MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ "})
-# In a text, a line break and a tab are part of it, and nothing else needs an escape.
+# In a string field, line breaks and tabs are allowed.
 _TEXT = {
     **dict.fromkeys((*range(9), *range(11, 32), 127), " "),
     **str.maketrans({"\\": "\\\\", '"': '\\"'}),
 }
 _TEXT_UNUSUAL = re.compile('[\x00-\x08\x0b-\x1f\x7f"\\\\\ud800-\udfff]')
 _ESCAPE = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
-# DataKit takes a bracket for an array's: one in a key refuses the batch, or, with a quote, swallows lines.
+# DataKit takes a bracket for an array: one in a key has the batch refused, or lines swallowed.
 _FIELD_KEY = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "[": "(", "]": ")", '"': "'"})
 
 
 class Tags(Dict[str, str]):
-    """Tags that many points have, and nobody changes: how they are written is remembered with them."""
+    """Tags that many points share and nobody modifies: keeps how they are written."""
 
-    series: "Optional[Tuple[str, Tuple[str, FrozenSet[str]]]]" = None  # of the measurement named first
+    series: "Optional[Tuple[str, Tuple[str, FrozenSet[str]]]]" = None  # measurement, what _series() returns
 
 
 class Point(NamedTuple):
-    """One point; `timestamp_ns` since 1970. Every field is written as a float, an integer too."""
+    """One point; `timestamp_ns` since 1970. Every field is written as a float, even an int."""
 
     measurement: str
     tags: Dict[str, str]
@@ -54,12 +54,12 @@ class Point(NamedTuple):
 
 
 def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
-    """One line without its line end.
+    """One line, without a line break at its end.
 
-    `texts` are further fields, for DataKit's category `logging` only: of a metric, it drops them. They may
-    hold line breaks, which in quotes end no line.
+    `texts` are string fields, which may hold line breaks. For DataKit's category `logging` only: it drops
+    those of a metric.
 
-    Raises ValueError if there is no field but numbers that are not finite: DataKit would keep an empty point.
+    Raises ValueError if there is no string and no finite number: DataKit would store an empty point.
     """
     fields = _fields(point.fields)
     if not fields and not texts:
@@ -69,7 +69,7 @@ def encode(point: Point, texts: Mapping[str, str] = NO_TEXTS) -> str:
         fields = ",".join((fields, *written) if fields else written)
     series, names = _series_of(point)
     if not names.isdisjoint(point.fields) or not names.isdisjoint(texts):
-        # DataKit would let the tag win over the field of its name.
+        # DataKit would drop the field in favour of the tag.
         taken = names.intersection((*point.fields, *texts))
         tags = [(key, value) for key, value in point.tags.items() if _clean(key, MAX_KEY_BYTES) not in taken]
         series, _ = _series(point.measurement, tuple(tags))
@@ -86,10 +86,10 @@ def _series_of(point: Point) -> Tuple[str, FrozenSet[str]]:
 
 
 def _fields(fields: Mapping[str, float]) -> str:
-    """All that are finite, as written; empty where none is."""
+    """All finite fields, as written; empty if there are none."""
     values = tuple(fields.values())
-    if math.hypot(*values) < _NO_EXPONENT:  # then so is each, and none is NaN or Inf
-        # One format for all of them: one by one, they take three times as long.
+    if math.hypot(*values) < _NO_EXPONENT:  # then so is each of them, and none is NaN or Inf
+        # One format for all: formatting one by one takes three times as long.
         written = _format(tuple(fields), tuple(map(type, values)))
         if written:
             return written % values
@@ -100,10 +100,10 @@ def _fields(fields: Mapping[str, float]) -> str:
     )
 
 
-# The same few names and types come again and again: to look them up takes a tenth of making them.
+# The same few names and types recur: the lookup takes a tenth of the time.
 @lru_cache(maxsize=REMEMBERED)
 def _format(names: Tuple[str, ...], types: Tuple[type, ...]) -> str:
-    """What writes values of these types as floats; empty where there is another type among them."""
+    """The format that writes values of these types as floats; empty if there is another type among them."""
     if not _WRITTEN_BY.keys() >= set(types):
         return ""
     return ",".join(
@@ -112,10 +112,10 @@ def _format(names: Tuple[str, ...], types: Tuple[type, ...]) -> str:
 
 
 def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, FrozenSet[str]]:
-    """Measurement and tags as written, and the names of these tags."""
+    """The measurement and tags as written, and the names of those tags."""
     parts = [_measurement(measurement)]
     n_bytes = 0
-    names: Set[str] = set()  # DataKit refuses one given twice
+    names: Set[str] = set()  # DataKit refuses duplicates
     for key, value in sorted(tags)[:MAX_TAGS]:
         name, text, tag_bytes = _tag(key, value)
         if not text or name in names:
@@ -130,7 +130,7 @@ def _series(measurement: str, tags: Tuple[Tuple[str, str], ...]) -> Tuple[str, F
 
 @lru_cache(maxsize=REMEMBERED)
 def _tag(key: str, value: str) -> Tuple[str, str, int]:
-    """(name, the tag as written, its bytes); written empty where there is nothing to write."""
+    """(name, the tag as written, its bytes); as written, it is empty if there is nothing to write."""
     name, cleaned = _clean(key, MAX_KEY_BYTES), _clean(value, MAX_TAG_VALUE_BYTES)
     if not name or not cleaned:
         return name, "", 0
@@ -152,7 +152,7 @@ def _field_key(name: str) -> str:
 
 
 def _float(value: float) -> str:
-    # DataKit refuses a leading plus; the one in an exponent is left out likewise.
+    # Leave out the plus of an exponent: DataKit refuses a leading one.
     return repr(value).replace("e+", "e")
 
 
@@ -163,12 +163,12 @@ def _text(value: str) -> str:
 
 
 def _clean(text: str, limit_bytes: int) -> str:
-    """`text` on one line, without outer blanks, within the limit, with no backslash that would escape."""
+    """`text` stripped, on one line, within the limit, and without backslashes that would escape."""
     text = text.translate(_CONTROL).encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
     text = text.strip()
     if "\\" not in text:
         return text
-    # A backslash cannot be escaped: before a delimiter, another one or the end it would change the meaning.
+    # A backslash cannot be escaped: before a delimiter, a backslash or the end it changes the meaning.
     kept = [
         "/" if char == "\\" and following in ("\\", ",", "=", " ", "") else char
         for char, following in zip(text, [*text[1:], ""])

@@ -1,7 +1,6 @@
 """Call -> point: the five metrics, the further fields and the tags that Guance shows."""
 
 import os
-import re
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 from .call import Call
@@ -14,7 +13,7 @@ MONITOR_MEASUREMENT = "openai_monitor"
 PROBE_MEASUREMENT = "openai_probe"
 USAGE_MEASUREMENT = "openai_usage"
 
-# Field -> unit. The first five are on every point, but for total_tokens of an answer without usage.
+# Field -> unit. The first five are on every point, except total_tokens if an answer reports no usage.
 FIELDS = {
     "question": "count",
     "response_time": "s",
@@ -39,8 +38,8 @@ FIELDS = {
     "limit_tokens": "count",
     "delay": "s",
 }
-# The monitor's own health, measurement openai_monitor; a point with the tag `reason` has `dropped` only, one
-# with the tag `model` has `unpriced_calls` only. The tag `category` stands for lines that are no points.
+# The monitor's own health, measurement openai_monitor. A point with the tag `reason` has only `dropped`, one
+# with the tag `model` only `unpriced_calls`. The tag `category` is set for lines that are not points.
 MONITOR_FIELDS = {
     "backlog_lines": "count",
     "backlog_bytes": "B",
@@ -59,8 +58,8 @@ PROBE_FIELDS = {
     "response_time": "s",
 }
 PROBE_TAGS = ("status_code", "error_type", "service_name", "provider_name", "host")
-# OpenAI's own books, measurement openai_usage; a point with the tag `line_item` has `cost` only. No
-# service_name: the books are the organization's, and none of its services has its own.
+# OpenAI's own books, measurement openai_usage. A point with the tag `line_item` has only `cost`. There is no
+# service_name: the books are those of the whole organization.
 USAGE_FIELDS = {
     "requests": "count",
     "input_tokens": "count",
@@ -83,29 +82,18 @@ TAGS = (
     "host",
 )
 
-# Of the tags of calls that are alike.
+# The tags of similar calls are remembered.
 MAX_REMEMBERED = 256
 REMEMBERED_NS = 60 * 10**9
-# How much later than the call ended its point may be, to be told from others: far more than calls overtake.
+# How far a point may be moved past the end of its call to have a time of its own.
 MAX_AHEAD_NS = 60 * 10**9
 
 
-_MEASUREMENT_NAME = re.compile(r"[A-Za-z_][\w.-]{0,127}", re.ASCII)
-
-
-def check_measurement(name: str) -> str:
-    """`name`, as the measurement of the points. Raises ValueError."""
-    if not _MEASUREMENT_NAME.fullmatch(name):
-        raise ValueError("must be a name of letters, digits and _ . -, such as openai")
-    return name
-
-
 class PointMaker:
-    """Makes the points of one process.
+    """Makes points. One thread at a time.
 
-    `memory` holds what must outlive it, in plain containers: a Func task gets new classes each time,
-    but the same process. One thread at a time. `price_provider`: see Prices. The tags of calls to
-    `known_models` always tell these.
+    `memory` is a dict that all PointMakers of a process share. `price_provider`: see Prices. `known_models`
+    are never replaced by `other` in the tags.
     """
 
     def __init__(
@@ -140,14 +128,14 @@ class PointMaker:
 
     @property
     def unpriced(self) -> Dict[str, int]:
-        """Model -> calls whose price is not known: who counts them, for Health, takes them away."""
+        """Model -> calls whose price is unknown. Whoever counts them, for Health, removes them."""
         return self._prices.unpriced
 
     def unique_ns(self, call: Call) -> int:
-        """The end of the call; later, mostly by a microsecond, if that was given out before.
+        """The end of the call, in nanoseconds since 1970; a little later if that time was used before.
 
-        Two points of one series with one timestamp overwrite each other in the store. The digits below the
-        microsecond tell the processes apart.
+        Points with the same series and timestamp overwrite each other in the store. The digits below the
+        microsecond tell processes apart.
         """
         pid, digits_ns = self._memory.get("digits", (0, 0))
         if pid != os.getpid():
@@ -155,7 +143,7 @@ class PointMaker:
             self._memory["digits"] = (os.getpid(), digits_ns)
         timestamp_ns: int = call.ended_at_ns // 1000 * 1000 + digits_ns
         last_ns = self._memory.get("last_timestamp_ns", 0)
-        # Further ahead, the clock was put back: what follows is not to wait for it to catch up.
+        # Further ahead, the clock was put back: later points do not wait for it to catch up.
         if timestamp_ns <= last_ns <= timestamp_ns + MAX_AHEAD_NS:
             timestamp_ns = (last_ns // 1000 + 1) * 1000 + digits_ns
         self._memory["last_timestamp_ns"] = timestamp_ns
@@ -175,12 +163,12 @@ class PointMaker:
             *call.tags.items(),
         )
         if not 0 <= call.ended_at_ns - self._remembered_at_ns < REMEMBERED_NS:
-            self._remembered.clear()  # so that places are seen to be used
+            self._remembered.clear()  # so that the places in use are renewed
             self._remembered_at_ns = call.ended_at_ns
         tags = self._remembered.get(key)
         if tags is None:
             tags = Tags(self._places.limit(self._all_tags_of(call), call))
-            # What has no place may get one.
+            # A value that has no place may get one later.
             if len(self._remembered) < MAX_REMEMBERED and OTHER not in tags.values():
                 self._remembered[key] = tags
         return tags
@@ -200,7 +188,7 @@ class PointMaker:
             "host": self._host,
         }
         own = {**self._tags, **call.tags}
-        # Ours first: they must not be crowded out by the user's, nor be replaced by them.
+        # Ours come first: the user's must neither crowd them out nor replace them.
         tags.update((name, value) for name, value in own.items() if name not in RESERVED_NAMES)
         return {name: value for name, value in tags.items() if value}
 
@@ -215,14 +203,14 @@ _OF_OTHER_KINDS = (
 
 
 def _point_fields(call: Call) -> Dict[str, float]:
-    # A count stays the integer that it is: it is written as a float, too, and in half the time.
+    # Counts stay ints, which are written as floats all the same, in half the time.
     fields: Dict[str, float] = {
         "question": 1,
         "response_time": call.response_time_s,
         "create_time": call.requests_sent,
         "res_status": 1 if call.error_type else 0,
     }
-    # One by one: in a loop over names and values they take three times as long.
+    # One by one: a loop over names and values takes three times as long.
     total, prompt, completion, cached, reasoning, _, *of_other_kinds = call.usage
     if total is not None:
         fields["total_tokens"] = total
@@ -246,9 +234,9 @@ def _point_fields(call: Call) -> Dict[str, float]:
     return fields
 
 
-# Names that a tag of the user's cannot take: DataKit drops a field silently where a tag has its name.
+# Names that the user's tags cannot have: DataKit silently drops a field if a tag has its name.
 RESERVED_NAMES = frozenset(FIELDS) | frozenset(TAGS) | {"time"}
-# Nor a tag that a caller of the link gives: DataKit and Guance use these, or add them.
+# And those that a caller's tags cannot have: DataKit and Guance use or add these.
 RESERVED_FROM_CALLERS = RESERVED_NAMES | frozenset(
     [
         "host",

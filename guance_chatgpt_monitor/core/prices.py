@@ -1,31 +1,28 @@
-"""What a call cost: its tokens at the prices of a table, that of the Python package genai-prices.
+"""What a call cost: its tokens at the prices of the Python package genai-prices.
 
-The package is optional, has its prices inside, and is never told to update itself: nothing here touches the
-network. Its import takes 0.03 to 0.2 s and 4 to 8 MB, depending on how much of it the SDK has imported. That
-is once in a process: in an application while the monitor is set up, and in Func before a worker's first
-answer, like the import of the SDK.
+The package is optional and contains its prices; it is never asked to update them, so nothing here uses the
+network. Its import takes 0.03 to 0.2 s and 4 to 8 MB, depending on what the SDK has imported already. That is
+once per process: in an application when the monitor is set up, in Func before a worker's first answer.
 
-It takes 0.1 ms to find a model and to price its tokens. So the prices of a model, once found, are remembered
-for a quarter of an hour.
+Finding a model's prices takes 0.1 ms, so they are remembered for a quarter of an hour.
 """
 
-import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Optional, Tuple
 
 from .call import AZURE_OPENAI, Call
 from .usage import Usage
 
-# Prices change at midnight UTC, and some at a full or half hour of each day.
+# Prices change at midnight UTC, some daily at a full or half hour.
 _REMEMBERED_NS = 15 * 60 * 10**9
-# Models of a process; a caller may name any, and the table, too, remembers each that it is asked for.
+# Models per process. Callers may name any, and the package itself remembers each that it is asked for.
 _MAX_REMEMBERED = 1000
 _MAX_MODEL_CHARS = 128
-_MAX_UNPRICED_MODELS = 200  # between two times that they are counted for all
-_DIGITS = 12  # behind the point: a token of the cheapest embedding costs 0.00000002 USD
+_MAX_UNPRICED_MODELS = 200  # until Health counts them
+_DIGITS = 12  # decimals: a token of the cheapest embedding costs 0.00000002 USD
 
-# What the table calls its prices: those that can be told from the tokens of a call's usage. What it has
-# others for, images among them, cannot.
+# The package's names for the prices that can be computed from the tokens of a call. For others, such as those
+# of images, the cost is unknown.
 _OF_AUDIO = frozenset(["input_audio_mtok", "output_audio_mtok", "cache_audio_read_mtok"])
 _OF_INPUT_OR_OUTPUT = frozenset(["input_mtok", "output_mtok"])
 _KNOWN = (
@@ -42,65 +39,55 @@ _KNOWN = (
 _STANDARD_TIERS = ("", "auto", "default")
 
 _UNNAMED = "other"
-_PROVIDER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,252}")
 
-# By name: a Decimal, in USD for a million tokens, or one for each tier of prompt tokens. Objects of the
-# table's, whose module stays in the process: a Func task gets new classes of ours, and these as they were.
+# By name: a Decimal, in USD per million tokens, or one for each tier of prompt tokens.
 _Prices = Dict[str, Any]
 
 
-def check_provider(name: str) -> str:
-    """`name`, as a provider that has prices. Raises ValueError."""
-    if not _PROVIDER.fullmatch(name):
-        raise ValueError("must be a provider, such as openai or azure_openai, or the host of its API")
-    return name
-
-
 def load_table() -> Any:
-    """The package, or None: it is not installed, or does not work."""
+    """The package; None if it is not installed or does not work."""
     try:
         import genai_prices
     except Exception:
         return None
-    # A child that was forked in the middle of the import has half of it, for good.
+    # A child forked in the middle of the import keeps half of it for good.
     return genai_prices if hasattr(genai_prices, "calc_price") else None
 
 
 def preload_table() -> None:
-    """Import the package and its prices, which it imports with the first that is asked for.
+    """Import the package and its prices, which it otherwise imports at first use.
 
-    For who shall not do so on a thread: a child that is forked in the middle of an import waits for its end,
-    which does not come.
+    For callers who would import it on a thread later: a child forked in mid-import would wait for it forever.
     """
     table = load_table()
     try:
         if table is not None:
             table.calc_price(table.Usage(input_tokens=1), "gpt-4o")
     except Exception:
-        pass  # a model that it does not know any more
+        pass  # a model that it no longer knows
 
 
 class Prices:
     """Knows the cost of calls. One thread at a time.
 
-    `provider` is whose prices hold for a provider that the table does not know: a proxy that passes on to
-    it. `memory` outlives the object, in plain containers.
+    `provider` is whose prices apply to a provider that the table does not know, such as a proxy. `memory` is
+    a dict that outlives the object.
     """
 
     def __init__(self, provider: str = "", memory: Optional[Dict[str, Any]] = None) -> None:
         self._provider = provider
         self._memory: Dict[str, Any] = {} if memory is None else memory
-        # Model -> calls without a price, until they are counted. Empty where there is no table.
+        # Model -> calls without a price, until they are counted. Stays empty without the table.
         self.unpriced: Dict[str, int] = self._memory.setdefault("unpriced", {})
 
     def cost_usd(self, call: Call) -> Optional[float]:
-        """USD; None if its tokens, their prices or the table are not known.
+        """The cost in USD; None if the tokens, their price or the table are unknown.
 
-        It is 0 only for no tokens, or where the table has a price and that is 0.
+        0 only for no tokens, or if the price is 0.
         """
         usage = call.usage
         if call.operation_name == "batch":
-            return None  # at a discount that the table does not have
+            return None  # batches have a discount, which is not in the table
         prompt, completion = usage.prompt_tokens, _completion_tokens(usage)
         if prompt is None or completion is None:
             return None
@@ -113,7 +100,7 @@ class Prices:
         return cost_usd
 
     def _prices(self, call: Call) -> Optional[_Prices]:
-        """None without a table; empty for a model whose prices it does not know."""
+        """None without a table; empty if the model's prices are unknown."""
         memory = self._memory
         period = call.ended_at_ns // _REMEMBERED_NS
         if memory.get("period") != period:
@@ -136,14 +123,14 @@ class Prices:
         return remembered[1]
 
     def _find(self, call: Call) -> _Prices:
-        # What answered counts, unless that is a name that the provider made up. What was asked for may be the
+        # The model that answered counts, unless the provider made up its name. The one requested may be the
         # name of a deployment.
         for model in (call.response_model, call.request_model):
             for provider in (call.provider_name, self._provider):
                 try:
                     prices = _prices_of(call, provider, model) if provider and model else {}
                 except Exception:
-                    prices = {}  # not in the table, as a rule; nothing in there may cost the point
+                    prices = {}  # usually not in the table; no failure in there may cost the point
                 if prices:
                     return prices
         return {}
@@ -159,7 +146,7 @@ class Prices:
 def _completion_tokens(usage: Usage) -> Optional[float]:
     if usage.completion_tokens is not None or usage.prompt_tokens is None or usage.total_tokens is None:
         return usage.completion_tokens
-    return max(0.0, usage.total_tokens - usage.prompt_tokens)  # none, for an embedding
+    return max(0.0, usage.total_tokens - usage.prompt_tokens)  # 0 for an embedding
 
 
 def _prices_of(call: Call, provider: str, model: str) -> _Prices:
@@ -176,29 +163,28 @@ def _prices_of(call: Call, provider: str, model: str) -> _Prices:
     else:
         options["provider_id"] = provider_id
     found = table.calc_price(table.Usage(input_tokens=0), model, **options)
-    # It takes any name that contains "openai" for OpenAI.
+    # The package takes any name that contains "openai" for OpenAI.
     if "provider_id" in options and found.provider.id != provider_id:
         return {}
     prices = {name: price for name, price in vars(found.model_price).items() if price is not None}
     of_tokens = {name for name in prices if name.endswith("_mtok")}
-    # What is paid by the second or by the image cannot be told from these tokens; and no price at all is not
-    # the price 0.
+    # What is billed by the second or the image cannot be computed from tokens, and no price is not price 0.
     return prices if of_tokens & _OF_INPUT_OR_OUTPUT and of_tokens <= _KNOWN else {}
 
 
 def _cost_usd(prices: _Prices, usage: Usage, prompt: float, completion: float) -> Optional[float]:
-    """None where a price of audio is missing, or it is not told how many of the tokens are audio."""
+    """None if a price of audio is missing, or the number of audio tokens is not reported."""
 
     def per_million(name: str, otherwise: float) -> float:
         price: Any = prices.get(name)
         if price is None:
             return otherwise
         for tier in reversed(getattr(price, "tiers", ())):
-            if prompt > tier.start:  # then all tokens have its price
+            if prompt > tier.start:  # the tier's price then holds for all tokens
                 return float(tier.price)
         return float(getattr(price, "base", price))
 
-    # Every kind within its whole, whatever the API has told.
+    # No part exceeds its whole, whatever the API reports.
     cached = min(usage.cached_tokens or 0.0, prompt)
     written = min(usage.cache_write_tokens or 0.0, prompt - cached)
     reasoning = min(usage.reasoning_tokens or 0.0, completion)
@@ -215,5 +201,5 @@ def _cost_usd(prices: _Prices, usage: Usage, prompt: float, completion: float) -
             return None
         usd += min(audio or 0.0, whole) * (per_million(name, of_text) - of_text)
     if cached and usage.prompt_audio_tokens and "cache_audio_read_mtok" in prices:
-        return None  # how much of the audio was cached is not told
+        return None  # how much of the audio was cached is unknown
     return round(usd / 1e6 + float(prices.get("requests_kcount", 0)) / 1e3, _DIGITS)

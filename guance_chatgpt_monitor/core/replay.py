@@ -1,18 +1,18 @@
-"""One run of a replayer: what it did, whether it may go on, and how fast."""
+"""One run of a replayer: what it has done, whether it may go on, and how fast."""
 
 from typing import Callable, Dict, NamedTuple, Tuple
 
 from .backlog import Backlog, Claim
 from .datakit import DataKitError
 
-LOCK_S = 30  # far above the longest request; a dead replayer is in nobody's way for longer
+LOCK_S = 30  # far above the longest request, and the longest that a dead replayer blocks others
 # DataKit takes 100 requests a second from one address: replaying leaves half of them to the callers.
 REQUEST_INTERVAL_S = 0.02
-LONGEST_INTERVAL_S = 1.6  # doubled up to here after a 429; refused even then, it is left to the next run
+LONGEST_INTERVAL_S = 1.6  # doubled up to here after each 429; then the rest is left to the next run
 
 
 class Replay(NamedTuple):
-    """What one replay did: `problem` says in words why it stopped early, empty if nothing is left."""
+    """What one replay did. `problem` says in words why it stopped early; empty if nothing is left."""
 
     replayed: int = 0
     problem: str = ""
@@ -20,7 +20,7 @@ class Replay(NamedTuple):
 
 
 class Refusals:
-    """Refused lines by measurement and reason: said once, and never with the line."""
+    """Refused lines by measurement and reason: reported once, and never with the line."""
 
     def __init__(self) -> None:
         self._counts: Dict[Tuple[str, str], int] = {}
@@ -35,7 +35,7 @@ class Refusals:
 
 
 class Run:
-    """For at most about `budget_s`, on the clock of `monotonic`."""
+    """One run, for about `budget_s` at most on the clock `monotonic`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Run:
         self._last_request_s = float("-inf")
 
     def holds_lock(self) -> bool:
-        """Take the lock, or lengthen it. Lost, because we were too slow: another goes on from here."""
+        """Take the lock, or extend it. If it is lost because we were too slow, another replayer goes on."""
         if not self._backlog.acquire("replay", LOCK_S):
             self.stop("another replay is under way")
         return not self.is_over
@@ -67,16 +67,16 @@ class Run:
         self._backlog.release("replay")
 
     def may_go_on(self) -> bool:
-        """Whether there is time for one step more; there always is until the first lines are settled.
+        """Whether there is time for one more step; there always is until the first lines are settled.
 
-        Else a run could end while it halves a batch, and the next would begin that anew, for ever.
+        Otherwise a run could end while it halves a batch, and each next one would start that again, forever.
         """
         if self._has_settled and self._monotonic() + self._pause_s() >= self._until_s:
-            self.stop("the time for one run is used up, the next one goes on")
+            self.stop("the time for one run is used up; the next one goes on")
         return not self.is_over and self.holds_lock()
 
     def may_request(self) -> bool:
-        """Whether there is time for one request more; waits until it may be sent."""
+        """Whether there is time for one more request; waits until it may be sent."""
         if not self.may_go_on():
             return False
         pause_s = self._pause_s()
@@ -90,7 +90,7 @@ class Run:
         return self._backlog.settle(claim, n_lines, counts)
 
     def slow_down(self, error: DataKitError) -> bool:
-        """Whether it is worth trying again after `error`."""
+        """Whether to try again after `error`."""
         if error.status_code == 429 and self._interval_s * 2 <= LONGEST_INTERVAL_S:
             self._interval_s *= 2
             return True

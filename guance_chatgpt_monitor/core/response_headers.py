@@ -1,6 +1,6 @@
-"""What is kept of an answer's headers, some 25 of which six tell something, and what these six tell.
+"""What is kept of an answer's some 25 headers, and what those say.
 
-Kept is little because it waits: for the exporter's thread, with up to 10,000 others.
+Only six are kept, because they wait for the exporter's thread, with those of up to 10,000 other answers.
 """
 
 import math
@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 
 RATE_LIMIT_FIELDS = ("remaining_requests", "remaining_tokens", "limit_requests", "limit_tokens")
 MAX_REQUEST_ID = 128  # characters; OpenAI's have 36
-MAX_NUMBER = 32  # characters, likewise; what is longer is none
+MAX_NUMBER = 32  # characters; what is longer is not a number
 
 _NAMES = (
     *("x-ratelimit-" + name.replace("_", "-") for name in RATE_LIMIT_FIELDS),
@@ -17,18 +17,18 @@ _NAMES = (
 )
 _RAW_NAMES = dict.fromkeys(name.encode() for name in _NAMES)  # ordered, and quick to look up
 
-# The values of the headers in _NAMES, in that order; None where the answer has none.
+# The values of the headers in _NAMES, in that order; None for each that is missing.
 Picked = Tuple[Any, ...]
 NOTHING: Picked = (None,) * len(_NAMES)
 
 
 def pick_headers(headers: Any) -> Picked:
-    """What is to be kept of `headers`: httpx's, any mapping with lower-case names, or None.
+    """What to keep of `headers`: httpx's, or any mapping with lower-case names.
 
-    What is no headers at all tells nothing.
+    NOTHING for anything else, such as None.
     """
     try:
-        # What httpx has inside, with names in lower case: through `raw`, a call takes some 5 us more.
+        # httpx's own list, with names in lower case: `raw` would take 5 us more for each call.
         found = {name: value for _, name, value in headers._list if name in _RAW_NAMES}
         return tuple([found.get(name) for name in _RAW_NAMES])
     except (AttributeError, TypeError, ValueError):
@@ -43,15 +43,17 @@ def pick_headers(headers: Any) -> Picked:
 
 
 def read_numbers(picked: Optional[Picked]) -> Tuple[Dict[str, float], Optional[float]]:
-    """What is left of the minute's limits, field -> count, of those that the answer told; and the API's
-    processing time in seconds. Not one that is no number, is negative or has no end."""
+    """The rate limits in the headers, field -> count, and the API's processing time in seconds.
+
+    Omits what is missing, or is not a finite number of 0 or more.
+    """
     *counts, processing_time_ms = map(_read_number, (picked or NOTHING)[:-1])
     limits = {name: count for name, count in zip(RATE_LIMIT_FIELDS, counts) if count is not None}
     return limits, None if processing_time_ms is None else processing_time_ms / 1000
 
 
 def read_request_id(picked: Optional[Picked]) -> str:
-    """The id in the picked headers; empty where there is none that can be one."""
+    """The request id; empty if there is none, or it cannot be one."""
     text = _text((picked or NOTHING)[-1])
     return text if len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else ""
 

@@ -1,7 +1,7 @@
-"""Which values a tag may have, and which tags there are: each is a series, which a database is billed for.
+"""Bounds the names and values of tags: each makes a series, and Guance bills by series.
 
-A value has a place, or is written as `other`. Places are for calls that were answered; those that failed have
-a few at most, and those that were refused before they were sent, none: who may call must not take them all.
+A value has a place, or is written as `other`. Places are for calls that were answered. Failed calls get only
+a few, and calls refused before they were sent none, so that no caller can use them all up.
 """
 
 from typing import Any, Collection, Dict, Mapping
@@ -10,17 +10,17 @@ from .call import Call
 
 MAX_TAG_VALUES = 200
 MAX_TAG_NAMES = 64
-# Of these, as many as calls that failed may take.
+# Of these, as many as failed calls may take.
 MAX_FAILED_VALUES = 50
 MAX_FAILED_NAMES = 8
 OTHER = "other"
-UNUSED_NS = 3600 * 10**9  # a place is free again when it has not been used for so long
+UNUSED_NS = 3600 * 10**9  # a place is free again when unused for so long
 
 
 class TagPlaces:
-    """`memory` outlives the object, in plain containers.
+    """`memory` is a dict that outlives the object.
 
-    The values of the tags `ours` are few, whoever calls; those in `known`, by tag, always have a place.
+    The tags `ours` have few values, whoever calls. The values in `known`, by tag, always have a place.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class TagPlaces:
         self._known = {name: frozenset(values) for name, values in known.items()}
 
     def limit(self, tags: Dict[str, str], call: Call) -> Dict[str, str]:
-        """`tags`, with `other` for values that have no place, and without names that have none."""
+        """`tags`, with `other` for values without a place, and without names that have none."""
         names = _Places(
             self._names, call, MAX_TAG_NAMES - len(self._ours) - len(self._known), MAX_FAILED_NAMES
         )
@@ -53,7 +53,7 @@ class TagPlaces:
 
 
 class _Places:
-    """Places as one call sees them: of each, its last use, and whether an answered call has used it."""
+    """Places as one call sees them: for each, its last use and whether an answered call has used it."""
 
     def __init__(self, places: Dict[str, Any], call: Call, most: int, most_failed: int) -> None:
         self._places = places

@@ -1,7 +1,6 @@
-"""The tokens of a call, wherever a gateway tells them and whatever it calls them.
+"""The tokens of a call, wherever a gateway reports them and whatever it calls them.
 
-OpenAI's own form, in which all is brought: `prompt_tokens` has the cached tokens in it, and
-`completion_tokens` the reasoning ones.
+Normalized to OpenAI's form: `prompt_tokens` includes the cached tokens, `completion_tokens` the reasoning.
 """
 
 import json
@@ -25,15 +24,15 @@ class Usage(NamedTuple):
     completion_audio_tokens: Optional[float] = None
     prompt_image_tokens: Optional[float] = None
     completion_image_tokens: Optional[float] = None
-    audio_duration_s: Optional[float] = None  # of what was transcribed, where that is what is paid for
+    audio_duration_s: Optional[float] = None  # of what was transcribed, if billed by the second
 
 
 NO_USAGE = Usage()
 _ENDLESS = math.inf
-_EXACT = 2**53  # below, a float can be the same number
+_EXACT = 2**53  # floats represent all integers below exactly
 
-# What gateways call them, in the usage itself and in its details. Where there are several, the first that is
-# not 0 counts: one-api and its kin send the old names and the new ones, and fill in one of them.
+# The gateways' names, in the usage itself and in its details. Of several, the first that is not 0 counts:
+# one-api and similar gateways send the old names and the new ones, and fill in one of them.
 _TOTAL = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 _PROMPT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_token_count", "promptTokenCount")
 _COMPLETION = (
@@ -44,7 +43,7 @@ _COMPLETION = (
     "candidatesTokenCount",
 )
 _CACHED_DETAILS = ("cached_tokens", "cache_read_tokens", "cache_read_input_tokens", "cache_read")
-# DeepSeek; Moonshot; Anthropic and what passes it on; Bedrock; Gemini; Mistral.
+# DeepSeek; Moonshot; Anthropic and gateways to it; Bedrock; Gemini; Mistral.
 _CACHED = (
     "prompt_cache_hit_tokens",
     "cached_tokens",
@@ -68,9 +67,9 @@ _REASONING = ("reasoning_tokens", "thoughts_token_count", "thoughtsTokenCount")
 _AUDIO_DETAILS = ("audio_tokens", "audio")
 _IMAGE_DETAILS = ("image_tokens", "image")
 _DURATION = ("seconds",)
-# Gemini counts what its tools gave it beside the prompt.
+# Gemini counts the results of its tools apart from the prompt.
 _TOOL_RESULTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
-# Anthropic and Bedrock count the cache beside the prompt.
+# Anthropic and Bedrock count the cache apart from the prompt.
 _CACHE_BESIDE_PROMPT = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
@@ -82,10 +81,10 @@ _Get = Callable[[str], Any]
 
 
 def find_usage(source: Any) -> Any:
-    """The usage of an answer, a chunk or an event, as it came; None where there is none.
+    """The usage of an answer, chunk or event, as it came; None if there is none.
 
-    In `usage`; in a choice, as Moonshot has it; in the response of an event; or below a key of the vendor's
-    own, such as `x_groq`. One that tells tokens goes before one of zeros.
+    Looks in `usage`, in a choice (Moonshot), in the response of an event, and below a vendor's own key such
+    as `x_groq`. Prefers one that reports tokens to one of zeros.
     """
     fields = fields_of(source)
     usage = fields.get("usage")
@@ -103,7 +102,7 @@ def find_usage(source: Any) -> Any:
         found = find_usage(response)
         if found is not None:
             return found
-    # Of an SDK's object, what is a dict is not of the API's own.
+    # In an SDK object, only fields that the SDK does not know are dicts.
     unknown = source if isinstance(source, dict) else getattr(source, "__pydantic_extra__", None)
     for value in unknown.values() if unknown else ():
         if isinstance(value, dict) and value is not usage:
@@ -114,7 +113,7 @@ def find_usage(source: Any) -> Any:
 
 
 def tells_tokens(usage: Any) -> bool:
-    """Whether a usage has a number other than 0 in it."""
+    """Whether a usage contains a number other than 0."""
     fields = fields_of(usage)
     total = fields.get("total_tokens")
     if type(total) is int and total > 0:
@@ -126,24 +125,24 @@ _USAGE = re.compile(r'"usage"\s*:\s*(?=\{)')
 
 
 def usage_at_end(body: Any) -> Any:
-    """The usage in the end of a body, text or bytes, that is too long to be parsed; else None."""
+    """The usage near the end of a body, str or bytes, that is too long to parse; None if there is none."""
     text = body if isinstance(body, str) else body.decode("utf-8", "replace")
     for found in reversed(list(_USAGE.finditer(text))):
         try:
             usage, _ = json.JSONDecoder().raw_decode(text, found.end())
         except ValueError:
-            continue  # cut off, or in a text of the answer's
+            continue  # cut off, or part of the answer's text
         return usage
     return None
 
 
 def read_usage(answer: Any) -> Usage:
-    """The usage of an answer of any API of OpenAI's, or of a gateway's."""
+    """The usage of an answer of any OpenAI API or gateway."""
     return usage_of(find_usage(answer))
 
 
 def usage_of(usage: Any) -> Usage:
-    """The tokens in a usage, an object or a dict. What is no count reads as nothing."""
+    """The tokens in a usage, an object or a dict. What is not a count is ignored."""
     if usage is None:
         return NO_USAGE
     plain = _plain_usage(usage)
@@ -190,9 +189,9 @@ def usage_of(usage: Any) -> Usage:
 
 
 def _plain_usage(usage: Any) -> Optional[Usage]:
-    """An SDK's usage of Chat Completions' in which nothing is unusual, as in nearly all; else None.
+    """The usage of an ordinary Chat Completions object of the SDK, as nearly all are; else None.
 
-    In the way of the application, in 1.5 us: by all names it takes 5.
+    The application waits for this: it takes 1.5 us, trying all names takes 5.
     """
     if getattr(usage, "__pydantic_extra__", None) != {}:
         return None
@@ -220,7 +219,7 @@ def _plain_usage(usage: Any) -> Optional[Usage]:
 def _is_cache_beside(
     get: _Get, total: Optional[float], prompt: float, completion: float, reasoning: Optional[float]
 ) -> bool:
-    """Whether the prompt is told without its tokens that were read from a cache, or written to one."""
+    """Whether the prompt tokens do not include those read from or written to a cache."""
     cache = sum(_first(get, (name,)) or 0 for name in _CACHE_BESIDE_PROMPT)
     if not cache or _first(get, ("prompt_tokens",)) is not None:
         return False
@@ -228,12 +227,12 @@ def _is_cache_beside(
 
 
 def _is_reasoning_beside(total: Optional[float], prompt: float, completion: float, reasoning: float) -> bool:
-    """Whether the completion is told without its reasoning, as xAI and Gemini do."""
+    """Whether the completion tokens do not include the reasoning, as with xAI and Gemini."""
     return total == prompt + completion + reasoning if total else reasoning > completion
 
 
 def _first(get: _Get, names: Tuple[str, ...], known: Optional[float] = None) -> Optional[float]:
-    """The first count that is not 0; 0 where there are no others, and `known` where there is none."""
+    """The first count that is not 0, else 0; `known` if there is no count."""
     for name in names:
         count = _count(get(name))
         if count:

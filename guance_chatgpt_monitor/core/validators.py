@@ -1,7 +1,7 @@
 """What the value of a setting may be.
 
-Each reader returns the value, or raises ValueError with a message that goes on after the setting's name.
-Values are never quoted: somebody may have put a key in the wrong place.
+Each reader returns the value, or raises ValueError with a message that continues after the setting's name.
+Values are never quoted: one may be a key in the wrong place.
 """
 
 import json
@@ -14,14 +14,15 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from .datakit import DEFAULT_URL, check_url
 from .line_protocol import MAX_TAG_VALUE_BYTES
-from .metrics import RESERVED_NAMES, TAGS, check_measurement
-from .prices import check_provider
+from .metrics import RESERVED_NAMES, TAGS
 from .tag_places import MAX_TAG_NAMES
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 MAX_ALLOWED_MODELS = 100
-MAX_DIGITS = 20  # of a whole number: of thousands of them, Python makes none
+MAX_DIGITS = 20  # Python refuses to convert thousands of them
 
+_MEASUREMENT = re.compile(r"[A-Za-z_][\w.-]{0,127}", re.ASCII)
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,252}")
 _OFFSET = re.compile(r"([+-])([01]\d):?([0-5]\d)")
 
 _TRUE = ("true", "yes", "on", "1")
@@ -53,7 +54,7 @@ def read_file(value: Any) -> str:
     text = read_string(os.fspath(value) if isinstance(value, os.PathLike) else value)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - without an error, unlike Path
     if text and not path.is_file():
-        raise ValueError("must be the path of a file that is there")
+        raise ValueError("must be the path of an existing file")
     return str(path.absolute()) if text else ""
 
 
@@ -93,11 +94,17 @@ def read_switch(value: Any) -> bool:
 
 
 def read_measurement(value: Any) -> str:
-    return check_measurement(read_string(value))
+    name = read_string(value)
+    if not _MEASUREMENT.fullmatch(name):
+        raise ValueError("must be a name of letters, digits and _ . -, such as openai")
+    return name
 
 
 def read_price_provider(value: Any) -> str:
-    return check_provider(read_string(value))
+    name = read_string(value)
+    if not _PROVIDER.fullmatch(name):
+        raise ValueError("must be a provider, such as openai or azure_openai, or the host of its API")
+    return name
 
 
 def whole_number(least: int, most: int) -> Callable[[Any], int]:
@@ -130,16 +137,21 @@ def read_rate(value: Any) -> float:
 
 
 def read_patterns(value: Any) -> Tuple[str, ...]:
-    # Only who has patterns pays for what checks them.
+    # Late: only users of patterns pay for this import.
     from .content.redaction_patterns import compile_patterns
 
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
-            value = None  # a list is asked for there
+            value = None  # compile_patterns() asks for a list
     compile_patterns(value)
     return tuple(value)
+
+
+def can_be_key(text: str) -> bool:
+    """Whether an HTTP header can carry `text`. A library that finds that it cannot quotes it in its error."""
+    return text.isascii() and text.isprintable()
 
 
 def read_string(value: Any) -> str:
@@ -149,7 +161,7 @@ def read_string(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    """NaN, which is in no range, for what is no number."""
+    """NaN, which is in no range, if it is not a number."""
     try:
         is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
         return float(value) if is_number else math.nan
@@ -167,7 +179,7 @@ def read_base_url(value: Any) -> str:
 def read_models(value: Any) -> List[str]:
     models = list(value) if isinstance(value, (list, tuple)) else []
     if not models or not all(isinstance(name, str) and name for name in models):
-        raise ValueError("must be a list of names of models")
+        raise ValueError("must be a list of model names")
     if len(models) > MAX_ALLOWED_MODELS:
         raise ValueError(f"must be {MAX_ALLOWED_MODELS} names at most")
     return models
@@ -194,7 +206,7 @@ def timezone_of(name: str) -> tzinfo:
         delta = timedelta(hours=int(hours), minutes=int(minutes))
         return timezone(-delta if sign == "-" else delta)
     try:
-        # Late: Python 3.8 has none.
+        # Late: Python 3.8 does not have it.
         import zoneinfo
 
         return zoneinfo.ZoneInfo(name)

@@ -1,4 +1,4 @@
 """What runs in DataFlux Func only: the template, `main`, and what a task does there.
 
-With core, it is the script set. Imports core alone; the command line may import it, `app` never does.
+Together with core, it is the script set. Imports only core; `cli` may import it, `app` never does.
 """

@@ -17,9 +17,9 @@ from ..core.call import Call, provider_name, without_credentials
 from ..core.errors import classify_error, read_message
 from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
-from ..core.settings import DEFAULT_DEADLINE_S
+from ..core.settings_table import DEFAULT_DEADLINE_S
 from ..core.usage import read_usage
-from ..core.validators import DEFAULT_BASE_URL
+from ..core.validators import DEFAULT_BASE_URL, can_be_key
 from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
 from .request import Answer, Request, error_body
 
@@ -68,7 +68,7 @@ class ChatGPT:
         if not self._api_key.strip():
             call.end("authentication")
             return Answer(401, error_body(_NO_KEY, "authentication_error", None, "no_api_key"))
-        if not self._api_key.isascii() or not self._api_key.isprintable():
+        if not can_be_key(self._api_key):
             call.end("authentication")
             return Answer(401, error_body(_ODD_KEY, "authentication_error", None, "invalid_api_key"))
         begun_s = call.started_s
@@ -162,7 +162,7 @@ _NO_KEY = (
     "no OpenAI key is set: enter it in the startup script, or add the environment variable "
     "OPENAI_API_KEY (type: password) in Func"
 )
-_ODD_KEY = "the OpenAI key holds characters that no key has: copy it again, without blanks"
+_ODD_KEY = "the OpenAI key contains characters that no key has: copy it again, without spaces"
 
 
 class _Outcome(NamedTuple):

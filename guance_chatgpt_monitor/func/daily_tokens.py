@@ -1,8 +1,7 @@
 """The tokens of a day, counted by all workers together in Func's cache.
 
-A call reserves its upper bound before it is sent, and gives back what it did not use: so callers at the same
-time do not all pass on what is left for one. The cache carries out each command whole, and tells what the
-sum is afterwards.
+A call reserves its upper bound before it is sent and returns what it did not use, so simultaneous callers
+cannot all use what is left for one. Each command of the cache is atomic and returns the new sum.
 """
 
 import json
@@ -14,16 +13,16 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 from ..core.validators import timezone_of
 from .cache_backlog import SCOPE
 
-# A day's count outlives its day, also where the clock is put back.
+# Longer than a day, in case the clock is put back.
 COUNT_KEPT_S = 48 * 3600
-# Far above what a call may take: whoever reserved that long ago was killed.
+# Far longer than a call may take: a call that reserved so long ago was killed.
 RESERVED_S = 600
-# Of an answer that nothing bounds: what most models give at most.
+# For an answer without a bound: the most that most models generate.
 UNBOUNDED_COMPLETION_TOKENS = 16_384
 
 
 class Reservation(NamedTuple):
-    """Tokens that one call may use of a day's."""
+    """Tokens of a day that one call may use."""
 
     day: str
     reservation_id: str
@@ -31,7 +30,7 @@ class Reservation(NamedTuple):
 
 
 class DailyTokens:
-    """`timezone` is where midnight is; empty for Func's own. `clock` gives seconds since 1970."""
+    """`timezone` decides when midnight is; empty for Func's own. `clock` returns seconds since 1970."""
 
     def __init__(self, limit: int, timezone: str = "", clock: Callable[[], float] = time.time) -> None:
         self.limit = limit
@@ -39,7 +38,7 @@ class DailyTokens:
         self._clock = clock
 
     def reserve(self, tokens: int, cache: Any) -> Optional[Reservation]:
-        """None if the day's tokens are used up, or reserved. Raises if the cache is unreachable."""
+        """None if the day's tokens are used up or reserved. Raises if the cache is unavailable."""
         day = self._day()
         is_left = self._add_if_left(day, tokens, cache)
         if not is_left and self._free_abandoned(day, cache):
@@ -53,21 +52,21 @@ class DailyTokens:
         return reservation
 
     def nothing_reserved(self) -> Reservation:
-        """For a call that goes out all the same, and is to be counted."""
+        """For a call that is sent without a reservation, and is counted afterwards."""
         return Reservation(self._day(), "", 0)
 
     def settle(self, reservation: Reservation, used: int, cache: Any) -> None:
-        """Count what was used in place of what was reserved. Raises if the cache is unreachable."""
+        """Replace what was reserved by what was used. Raises if the cache is unavailable."""
         reserved, reservation_id = _reserved(reservation.day), reservation.reservation_id
         given_back = reservation_id and int(cache.hdel(reserved, reservation_id, scope=SCOPE) or 0)
         self._add(reservation.day, used - reservation.tokens if given_back else used, cache)
         cache.expire(_total(reservation.day), COUNT_KEPT_S, scope=SCOPE)
 
     def resets_at(self) -> str:
-        """The next midnight, in words."""
+        """The next midnight, for an error message."""
         now = self._now()
         tomorrow = now.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        # Not with now's offset: the clocks may change before.
+        # Not with the current offset, which may change before then.
         there = tomorrow.replace(tzinfo=self._timezone) if self._timezone else tomorrow.astimezone()
         return there.strftime("%Y-%m-%d %H:%M %z")
 
@@ -88,12 +87,12 @@ class DailyTokens:
         return int(cache.hincrby(_total(day), "total", tokens, scope=SCOPE))
 
     def _free_abandoned(self, day: str, cache: Any) -> bool:
-        """Give back what was reserved by calls that were killed; whether there was any."""
+        """Release what killed calls had reserved; returns whether there was any."""
         stored: Dict[str, str] = cache.hgetall(_reserved(day), scope=SCOPE) or {}
         freed = False
         for reservation_id, text in stored.items():
             tokens, until_s = json.loads(text)
-            # Of two who see it, one gives it back.
+            # Of two workers that see it, only one deletes it.
             if until_s < self._clock() and int(cache.hdel(_reserved(day), reservation_id, scope=SCOPE) or 0):
                 self._add(day, -tokens, cache)
                 freed = True

@@ -1,11 +1,11 @@
-"""What a body may switch on beside tokens: paid for by the call, or somebody else's.
+"""What a body may ask for that does not only cost tokens: billed otherwise, or another user's data.
 
-With a limit set, a link passes what is known to cost tokens only. From OpenAI's API reference, November 2026.
+A link with limits passes only what is known to cost tokens. From OpenAI's API reference, November 2026.
 """
 
 from typing import Any, Collection, Dict, Iterator, List
 
-# A parameter, or the type of a tool or of an input item: what `allowed_extras` names.
+# Names of parameters. `allowed_extras` names parameters and types of tools and input items.
 _COMMON = (
     "model metadata parallel_tool_calls prompt_cache_key reasoning safety_identifier store temperature "
     "tool_choice top_logprobs top_p user verbosity"
@@ -20,13 +20,13 @@ _KNOWN = {
         "truncation".split()
     ),
 }
-# Of these, some values cost no more than leaving them out.
+# Values that cost no more than leaving the parameter out.
 _HARMLESS: Dict[str, List[Any]] = {"service_tier": ["default"], "modalities": [["text"]]}
 _HARMLESS_TOOLS = ("function", "custom")
 
 
 def extras_of(operation_name: str, body: Dict[str, Any]) -> Iterator[str]:
-    """The names of what `body` asks for beyond what costs tokens only."""
+    """The names of everything in `body` that may cost more than tokens."""
     for name, value in body.items():
         if value is None or value in _HARMLESS.get(name, ()):
             continue
@@ -36,12 +36,12 @@ def extras_of(operation_name: str, body: Dict[str, Any]) -> Iterator[str]:
         if tool.get("type") not in _HARMLESS_TOOLS:
             yield str(tool.get("type"))
     if operation_name == "responses":
-        # What was said before, perhaps to another.
+        # It refers to what was said before, perhaps to someone else.
         yield from ("item_reference" for item in _objects(body.get("input")) if _is_reference(item))
 
 
 def refused_extra(operation_name: str, body: Dict[str, Any], allowed: Collection[str]) -> str:
-    """The name of the first that is not allowed; empty if all are."""
+    """The first extra in `body` that is not allowed; empty if there is none."""
     return next((name for name in extras_of(operation_name, body) if name not in allowed), "")
 
 

@@ -1,6 +1,6 @@
-"""Limits for whoever calls the link and so spends the key's money: models, completion tokens, tokens a day.
+"""Limits for whoever calls the link and so spends the key's credit: models, completion tokens, tokens a day.
 
-What is beyond them is refused, in OpenAI's error form, before anything is sent.
+What exceeds them is refused, with an error in OpenAI's form, before anything is sent.
 """
 
 import json
@@ -10,7 +10,7 @@ from .daily_tokens import UNBOUNDED_COMPLETION_TOKENS, DailyTokens, Reservation
 from .extras import refused_extra
 from .request import Answer, Request, error_body
 
-# The parameters that bound an answer; the first is the one put in where a request has none.
+# The parameters that bound an answer. A request without any gets the first.
 _CHAT_PARAMETERS: Tuple[str, ...] = ("max_completion_tokens", "max_tokens")
 _RESPONSES_PARAMETERS: Tuple[str, ...] = ("max_output_tokens",)
 
@@ -24,11 +24,11 @@ class Admission(NamedTuple):
 
 
 class GuardRails:
-    """The limits of one link; None is no limit. Raises ValueError where the default model is not allowed.
+    """The limits of one link; None means no limit. Raises ValueError if the default model is not allowed.
 
-    `cache` is DFF.CACHE, where all workers count the day's tokens together. While it is unreachable, calls
-    pass: a link that answers without its daily limit is better than one that does not answer. `say` takes
-    one line for the operator.
+    `cache` is DFF.CACHE, where all workers count the day's tokens together. While it is unavailable, calls
+    pass: a link without its daily limit is better than one that does not answer. `say` takes one line for the
+    operator.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GuardRails:
         return any(limit is not None for limit in limits)
 
     def admit(self, request: Request, cache: Any, say: Callable[[str], None]) -> Admission:
-        """`request` with its completion tokens bounded, or its refusal. An admission is to be settled."""
+        """`request` with its completion tokens bounded, or its refusal. settle() must follow."""
         if not self.has_limits:
             return Admission(request)
         try:
@@ -67,7 +67,7 @@ class GuardRails:
     def settle(
         self, admission: Admission, total_tokens: Optional[float], cache: Any, say: Callable[[str], None]
     ) -> None:
-        """Count what an answer reported, in place of what was reserved for it. Never raises."""
+        """Replace what was reserved by what the answer reported. Never raises."""
         if self._daily_tokens is None or admission.reservation is None:
             return
         used = int(total_tokens or 0)
@@ -86,7 +86,7 @@ class GuardRails:
         name = refused_extra(request.operation_name, request.body, self._allowed_extras)
         if name:
             message = (
-                f"this link has limits, and does not allow {name[:64]!r}: leave it out, or have it added to "
+                f"this link has limits and does not allow {name[:64]!r}: leave it out, or have it added to "
                 "the setting allowed_extras"
             )
             raise _RefusedError(403, message, "extra_not_allowed", name[:64])
@@ -98,7 +98,7 @@ class GuardRails:
         body, is_chat = request.body, request.operation_name == "chat"
         names = _names_of_bounds(request)
         choices = _choices(body.get("n"), limit) if is_chat else 1
-        # Each of a request's choices may have that many.
+        # The limit is for all choices together.
         allowed = limit // choices
         given = [name for name in names if body.get(name) is not None]
         for name in given:
@@ -112,7 +112,7 @@ class GuardRails:
         if daily is None:
             return None
         if request.body.get("background") not in (None, False):
-            message = "a background answer reports no tokens, which this link counts: leave background out"
+            message = "this link counts tokens, and a background answer reports none: leave background out"
             raise _RefusedError(403, message, "background_not_allowed", "background")
         try:
             reservation = daily.reserve(_most_tokens(request), cache)
@@ -145,7 +145,7 @@ def _names_of_bounds(request: Request) -> Tuple[str, ...]:
 
 
 def _most_tokens(request: Request) -> int:
-    """More than the call will use, as a rule: a token has a byte at least, and 4 of English text."""
+    """An upper bound, as a rule: a token is at least a byte, and about 4 bytes of English text."""
     body = request.body
     given = [body[name] for name in _names_of_bounds(request) if _is_whole(body.get(name))]
     choices = body["n"] if _is_whole(body.get("n")) else 1
@@ -163,5 +163,5 @@ def _choices(n: Any, limit: int) -> int:
 
 
 def _is_whole(value: Any) -> bool:
-    # A gateway may take what OpenAI refuses: "100000", or -1 for "no limit".
+    # A gateway may accept what OpenAI refuses: "100000", or -1 for "no limit".
     return isinstance(value, int) and not isinstance(value, bool)

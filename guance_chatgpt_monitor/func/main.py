@@ -1,8 +1,8 @@
-"""What startup scripts import, and all that a task of a warm worker loads besides.
+"""What startup scripts import: the only other script that a task of a warm worker loads.
 
-Each script that a task loads costs Func a round trip to Redis and 1 to 1.5 ms. So what does not depend on the
-task is kept in a module of the process, by the version of the set and by settings: the other scripts, the
-settings that were read, the client. What does depend on it is handed to that with each task.
+Each script that a task loads costs Func a round trip to Redis and 1 to 1.5 ms. So everything that does not
+depend on the task (the other scripts, the settings, the client) is kept in a module of the process, by the
+version of the set and by settings. What does depend on the task is passed in with each call.
 """
 
 import os
@@ -10,20 +10,20 @@ import sys
 import types
 from typing import Any, Dict, List, Optional
 
-# The build writes here what tells this set from every other. Whoever edits another script of the set by hand
-# changes it too, or restarts Func: the workers go on with the scripts that they keep.
+# The build writes the version of the set here. Whoever edits another script of the set by hand has to change
+# it too, or restart Func: the workers keep using the scripts that they have.
 SET_VERSION = "not built"
 MAX_VERSIONS = 3
-MAX_MONITORS = 8  # of a version: startup scripts, each with its settings
+MAX_MONITORS = 8  # per version: startup scripts with different settings
 _PROCESS_MODULE = "guance_chatgpt_monitor_process"
 
 
 class ChatGPTMonitor:
     """ChatGPT through an authorization link, monitored.
 
-    `dff` is Func's DFF. Settings that are not given, or empty, have the defaults of the table in the script
-    `settings`; a wrong one raises ValueError, so that deploying tells of it. The names of these parameters
-    are used by startup scripts, which an upgrade never touches: they stay.
+    `dff` is Func's DFF. Settings that are not given, or empty, have the defaults of the script
+    `settings_table`; a wrong one raises ValueError, so that deploying reports it. An upgrade never touches
+    startup scripts, so the names of these parameters stay.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class ChatGPTMonitor:
         self._monitor = _kept_monitor(given)
 
     def chat(self, body: Dict[str, Any]) -> Any:
-        """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; one point for each."""
+        """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; makes one point."""
         return self._monitor.chat(self._task, body)
 
     def collect(self) -> Dict[str, Any]:
-        """Deliver what waits, probe OpenAI, report on the monitor itself and read OpenAI's books."""
+        """Deliver what waits, probe OpenAI, report on the monitor itself, and read OpenAI's books."""
         found: Dict[str, Any] = self._monitor.collect(self._task)
         return found
 
 
 class Task:
-    """What belongs to one task of Func's, for what outlives it."""
+    """The parts of a Func task that the kept monitor needs."""
 
     def __init__(self, dff: Any) -> None:
         self.cache = dff.CACHE
@@ -79,16 +79,16 @@ class Task:
         self.say = print
 
     def import_openai(self) -> Any:
-        """The SDK. Late: a Func where the package is still missing must be able to deploy."""
+        """The SDK. Imported late, so that the set can be deployed before the package is installed."""
         import openai
 
         return openai
 
 
 def _kept_monitor(given: Dict[str, Any]) -> Any:
-    """The monitor of these settings, of this version, in this process; loaded if there is none yet.
+    """The monitor with these settings, of this version, in this process; loaded if there is none yet.
 
-    It is kept only when it is whole: a load that fails, or that Func's time limit cuts off, leaves nothing.
+    Kept only once complete: a load that fails, or that Func's time limit interrupts, leaves nothing.
     """
     process = sys.modules.get(_PROCESS_MODULE)
     if process is None:
@@ -109,13 +109,13 @@ def _kept_monitor(given: Dict[str, Any]) -> Any:
 
 
 def _let_go(kept: Dict[Any, Any], at_most: int) -> None:
-    """Of the first come."""
+    """The oldest first."""
     while len(kept) > at_most:
         kept.pop(next(iter(kept)))
 
 
 def _load(given: Dict[str, Any], memory: Dict[str, Any]) -> Any:
-    # Imported here, by the task that finds nothing kept, and only what its settings ask for.
+    # Imported by the task that finds nothing kept, and only as far as the settings require.
     from .startup_settings import read_startup_settings
 
     settings = read_startup_settings(given)

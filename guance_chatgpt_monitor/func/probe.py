@@ -11,7 +11,8 @@ from ..core.errors import classify_error, classify_exception, status_code_of
 from ..core.fields import parse_json, read_field
 from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_FIELDS, PROBE_MEASUREMENT
-from ..core.settings import DEFAULT_PROBE_TIMEOUT_S
+from ..core.settings_table import DEFAULT_PROBE_TIMEOUT_S
+from ..core.validators import can_be_key
 
 _Result = TypeVar("_Result")
 
@@ -54,8 +55,8 @@ class Probe:
         """
         if not self._api_key:
             return _not_probed("no OpenAI key is set")
-        if not self._api_key.isascii() or not self._api_key.isprintable():
-            return _not_probed("the OpenAI key holds characters that no key has")
+        if not can_be_key(self._api_key):
+            return _not_probed("the OpenAI key contains characters that no key has")
         try:
             client = connect()
         except ImportError as error:

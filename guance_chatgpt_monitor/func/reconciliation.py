@@ -26,6 +26,7 @@ from ..core.errors import classify_error
 from ..core.fields import parse_json, read_field, read_text
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
+from ..core.validators import can_be_key
 from .probe import within
 
 INTERVAL_S = 900
@@ -153,8 +154,8 @@ class Reconciliation:
     # ---- OpenAI's API ----
 
     def _read(self) -> _Reading:
-        if not self._admin_key.isascii() or not self._admin_key.isprintable():
-            raise _BooksError("the OpenAI admin key holds characters that no key has")
+        if not can_be_key(self._admin_key):
+            raise _BooksError("the OpenAI admin key contains characters that no key has")
         until_s = int(self._clock()) // _MINUTE_S * _MINUTE_S
         # The first bucket begins where the question does: on the minute, and on the day.
         from_s, first_day_s = until_s - LOOK_BACK_S, _days_from(until_s)

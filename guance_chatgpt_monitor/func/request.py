@@ -1,23 +1,23 @@
-"""What a caller of the link may post, and what goes to OpenAI for it: the body, checked.
+"""What a caller of the link may post, and what is sent to OpenAI for it.
 
-Errors come in OpenAI's form and say what to send instead.
+Errors have OpenAI's form and say what to send instead.
 """
 
 import json
 import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..core.settings import DEFAULT_MODEL
+from ..core.settings_table import DEFAULT_MODEL
 
 MAX_OWN_TAGS = 16
 MAX_TAG_NAME = 64
-MAX_TAG_TEXT = 128
+MAX_TAG_VALUE = 128
 
 _TAG_NAME = re.compile(r"\w[\w.-]*")
 
 
 class Answer(NamedTuple):
-    """What the caller gets: an HTTP status and a body that is JSON text."""
+    """What the caller gets: an HTTP status and a JSON body."""
 
     status_code: int
     body: str
@@ -32,7 +32,7 @@ class BadRequestError(ValueError):
 
 
 class Request(NamedTuple):
-    """A request as the API takes it; `operation_name` tells the endpoint."""
+    """A request as the API takes it; `operation_name` names the endpoint."""
 
     operation_name: str
     model: str
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
 
 def error_body(message: str, error_type: str, param: Optional[str] = None, code: Optional[str] = None) -> str:
-    """An error in OpenAI's form, as JSON text."""
+    """An error body in OpenAI's form."""
     error = {"message": message, "type": error_type, "param": param, "code": code}
     return json.dumps({"error": error}, ensure_ascii=False)
 
@@ -52,14 +52,14 @@ def read_request(given: Dict[str, Any], default_model: str, reserved: Any = ()) 
     Either `question` (with optional `system`), or a Chat Completions body, or a Responses body; a tag
     whose name is in `reserved` is refused. Raises BadRequestError.
     """
-    # null means "not given" for what is ours; the API's own parameters go out as they came.
+    # null means "not given" for our own names; the API's parameters are passed on as they came.
     ours = ("question", "system", "messages", "input", "model", "stream", "tags")
     body = {key: value for key, value in given.items() if value is not None or key not in ours}
     tags = _read_tags(body.pop("tags", {}), reserved)
     kinds = [key for key in ("question", "messages", "input") if key in body]
     if len(kinds) != 1:
         raise BadRequestError(
-            'send exactly one of "question" (text), "messages" (a Chat Completions body) or "input" '
+            'send exactly one of "question" (a string), "messages" (a Chat Completions body) or "input" '
             '(a Responses body); for example {"question": "What is Guance?"}'
         )
     if body.pop("stream", False) is not False:
@@ -79,7 +79,7 @@ def read_request(given: Dict[str, Any], default_model: str, reserved: Any = ()) 
     elif kind == "messages":
         _check_messages(body["messages"])
     elif not body["input"] or not isinstance(body["input"], (str, list)):
-        raise BadRequestError("input must be a text or a list of input items, not empty", "input")
+        raise BadRequestError("input must be a string or a list of input items, not empty", "input")
     return Request("responses" if kind == "input" else "chat", model, body, tags)
 
 
@@ -88,7 +88,7 @@ def _check_encodable(body: Dict[str, Any]) -> None:
         json.dumps(body, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise BadRequestError(
-            "the body holds half a surrogate pair, such as \\ud800 alone: send whole characters"
+            "the body contains half a surrogate pair, such as a lone \\ud800: send whole characters"
         ) from None
     except RecursionError:
         raise BadRequestError("the body is nested too deeply") from None
@@ -96,11 +96,11 @@ def _check_encodable(body: Dict[str, Any]) -> None:
 
 def _question_messages(question: Any, system: Any) -> List[Dict[str, str]]:
     if not isinstance(question, str) or not question.strip():
-        raise BadRequestError("question must be a text, not empty", "question")
+        raise BadRequestError("question must be a string, not empty", "question")
     messages = [{"role": "user", "content": question}]
     if system is not None:
         if not isinstance(system, str):
-            raise BadRequestError("system must be a text", "system")
+            raise BadRequestError("system must be a string", "system")
         messages.insert(0, {"role": "system", "content": system})
     return messages
 
@@ -117,18 +117,20 @@ def _check_messages(messages: Any) -> None:
 
 def _read_tags(tags: Any, reserved: Any) -> Dict[str, str]:
     if not isinstance(tags, dict):
-        raise BadRequestError('tags must be an object of short texts, such as {"team": "web"}', "tags")
+        raise BadRequestError('tags must be an object of short strings, such as {"team": "web"}', "tags")
     if len(tags) > MAX_OWN_TAGS:
-        raise BadRequestError(f"at most {MAX_OWN_TAGS} tags can be given", "tags")
+        raise BadRequestError(f"at most {MAX_OWN_TAGS} tags are allowed", "tags")
     for name, value in tags.items():
         if len(name) > MAX_TAG_NAME or not _TAG_NAME.fullmatch(name):
             raise BadRequestError(
-                f"a tag's name has letters, digits and _ . - only, at most {MAX_TAG_NAME}", "tags"
+                f"the name of a tag may have letters, digits and _ . - only, at most {MAX_TAG_NAME}", "tags"
             )
         if name in reserved or name.startswith(("_", "df_")):
-            raise BadRequestError(f"the tag name {name} is taken by the monitor: use another", "tags")
-        if not isinstance(value, str) or len(value) > MAX_TAG_TEXT or not value.isprintable():
             raise BadRequestError(
-                f"tag {name} must be a text of at most {MAX_TAG_TEXT} characters on one line", "tags"
+                f"the tag name {name} is used by the monitor itself: choose another", "tags"
+            )
+        if not isinstance(value, str) or len(value) > MAX_TAG_VALUE or not value.isprintable():
+            raise BadRequestError(
+                f"tag {name} must be a string of at most {MAX_TAG_VALUE} characters on one line", "tags"
             )
     return dict(tags)

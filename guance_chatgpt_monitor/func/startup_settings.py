@@ -1,23 +1,24 @@
-"""What a startup script gives ChatGPTMonitor, read: the values of the table in core.settings."""
+"""Reads what a startup script passes to ChatGPTMonitor, by the table in core.settings_table."""
 
 from typing import Any, Dict
 
-from ..core.settings import FUNC, SETTINGS, read_settings
+from ..core.settings import read_settings
+from ..core.settings_table import FUNC, SETTINGS
 
 SERVICE_NAME = "dataflux-func"
 _SWITCHES = ("probe", "log_content")
 
 
 def read_startup_settings(given: Dict[str, Any]) -> Dict[str, Any]:
-    """Every setting of Func with its value. Raises ValueError, which names the setting and not its value.
+    """The value of every setting of Func. Raises ValueError, which names the setting but not its value.
 
-    None, an empty string, and a tag without a value stand for "not given": so come parameters that were not
-    filled in, and environment variables that are not set.
+    None, an empty string and a tag with an empty value mean "not given": that is what parameters that were
+    not filled in and environment variables that are not set look like.
     """
     if isinstance(given.get("tags"), dict):
         given = {**given, "tags": {name: value for name, value in given["tags"].items() if value != ""}}
     for name in _SWITCHES:
-        # Startup scripts of the first versions may have 0 or None there, as in any `if`.
+        # Startup scripts of the first versions may have 0 or 1 here.
         if not isinstance(given.get(name), (str, type(None))):
             given = {**given, name: bool(given[name])}
     filled_in = {name: (name, value) for name, value in given.items() if not _is_empty(value)}

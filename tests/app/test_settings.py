@@ -11,7 +11,8 @@ import pytest
 
 from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.core.metrics import RESERVED_NAMES
-from guance_chatgpt_monitor.core.settings import APP, FUNC, settings_of
+from guance_chatgpt_monitor.core.settings import settings_of
+from guance_chatgpt_monitor.core.settings_table import APP, FUNC
 from guance_chatgpt_monitor.func.main import ChatGPTMonitor
 
 PREFIX = "CHATGPT_MONITOR_"

@@ -10,7 +10,7 @@ from guance_chatgpt_monitor.assets import SITES
 from guance_chatgpt_monitor.core.datakit import DEFAULT_URL
 from guance_chatgpt_monitor.core.errors import ERROR_TYPES
 from guance_chatgpt_monitor.core.metrics import MEASUREMENT
-from guance_chatgpt_monitor.core.settings import DEFAULT_MODEL
+from guance_chatgpt_monitor.core.settings_table import DEFAULT_MODEL
 from guance_chatgpt_monitor.core.validators import DEFAULT_BASE_URL
 from guance_chatgpt_monitor.func.main import ChatGPTMonitor
 from guance_chatgpt_monitor.func.startup_settings import SERVICE_NAME

@@ -1,11 +1,13 @@
 """Our side of DataKit's write API, against the stand-in that answers as the real one does."""
 
+import gzip
 import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,28 +123,43 @@ def test_ping(datakit: DataKit) -> None:
     assert (info.version, info.host) == ("1.84.1", "local")
 
 
-class Other(LocalServer):
-    """Something that is no DataKit."""
+PAGE = "<!doctype html><title>Sign in</title>"
+
+
+class Page(LocalServer):
+    """Something that gives every request the same answer."""
+
+    def __init__(self, *answer: Any) -> None:
+        super().__init__()
+        self._answer = answer
 
     def respond(self, request: Request) -> Response:
-        return Response(200, "<html>hello</html>", "text/html")
+        return Response(*self._answer)
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type"),
+    "answer",
     [
-        ("<html>hello</html>", "text/html"),
-        ("", "text/html; charset=utf-8"),
-        ('{"ok": true}', "application/json"),
+        (200, PAGE, "text/html"),
+        (200, "", "text/html; charset=utf-8"),
+        (200, PAGE, ""),
+        (200, gzip.compress(PAGE.encode()), "", {"Content-Encoding": "gzip"}),
+        (200, '{"ok": true}', "application/json"),
+        (200, '{"login": "https://portal.example.org"}', ""),
+        (204, ""),
+        (302, "", "", {"Location": "https://portal.example.org"}),
     ],
 )
-def test_a_200_of_something_else_is_no_delivery(body: str, content_type: str) -> None:
-    class Page(LocalServer):
-        def respond(self, request: Request) -> Response:
-            return Response(200, body, content_type)
-
-    with Page() as page, pytest.raises(DataKitError, match="is no DataKit: check the DataKit URL") as caught:
+def test_an_answer_of_something_else_is_no_delivery(answer: tuple[Any, ...]) -> None:
+    with Page(*answer) as page, pytest.raises(DataKitError, match="check the DataKit URL") as caught:
         DataKit(page.url).write(lines(1))
+    assert not caught.value.lines_refused
+
+
+@pytest.mark.parametrize("answer", [(200, PAGE, "text/html"), (200, "\ufeff\n" + PAGE, "")])
+def test_a_page_in_place_of_a_dataway_is_no_delivery(answer: tuple[Any, ...]) -> None:
+    with Page(*answer) as page, pytest.raises(DataKitError, match="is not a Dataway") as caught:
+        DataKit(page.url + "?token=tkn_1").write(lines(1))
     assert not caught.value.lines_refused
 
 
@@ -235,9 +252,11 @@ def test_no_host_is_added_where_there_is_none(server: LocalDataKit) -> None:
     assert server.points()[0].tags == {"n": "0"}
 
 
-def test_something_else_under_the_url_is_told() -> None:
-    with Other() as other, pytest.raises(DataKitError, match="not as a DataKit: check the DataKit URL"):
-        DataKit(other.url).ping()
+def test_a_ping_answered_by_something_else() -> None:
+    with Page(200, PAGE) as page, pytest.raises(
+        DataKitError, match="not as a DataKit: check the DataKit URL"
+    ):
+        DataKit(page.url).ping()
 
 
 class WantsTLS(LocalServer):

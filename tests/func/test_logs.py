@@ -88,7 +88,7 @@ def test_the_other_requests(logging: Stack, body: dict[str, Any]) -> None:
         ({"question": QUESTION}, ["401"], "Incorrect API key provided"),
         ({"question": QUESTION}, ["hang"], "no answer within 0.5 s"),
         ({"question": QUESTION, "stream": True}, [], "an authorization link cannot stream"),
-        ({"question": ["odd"], "n": {"a": QUESTION}}, [], "question must be a text"),
+        ({"question": ["odd"], "n": {"a": QUESTION}}, [], "question must be a string"),
     ],
 )
 def test_a_call_that_failed_is_logged_whatever_the_rate(

@@ -114,7 +114,7 @@ def test_nothing_listens(stack: Stack) -> None:
     ("key", "said"),
     [
         ("", "OpenAI is not probed: no OpenAI key is set"),
-        ("sk-密钥", "OpenAI is not probed: the OpenAI key holds characters that no key has"),
+        ("sk-密钥", "OpenAI is not probed: the OpenAI key contains characters that no key has"),
     ],
 )
 def test_without_a_key_nothing_is_asked(stack: Stack, key: str, said: str) -> None:

@@ -325,7 +325,7 @@ def test_a_key_that_is_no_admin_key(built: Built) -> None:
         assert "sk-proj-ordinary" not in str(result)
     with Stack(built, parameters={"OpenAI admin key": "sk-密钥"}) as stack:
         result = stack.collect()
-        assert result.data["problem"].endswith("the OpenAI admin key holds characters that no key has")
+        assert result.data["problem"].endswith("the OpenAI admin key contains characters that no key has")
 
 
 def test_books_that_do_not_come_do_not_hold_up_collect(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """Whether DataKit can be reached and takes points and their times, with room below its rate limit."""
 
 import json
+import os
 import re
 import time
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from ...core.call import without_credentials
-from ...core.datakit import INPUT_NAME, check_url, make_session
+from ...core.datakit import INPUT_NAME, check_url
 from ...core.metrics import MONITOR_MEASUREMENT
 from ..connection_advice import explain_unreachable
 from ..user_error import UserError
@@ -184,8 +185,11 @@ class _Probe:
     def __init__(self, url: str, ca: str) -> None:
         self._url = url
         self.shown = without_credentials(url)
-        self.session = make_session()
-        self.session.verify = ca or self.session.verify
+        self.session = requests.Session()
+        self.session.trust_env = False  # no proxy, just as when points are written
+        # trust_env also covers these two, which an https DataKit may need.
+        bundle = ca or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        self.session.verify = bundle or True
 
     def get(self, path: str) -> _Answer:
         return self._send("GET", path)

@@ -5,7 +5,7 @@ from typing import Iterator, List, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from ...core.call import without_credentials
-from ...core.settings import DEFAULT_MODEL
+from ...core.settings_table import DEFAULT_MODEL
 from ...core.validators import DEFAULT_BASE_URL
 from ..http_client import HTTPAnswer, call
 from ..messages import text

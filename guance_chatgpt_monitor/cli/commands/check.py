@@ -85,7 +85,7 @@ def _installed(client: "FuncClient") -> Dict[str, str]:
 
 
 def _with_openai(targets: "Targets", options: Any, everything: bool, installed: Dict[str, str]) -> "Targets":
-    from ...core.settings import DEFAULT_MODEL
+    from ...core.settings_table import DEFAULT_MODEL
     from ...core.validators import DEFAULT_BASE_URL
     from ..check.openai import OpenAITarget
 
