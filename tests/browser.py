@@ -1,4 +1,4 @@
-"""A real Chromium without a window, where the machine has one, and the local page in it."""
+"""A real headless Chromium, where the machine has one, showing the local page."""
 
 import shutil
 import tempfile
@@ -22,26 +22,39 @@ FLAGS = (
 
 
 class Page:
-    """The page in the browser. `driver` is selenium's."""
+    """The page in the browser; `driver` is Selenium's."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, url: str, tab: str = "openai", wanted_s: float = WAIT_S) -> None:
-        """Load it anew, and wait until it is drawn."""
+    def emulate(
+        self, language: str = "en-US", width: int = 1280, height: int = 900, dark: bool = False
+    ) -> None:
+        """Be the browser of another user, with nothing stored, from the next `open()` on."""
+        command = self.driver.execute_cdp_cmd
+        command("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "local_storage"})
+        agent = {"userAgent": self.run("return navigator.userAgent"), "acceptLanguage": language}
+        command("Emulation.setUserAgentOverride", agent)
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        command("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        command("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, url: str, tab: str = "openai", timeout_s: float = WAIT_S) -> None:
+        """Load the page afresh and wait until it is drawn."""
         self.driver.get("about:blank")
         self.driver.get(f"{url}/#{tab}")
         self.wait(
             "document.querySelector('main').getAttribute('aria-busy') === 'false'"
             " && (window.Plotly || !document.getElementById('notice').hidden)",
-            wanted_s,
+            timeout_s,
         )
 
-    def wait(self, condition: str, wanted_s: float = WAIT_S) -> Any:
-        """Until a JavaScript expression is true; its value. Raises TimeoutException."""
+    def wait(self, condition: str, timeout_s: float = WAIT_S) -> Any:
+        """Wait until a JavaScript expression is true and return its value. Raises TimeoutException."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, wanted_s, poll_frequency=0.1).until(
+        return WebDriverWait(self.driver, timeout_s, poll_frequency=0.1).until(
             lambda driver: driver.execute_script(f"return {condition}"), condition
         )
 
@@ -62,7 +75,7 @@ class Page:
         self.run("document.querySelector(arguments[0]).click()", selector)
 
     def choose(self, name: str, value: str) -> None:
-        """Choose a value of a filter, or of the time range."""
+        """Select a value of a filter, or the time range."""
         self.run(
             "const select = document.querySelector(`select[name=${arguments[0]}], select#${arguments[0]}`);"
             "select.value = arguments[1]; select.dispatchEvent(new Event('change'));",
@@ -71,15 +84,16 @@ class Page:
         )
 
     def errors(self) -> list[str]:
-        """What the console has to complain of since the last call."""
+        """The errors in the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 @contextmanager
-def chromium(
-    language: str = "en", width: int = 1280, height: int = 900, dark: bool = False
-) -> Iterator[Page]:
-    """Skips the test where there is no Chromium or no selenium."""
+def chromium() -> Iterator[Page]:
+    """One browser; a test gives it the language and screen that it needs with `emulate()`.
+
+    Skips the test if Chromium or Selenium is missing.
+    """
     browser, driver_binary = shutil.which("chromium"), shutil.which("chromedriver")
     if not browser or not driver_binary:
         pytest.skip(
@@ -89,17 +103,11 @@ def chromium(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = browser
-        own = (f"--user-data-dir={profile}", f"--lang={language}", f"--accept-lang={language}")
-        for flag in (*FLAGS, *own):
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(driver_binary)
-        driver = webdriver.Chrome(options=options, service=service)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_binary))
         try:
-            metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-            scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
             yield Page(driver)
         finally:
             driver.quit()

@@ -35,7 +35,7 @@ PICTURES = {
 def main(wanted: list[str]) -> None:
     points = demo_points()
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with LocalDataKit() as datakit:
+    with LocalDataKit() as datakit, chromium() as page:
         for language, of_browser in LANGUAGES.items():
             for name, (tab, width, height, dark) in PICTURES.items():
                 if wanted and name not in wanted:
@@ -43,14 +43,14 @@ def main(wanted: list[str]) -> None:
                 datakit.clear()
                 datakit.add(spread(points, time.time_ns()))
                 path = IMAGES / f"{name}-{language}.png"
-                with chromium(of_browser, width, height, dark) as page:
-                    page.open(datakit.url, tab)
-                    page.choose("range", "60")
-                    if tab == "calls":
-                        open_a_call(page)
-                    page.wait("document.querySelector('.trace path, main table')")
-                    time.sleep(2)  # until the last chart is drawn
-                    page.driver.save_screenshot(str(path))
+                page.emulate(of_browser, width, height, dark)
+                page.open(datakit.url, tab)
+                page.choose("range", "60")
+                if tab == "calls":
+                    open_a_call(page)
+                page.wait("document.querySelector('.trace path, main table')")
+                time.sleep(2)  # until the last chart is drawn
+                page.driver.save_screenshot(str(path))
                 size = path.stat().st_size
                 print(f"{path}  {size / 1024:.0f} KiB")
                 if size > MAX_BYTES:

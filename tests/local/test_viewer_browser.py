@@ -32,14 +32,19 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, datakit):
-    """The page in English, without an error in the console at the end."""
+def quiet(browser):
+    """The browser, without an error in the console at the end."""
     browser.errors()
-    browser.open(datakit.url)
-    browser.run("localStorage.clear()")
-    browser.open(datakit.url)
+    browser.emulate()
     yield browser
     assert browser.errors() == []
+
+
+@pytest.fixture
+def page(quiet, datakit):
+    """The page in English."""
+    quiet.open(datakit.url)
+    return quiet
 
 
 def write(datakit, category, *lines):
@@ -114,8 +119,9 @@ def points(datakit, name):
 
 @pytest.mark.parametrize("name", ["openai", "openai_monitor"])
 @pytest.mark.parametrize("language", shipped.LANGUAGES)
-def test_every_chart_of_both_dashboards_is_drawn_with_data(page, datakit, name, language):
-    page.run("localStorage.language = arguments[0]", language)
+def test_every_chart_of_both_dashboards_is_drawn_with_data(quiet, datakit, name, language):
+    page = quiet
+    page.emulate(language)
     page.open(datakit.url, name)
     charts = shipped.dashboards(language)[name]["main"]["charts"]
     page.wait(f"document.querySelectorAll('.panel').length === {len(charts)}")
@@ -181,7 +187,8 @@ def test_a_call_made_now_appears_by_itself(page, datakit):
 # --- calls and monitors
 
 
-def test_the_calls_are_listed_and_what_was_said_is_text(page, datakit):
+def test_the_calls_are_listed_and_what_was_said_is_text(quiet, datakit):
+    page = quiet
     page.open(datakit.url, "calls")
     page.wait("document.querySelector('#calls tbody tr')")
     page.choose("status", "error")
@@ -195,7 +202,8 @@ def test_the_calls_are_listed_and_what_was_said_is_text(page, datakit):
     assert HOSTILE in page.text(".detail")
 
 
-def test_hostile_content_stays_text_everywhere(page, datakit):
+def test_hostile_content_stays_text_everywhere(quiet, datakit):
+    page = quiet
     for tab in ("openai", "calls", "monitors", "openai_monitor"):
         page.open(datakit.url, tab)
         page.wait("document.querySelector('.panel, table')")
@@ -207,7 +215,8 @@ def test_hostile_content_stays_text_everywhere(page, datakit):
     assert any(HOSTILE in text for text in page.texts(".sequence .legend"))
 
 
-def test_the_monitors_have_their_states(page, datakit):
+def test_the_monitors_have_their_states(quiet, datakit):
+    page = quiet
     now_ns = time.time_ns()
     tags = "service_name=shop,request_model=gpt-4o,status=error,error_type=insufficient_quota"
     write(datakit, "metric", f"openai,{tags} question=1,res_status=1,response_time=1 {now_ns - 10**9}")
@@ -224,17 +233,17 @@ def test_the_monitors_have_their_states(page, datakit):
 # --- language, looks, keyboard
 
 
-def test_the_language_is_the_browsers_and_can_be_switched(datakit):
-    with chromium(language="zh-CN") as page:
-        page.open(datakit.url)
-        assert page.texts("#tabs button") == ["仪表板", "调用", "监控器", "监控自身"]
-        page.wait("document.querySelector('.panel')")
-        assert page.text(".panel h3") == first_name("zh")
-        page.click("#language")
-        page.wait(f"document.querySelector('.panel h3')?.innerText === '{first_name('en')}'")
-        page.open(datakit.url)  # and is remembered
-        assert page.texts("#tabs button")[0] == "Dashboard"
-        assert page.errors() == []
+def test_the_language_is_the_browsers_and_can_be_switched(quiet, datakit):
+    page = quiet
+    page.emulate("zh-CN")
+    page.open(datakit.url)
+    assert page.texts("#tabs button") == ["仪表板", "调用", "监控器", "监控自身"]
+    page.wait("document.querySelector('.panel')")
+    assert page.text(".panel h3") == first_name("zh")
+    page.click("#language")
+    page.wait(f"document.querySelector('.panel h3')?.innerText === '{first_name('en')}'")
+    page.open(datakit.url)  # and is remembered
+    assert page.texts("#tabs button")[0] == "Dashboard"
 
 
 def test_light_and_dark(page):
@@ -253,13 +262,12 @@ def test_the_tabs_are_reached_with_the_arrow_keys(page):
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
-def test_nothing_is_wider_than_the_screen(datakit, width, height):
-    with chromium(width=width, height=height, dark=True) as page:
-        for tab in ("openai", "calls", "monitors"):
-            page.open(datakit.url, tab)
-            page.wait("document.querySelector('.panel, table')")
-            assert page.run("return document.documentElement.scrollWidth") <= width, tab
-        assert page.errors() == []
+def test_nothing_is_wider_than_the_screen(quiet, datakit, width, height):
+    quiet.emulate(width=width, height=height, dark=True)
+    for tab in ("openai", "calls", "monitors"):
+        quiet.open(datakit.url, tab)
+        quiet.wait("document.querySelector('.panel, table')")
+        assert quiet.run("return document.documentElement.scrollWidth") <= width, tab
 
 
 # --- when there is nothing
