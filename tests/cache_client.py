@@ -23,7 +23,7 @@ SCOPE = "guance_chatgpt_monitor"
 
 
 class KilledError(BaseException):
-    """This worker is dead: it carries out no further command. Nothing of ours catches it."""
+    """This worker is dead: it executes no further command. Nothing of ours catches this."""
 
 
 class MemoryBackend:
@@ -51,7 +51,7 @@ class PuppetBackend:
 
 
 def dying_at(fatal: int) -> Callable[[int, str], None]:
-    """Die before the command of this number, and at every later one: what `finally` tries is too late."""
+    """Die before this command and at every later one: what `finally` tries is too late."""
 
     def before(n: int, _: str) -> None:
         if n >= fatal:
@@ -80,7 +80,7 @@ def bad_line(n: int, timestamp_ns: int = 0) -> str:
 
 
 def processes() -> ForkServerContext:
-    """Forks from a clean process that has imported everything: a child is there within milliseconds."""
+    """Forks from a clean process that has imported everything: a child starts within milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cache_client", "redis", "requests"])
     return context

@@ -1,4 +1,4 @@
-"""The command line: run in this process against stand-ins, or a stand-in of its own until Ctrl-C."""
+"""Runs the command line: in this process against stand-ins, or as a stand-in that runs until Ctrl-C."""
 
 import signal
 import subprocess
@@ -40,12 +40,12 @@ class CommandLine:
 
 @contextmanager
 def local(*arguments: str) -> Iterator[IO[str]]:
-    """What `local PART` prints; then it is ended by Ctrl-C."""
+    """The output of `local PART`, which Ctrl-C ends afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-m", "guance_chatgpt_monitor", "local", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        # What a shell starts in the background ignores Ctrl-C: these tests, too, and all that they start.
+        # A process that a shell starts in the background ignores Ctrl-C, and so does all that it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:

@@ -1,4 +1,4 @@
-"""The parts that the tests put together: real servers on loopback, real worker processes."""
+"""Fixtures of the whole suite: real servers on loopback, real worker processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +17,10 @@ hypothesis.settings.load_profile("untimed")
 
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No backlog file in the home of whoever runs the tests."""
+    """Keep backlog files out of the home of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        monkeypatch.setenv("NODE_NAME", "local")  # what the tag `host` is, whatever the machine is called
+        monkeypatch.setenv("NODE_NAME", "local")  # the tag `host`, whatever the machine is called
         yield
 
 
@@ -31,7 +31,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[LocalRedis | None]:
-    """One Redis for all tests; None where the machine has none: then DFF.CACHE is in memory."""
+    """One Redis for all tests; None if the machine has none, and DFF.CACHE is then in memory."""
     redis = LocalRedis().start() if LocalRedis.is_available() else None
     yield redis
     if redis is not None:
@@ -46,7 +46,7 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 @pytest.fixture
 def stack(module_stack: Stack) -> Stack:
-    """Func, OpenAI and DataKit, the set deployed: as new for each test, but for the warm workers."""
+    """Func with the set deployed, OpenAI and DataKit: fresh for each test, except for the warm workers."""
     module_stack.reset()
     return module_stack
 

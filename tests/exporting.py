@@ -1,4 +1,4 @@
-"""What the exporter's tests put in and look at; also imported by the processes that they start."""
+"""Calls for the exporter, and a DataKit to wait for; also imported by the processes that tests start."""
 
 import gzip
 import threading
@@ -17,11 +17,11 @@ from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.http_server import Request, Response
 
-WAIT_S = 20.0  # for what takes milliseconds on a machine that is not busy
+WAIT_S = 20.0  # far more than it takes, even on a busy machine
 
 
 class Observed:
-    """A call as the exporter gets it; its `ended_at_ns` tells it from every other."""
+    """A call as the exporter receives it, identified by its `ended_at_ns`."""
 
     def __init__(self, ended_at_ns: int = 0, model: str = "gpt-4o", error_type: Optional[str] = None) -> None:
         self.ended_at_ns = ended_at_ns or time.time_ns()
@@ -67,7 +67,7 @@ _last_us = 0
 
 
 def new_stamps(n_calls: int) -> List[int]:
-    """Timestamps of calls, each another, in whole microseconds: below, the digits are the process' own."""
+    """Distinct timestamps in whole microseconds: the digits below are the process's own."""
     global _last_us
     first_us = max(time.time_ns() // 1000, _last_us + 1)
     _last_us = first_us + n_calls - 1
@@ -75,12 +75,12 @@ def new_stamps(n_calls: int) -> List[int]:
 
 
 def known_by(timestamp_ns: int) -> int:
-    """What a call is known by, of the timestamp of its point."""
+    """What identifies a call, from the timestamp of its point."""
     return timestamp_ns // 1000 * 1000
 
 
 def submit_said(exporter: Exporter, n_calls: int, question: str = "Why?") -> List[int]:
-    """Submit so many calls with content; the timestamps that they are known by."""
+    """Submit `n_calls` calls with content; returns the timestamps that identify them."""
     stamps = new_stamps(n_calls)
     for stamp in stamps:
         exporter.submit(Said(question, ended_at_ns=stamp))
@@ -88,7 +88,7 @@ def submit_said(exporter: Exporter, n_calls: int, question: str = "Why?") -> Lis
 
 
 def submit(exporter: Exporter, n_calls: int) -> List[int]:
-    """Submit so many calls; the timestamps that they are known by."""
+    """Submit `n_calls` calls; returns the timestamps that identify them."""
     stamps = new_stamps(n_calls)
     for stamp in stamps:
         exporter.submit(Observed(stamp))
@@ -96,7 +96,7 @@ def submit(exporter: Exporter, n_calls: int) -> List[int]:
 
 
 class WatchedDataKit(LocalDataKit):
-    """A DataKit that can be waited for. `batches` has the number of lines of each write, as they arrive."""
+    """A DataKit to wait for. `batches` has the number of lines of each write, in the order of arrival."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,17 +116,17 @@ class WatchedDataKit(LocalDataKit):
         return response
 
     def wait_for(self, n_points: int, measurement: str = "openai", category: str = "metric") -> bool:
-        """Whether so many points come in."""
+        """Wait for `n_points` points; False if they do not come in time."""
         with self._changed:
             return self._changed.wait_for(lambda: self.count(measurement, category) >= n_points, WAIT_S)
 
     def wait_for_writes(self, n_writes: int) -> bool:
-        """Whether so many writes arrive, answered or not."""
+        """Wait for `n_writes` writes, answered or not; False if they do not come in time."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.batches) >= n_writes, WAIT_S)
 
     def stamps(self) -> List[int]:
-        """What the stored calls are known by."""
+        """The timestamps that identify the stored calls."""
         return [known_by(point.timestamp_ns) for point in self.points("openai")]
 
     def total(self, field: str, **tags: str) -> float:
@@ -140,7 +140,7 @@ def settings(datakit_url: str, backlog: Any, **further: Any) -> Settings:
 
 
 def stamps_in(path: Any) -> List[int]:
-    """The timestamps of the lines in a backlog file, claimed or not; the monitor's own points left out."""
+    """The timestamps of the lines in a backlog file, claimed or not, without the monitor's own points."""
     backlog = FileBacklog(str(path), print)
     stamps = []  # type: ignore[var-annotated]
     while True:
@@ -154,7 +154,7 @@ def stamps_in(path: Any) -> List[int]:
 
 
 def log_file(path: Any) -> Path:
-    """Where log lines wait, beside the backlog file at `path`."""
+    """The backlog file of log lines, beside the one at `path`."""
     return backlog_path(Settings(backlog=str(path)), LOGGING)
 
 

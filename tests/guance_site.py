@@ -1,4 +1,4 @@
-"""A server that takes what Guance's OpenAPI documentation describes."""
+"""A server that accepts what Guance's OpenAPI documentation describes."""
 
 from typing import Any
 

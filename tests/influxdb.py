@@ -1,4 +1,4 @@
-"""A real InfluxDB 1.x, where the machine has one, with its data in a folder of the test's."""
+"""A real InfluxDB 1.x, where the machine has one, with its data in a folder of the test."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ DATABASE = "guance"
 
 @contextmanager
 def running_influxdb(folder: Path) -> Iterator["InfluxDB"]:
-    """An InfluxDB with an empty database; skips the test where there is no influxd."""
+    """An InfluxDB with an empty database; skips the test if there is no influxd."""
     binary = shutil.which("influxd")
     if binary is None:
         pytest.skip("influxd is not installed (Debian: apt-get install influxdb)")
@@ -62,7 +62,7 @@ class InfluxDB:
             self.process = subprocess.Popen([binary, "-config", str(config)], stdout=log, stderr=log)
 
     def wait(self) -> None:
-        """Until it answers /ping. Raises if it ended, or takes too long."""
+        """Wait until it answers /ping. Raises RuntimeError if it ended, TimeoutError if it takes too long."""
         deadline_s = time.monotonic() + STARTUP_S
         while time.monotonic() < deadline_s:
             if self.process.poll() is not None:

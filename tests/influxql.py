@@ -9,7 +9,7 @@ from guance_chatgpt_monitor.local.viewer.functions import Values, compute
 
 
 def influxql(series: Series, values: dict[str, str], time_range: tuple[str, str]) -> str:
-    """`values` of variables; one that is not there is `*`: every value, and none."""
+    """`values` are those of variables; a missing one is `*`: any value, or none."""
     argument = f", {series.argument}" if series.argument else ""
     function = {"avg": "mean"}.get(series.function, series.function)
     where = [f"time >= '{time_range[0]}' AND time < '{time_range[1]}'"]
@@ -43,7 +43,7 @@ def evaluate(
 
 
 def ns_of(time: Optional[str]) -> Optional[int]:
-    """InfluxDB's time, as the viewer has it: nanoseconds since 1970."""
+    """InfluxDB's time as the viewer has it: in nanoseconds since 1970."""
     if time is None:
         return None
     moment = datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""Other Pythons for Func's workers: the oldest that must work, and the newest at hand."""
+"""Other Pythons for Func's workers: the oldest supported, and the newest available."""
 
 import fcntl
 import os
@@ -12,12 +12,12 @@ import pytest
 
 OLDEST = "3.8"  # Func's last public image
 ROOT = Path(__file__).resolve().parent.parent
-# CI sets it: there, a Python that is not found is a failure, not a skip.
+# Set in CI, where a missing Python is a failure and not a skip.
 REQUIRED = bool(os.environ.get("REQUIRE_PYTHONS"))
 
 
 def newest() -> str:
-    """The newest of the Pythons that are found, 3.13 at the latest."""
+    """The newest Python that is found, up to 3.13."""
     return next((name for name in ("3.13", "3.12", "3.11") if find(name)), OLDEST)
 
 
@@ -34,7 +34,7 @@ def find(version: str) -> str | None:
 
 
 def with_packages(version: str) -> str:
-    """A Python of this version with what Func's user installs; skips the test where there is none."""
+    """A Python of this version with the packages that Func's user installs; skips the test if missing."""
     base = find(version)
     if base is None:
         message = f"skipped: no python{version} on this machine"
@@ -51,8 +51,8 @@ def with_packages(version: str) -> str:
 
 
 def make_environment(base: str, folder: Path, *arguments: str) -> None:
-    """A virtual environment of the Python `base`, with what these arguments of `pip install` ask for."""
-    # Not pip: with that, the environments of the tests take most of the time that these take.
+    """Make a virtual environment of the Python `base`; `arguments` are those of `pip install`."""
+    # With pip, the environments would take most of the tests' time.
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, str(folder)], check=True)
     install = [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]

@@ -20,19 +20,19 @@ from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.app.exporter import get_exporter
 from guance_chatgpt_monitor.app.routing import Scope
 
-# By name: the package has functions called as these modules are.
+# By name, because the package has a function of the same name.
 instrumenting = importlib.import_module("guance_chatgpt_monitor.app.instrument")
 
 # The HTTP package that this SDK is built on, 2 since openai 3.0.
 httpx = sys.modules.get("httpx2") or sys.modules["httpx"]
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "zebra quagga okapi"}]}
-WAIT_S = 20.0  # for what takes milliseconds on a machine that is not busy
+WAIT_S = 20.0  # far more than it takes, even on a busy machine
 KEY = "sk-local"
 
 
 class Collector:
-    """In the place of the exporter, where a test is about the calls and not about their way."""
+    """Takes the exporter's place where a test is about the calls and not about their delivery."""
 
     def __init__(self):
         self.observations = []
@@ -44,13 +44,13 @@ class Collector:
             self._arrived.notify_all()
 
     def calls(self):
-        """What arrived since the last time."""
+        """The calls since the last time."""
         with self._arrived:
             taken, self.observations = self.observations, []
         return [observation.to_call() for observation in taken]
 
     def call(self):
-        """The only one that arrived since the last time."""
+        """The only call since the last time."""
         calls = self.calls()
         assert len(calls) == 1
         return calls[0]
@@ -61,9 +61,9 @@ class Collector:
 
 
 class Api:
-    """The stand-in, and clients of it: `bare()` ones, and monitored ones, whose calls go to `collector`."""
+    """The stand-in and its clients: `bare()` ones, and monitored ones, whose calls go to `collector`."""
 
-    # One for all: to make one takes a tenth of a second, for certificates that nobody asks for here.
+    # Shared, because making one takes a tenth of a second, for certificates that are not needed here.
     http_client = httpx.Client(verify=False, trust_env=False)
 
     def __init__(self, server):
@@ -106,13 +106,13 @@ class Api:
 
 
 def restart():
-    """As in a new process with the settings of the environment."""
+    """Start over as in a new process, with the settings of the environment."""
     guance_chatgpt_monitor.shutdown()
     get_exporter(Settings.read())
 
 
 def points(datakit):
-    """All that was delivered, after everything was."""
+    """All points, once everything is delivered."""
     assert guance_chatgpt_monitor.flush(WAIT_S)
     return datakit.points("openai")
 
@@ -124,7 +124,7 @@ def point(datakit):
 
 
 def monitor_environment(datakit, **further):
-    """For a process of its own; it finds this project, and no proxy."""
+    """The environment of a process of its own: it finds this project and no proxy."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -139,12 +139,12 @@ def monitor_environment(datakit, **further):
 
 
 def faults(*words):
-    """Arguments of a call that make its attempts meet these."""
+    """Arguments of a call whose attempts meet these faults."""
     return {"extra_headers": {"X-Local-Faults": ",".join(words)}}
 
 
 def needs(client, *names):
-    """The attribute of `client` with these names; skips the test where its SDK has none."""
+    """The attribute of `client` with these names; skips the test if its SDK has none."""
     found = client
     for name in names:
         if not hasattr(found, name):
@@ -154,7 +154,7 @@ def needs(client, *names):
 
 
 def needs_parameter(method, name):
-    """`method`; skips the test where that of its SDK has no parameter of this name."""
+    """`method`; skips the test if it has no parameter of this name in this SDK."""
     if name not in inspect.signature(method).parameters:
         pytest.skip("openai " + openai.__version__ + " has no " + name + " in " + method.__qualname__)
     return method
@@ -184,7 +184,7 @@ class Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def canned(**options):
-    """Arguments of a client that make it get this answer to everything."""
+    """Arguments of a client that gets this answer to everything."""
     return {"http_client": httpx.Client(transport=Canned(**options))}
 
 

@@ -1,4 +1,4 @@
-"""The fixtures of the tests of monitored clients: a pytest plugin."""
+"""Fixtures for tests of monitored clients: a pytest plugin."""
 
 import gc
 
@@ -26,7 +26,7 @@ def api(running_openai):
 
 @pytest.fixture
 def datakit(monkeypatch):
-    """A DataKit that the settings of the environment point to. Calls go to it through the exporter."""
+    """The DataKit that the environment's settings name; calls reach it through the exporter."""
     with LocalDataKit(global_tags={}) as datakit:
         monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", datakit.url)
         monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", "off")

@@ -7,7 +7,7 @@ from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Respo
 
 
 class Recorder(LocalServer):
-    """Answers as a DataKit does that takes everything."""
+    """Answers like a DataKit that takes everything."""
 
     def __init__(self) -> None:
         super().__init__()

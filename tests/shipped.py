@@ -1,4 +1,4 @@
-"""The dashboards, monitors and pages as they are committed, and what the code writes that they show."""
+"""The committed dashboards, monitors and pages, and what the code writes for them to show."""
 
 import json
 import re
@@ -30,9 +30,9 @@ WRITTEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     PROBE_MEASUREMENT: (PROBE_FIELDS, PROBE_TAGS),
     USAGE_MEASUREMENT: (USAGE_FIELDS, USAGE_TAGS),
 }
-# The example of a tag of the user's own.
+# An example of a user's own tag.
 USERS_TAG = "team"
-# What is a level at a moment, though its unit is "count": its sum over time means nothing.
+# Levels, although their unit is "count": their sum over time means nothing.
 LEVELS_OF_COUNTS = {
     "backlog_lines",
     "remaining_requests",
@@ -40,7 +40,7 @@ LEVELS_OF_COUNTS = {
     "limit_requests",
     "limit_tokens",
 }
-# Of the few who send audio or images: in the cost, and in the pages, but in no chart.
+# Few users send audio or images: these are in the cost and in the pages, but in no chart.
 NOT_SHOWN = {
     "prompt_audio_tokens",
     "completion_audio_tokens",

@@ -58,12 +58,12 @@ class Stack:
         self.openai.stop()
 
     def configure(self, **settings: Any) -> None:
-        """Edit the startup script: these settings, and otherwise what was deployed."""
+        """Edit the startup script: what was deployed, with these settings."""
         lines = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
         self.func.edit(STARTUP, self._template.replace("    DFF,\n", "    DFF,\n" + lines))
 
     def patch(self, code: str) -> None:
-        """Add `code` to the end of the startup script. What it changes is kept apart from the rest."""
+        """Append `code` to the startup script; what it changes is kept apart from the rest."""
         own = (
             "import guance_chatgpt_monitor__main\n"
             f"guance_chatgpt_monitor__main._PROCESS_MODULE = 'patched_{uuid.uuid4().hex}'\n"
@@ -96,7 +96,7 @@ class Stack:
         return self.datakit.points(measurement)
 
     def point(self) -> Point:
-        """The only point there is."""
+        """The only point."""
         points = self.points()
         assert len(points) == 1
         return points[0]

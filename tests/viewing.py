@@ -35,7 +35,7 @@ def index_of_points(*points: Point) -> PointIndex:
 
 
 def within(seconds: float, **variables: object) -> Range:
-    """So many seconds from START_NS on."""
+    """`seconds` from START_NS on."""
     return Range(START_NS, START_NS + int(seconds * SECOND_NS), variables)  # type: ignore[arg-type]
 
 
@@ -48,7 +48,7 @@ REQUESTS_LEFT = 'eval(A/B*100, A="M::`openai`:(sum(`remaining_requests`))'
 
 
 def chart_of(dashboard: dict[str, Any], dql: str) -> int:
-    """The place of the single-value chart whose query begins so."""
+    """The index of the single-value chart whose query begins with `dql`."""
     return next(
         place
         for place, chart in enumerate(dashboard["main"]["charts"])
