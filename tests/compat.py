@@ -80,7 +80,8 @@ def run(environment: Environment) -> tuple[Environment, str, str, str]:
     show = "import sys, openai; print('Python %d.%d' % sys.version_info[:2], 'openai', openai.__version__)"
     versions = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
     suite = [str(ROOT / "tests" / name) for name in environment.suite]
-    command = [python, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", *suite]
+    plugins = ["-p", "no:cacheprovider", "-p", "frozen_heap"]
+    command = [python, "-m", "pytest", "--noconftest", "-q", *plugins, *suite]
     helpers = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=helpers)
     return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr

@@ -10,7 +10,9 @@ from stack import Stack
 from guance_chatgpt_monitor.cli.build import Built, build, default_manifest
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
-# How long an example takes is the machine's affair.
+pytest_plugins = ["frozen_heap"]
+
+# How long an example takes depends on the machine.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
