@@ -41,15 +41,17 @@ def open_channels(
     budget: Optional[ContentBudget],
     say: Callable[[str], None],
     sleep: Callable[[float], None],
+    monotonic: Callable[[], float],
 ) -> Channels:
-    """The channels of these settings; `say` and `sleep` are Channel's.
+    """The channels of these settings; `say`, `sleep` and `monotonic` are Channel's.
 
-    `budget` is None where no more is
-    logged, and `content_log` where nothing waits either.
+    `budget` is None where no more is logged, and `content_log` where nothing waits either.
     """
-    metrics = Channel(settings, METRIC, say, sleep)
+    metrics = Channel(settings, METRIC, say, sleep, monotonic)
     if content_log is None:
         return Channels(metrics, [metrics])
-    logs = Channel(settings, LOGGING, say, sleep, before_replay=content_log.redact_again)
-    content = ContentQueue(ContentDelivery(content_log, logs, say), logs, budget) if budget else None
+    logs = Channel(settings, LOGGING, say, sleep, monotonic, content_log.redact_again)
+    if budget is None:
+        return Channels(metrics, [metrics, logs])
+    content = ContentQueue(ContentDelivery(content_log, logs, say), logs, budget, monotonic)
     return Channels(metrics, [metrics, logs], content)

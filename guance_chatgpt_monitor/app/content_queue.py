@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Deque, List, NamedTuple, Optional
 
 from ..core.batches import BATCH_BYTES, BATCH_LINES
 from ..core.call import Call
@@ -40,10 +40,17 @@ class ContentQueue:
     they did not arrive, logs need not try.
     """
 
-    def __init__(self, content: ContentDelivery, channel: Channel, budget: ContentBudget) -> None:
+    def __init__(
+        self,
+        content: ContentDelivery,
+        channel: Channel,
+        budget: ContentBudget,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._content = content
         self._budget = budget
         self._channel = channel
+        self._monotonic = monotonic
         self._noted: Deque[_Noted] = deque()
         self._in_hand: List[str] = []
 
@@ -65,7 +72,7 @@ class ContentQueue:
     def deliver(self, points_arrived: bool, until_s: float = float("inf")) -> None:
         """Make lines until `until_s`, and deliver them."""
         self._channel.count_dropped(QUEUE_FULL, self._budget.refused.take())
-        while self._noted and time.monotonic() < until_s:
+        while self._noted and self._monotonic() < until_s:
             lines = self._in_hand = []
             self._take(self._noted, lines, until_s)
             if lines:
@@ -84,7 +91,7 @@ class ContentQueue:
             while True:
                 if lines and self._channel.try_keep(lines):
                     lines = []
-                if not noted or time.monotonic() >= until_s:
+                if not noted or self._monotonic() >= until_s:
                     break
                 self._take(noted, lines, until_s)
         except BaseException:
@@ -97,7 +104,7 @@ class ContentQueue:
     def _take(self, noted: Deque[_Noted], lines: List[str], until_s: float) -> None:
         """Make lines, as many as one request can have, and add them to `lines`."""
         n_chars = 0
-        while len(lines) < BATCH_LINES and n_chars < BATCH_BYTES and time.monotonic() < until_s:
+        while len(lines) < BATCH_LINES and n_chars < BATCH_BYTES and self._monotonic() < until_s:
             try:
                 observation, call, point = noted.popleft()
             except IndexError:  # empty, maybe since another thread took it over

@@ -52,12 +52,14 @@ class Exporter:
         settings: Settings,
         batch_every_s: float = BATCH_EVERY_S,
         report_every_s: float = REPORT_EVERY_S,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         if settings.enabled:
             preload_table()
         self._batch_every_s = batch_every_s
         self._report_every_s = report_every_s
+        self._monotonic = monotonic
         self._points = PointMaker(
             settings.measurement,
             settings.service_name,
@@ -65,7 +67,7 @@ class Exporter:
             price_provider=settings.price_provider,
             host=own_host(settings.host),
         )
-        self._say = _Rarely()
+        self._say = _Rarely(monotonic)
         self.is_shut_down = False
         self._is_ending = False
         self._ends_at_s = float("inf")
@@ -106,7 +108,7 @@ class Exporter:
 
         Takes at most about `timeout_s`. A later `submit()` starts a new thread.
         """
-        worker, until_s = self._worker, time.monotonic() + timeout_s
+        worker, until_s = self._worker, self._monotonic() + timeout_s
         try:
             self.start_over()
             self.is_shut_down = True
@@ -121,7 +123,7 @@ class Exporter:
         """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""
         if not self._is_ending:
             self._is_ending = True
-            self._ends_at_s = time.monotonic() + SHUTDOWN_S
+            self._ends_at_s = self._monotonic() + SHUTDOWN_S
         # Whom DataKit has kept waiting before, it does not again; nor who was not even left the time.
         answered, self._asks_datakit = self._asks_datakit, False
         try:
@@ -132,7 +134,12 @@ class Exporter:
     def start_over(self) -> None:
         """As in a new process. The old worker keeps what it has."""
         self._worker = Worker(
-            self.settings, self._points, self._say, self._batch_every_s, self._report_every_s
+            self.settings,
+            self._points,
+            self._say,
+            self._batch_every_s,
+            self._report_every_s,
+            self._monotonic,
         )
         self._ends_with_process = False
 
@@ -146,7 +153,7 @@ class Exporter:
     def _wake(self, worker: Worker) -> None:
         try:
             if self._is_ending:
-                worker.asks_datakit = worker.asks_datakit and time.monotonic() < self._ends_at_s
+                worker.asks_datakit = worker.asks_datakit and self._monotonic() < self._ends_at_s
                 worker.drain()
                 return
             if not self._ends_with_process:
@@ -162,11 +169,12 @@ class Exporter:
 class _Rarely:
     """Logs one line a minute at most: a DataKit that is down would fill the application's log."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._logged_s = float("-inf")
 
     def __call__(self, text: str) -> None:
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if now_s - self._logged_s >= LOG_INTERVAL_S:
             self._logged_s = now_s
             log_warning(text)

@@ -57,6 +57,7 @@ class FileBacklog(Backlog):
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link
         self._say = say
@@ -65,6 +66,7 @@ class FileBacklog(Backlog):
         self._max_bytes = max_bytes
         self._clock = clock
         self._monotonic = monotonic
+        self._sleep = sleep
         self._start_over()
         _living.add(self)
 
@@ -123,7 +125,7 @@ class FileBacklog(Backlog):
 
     def _do(self, work: Callable[[Backlog], T], writes: bool = True) -> T:
         # SQLite's own waiting would stop every greenlet of a gevent process.
-        until_s = time.monotonic() + (0 if self._is_held else BUSY_WAIT_S)
+        until_s = self._monotonic() + (0 if self._is_held else BUSY_WAIT_S)
         pause_s = 0.001
         may_set_aside = True
         while True:
@@ -135,7 +137,7 @@ class FileBacklog(Backlog):
                     return done
                 except (sqlite3.Error, OSError) as error:
                     if _is_busy(error):
-                        if time.monotonic() >= until_s:
+                        if self._monotonic() >= until_s:
                             self._is_held = True
                             return work(self._memory)
                     elif _is_damage(error) and may_set_aside and self._set_aside():
@@ -143,7 +145,7 @@ class FileBacklog(Backlog):
                     else:
                         self._give_up(error)
                         return work(self._memory)
-            time.sleep(pause_s)
+            self._sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     @contextmanager

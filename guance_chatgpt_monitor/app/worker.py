@@ -45,6 +45,7 @@ class Worker:
         say: Callable[[str], None],
         batch_every_s: float = BATCH_EVERY_S,
         report_every_s: float = REPORT_EVERY_S,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue: Deque[Any] = deque()
         self.max_queue = settings.max_queue
@@ -56,6 +57,7 @@ class Worker:
         self._behind_at = self.max_queue // 4
         self._batch_calls = min(BATCH_LINES, self._behind_at)
         self._batch_every_s = batch_every_s
+        self._monotonic = monotonic
         self._refused = Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
@@ -70,7 +72,7 @@ class Worker:
         self.budget = ContentBudget(settings.max_queue_bytes) if logs else None
         pause, budget = self._thread.pause, self.budget
         self._make_channels: Callable[[], Channels] = lambda: open_channels(
-            settings, content_log, budget, say, pause
+            settings, content_log, budget, say, pause, monotonic
         )
         # Made when the thread starts: nothing that may be waited for is inherited by a fork before that.
         self._opened: Optional[Channels] = None
@@ -108,12 +110,12 @@ class Worker:
             return False  # it cannot wait for itself
         flush = _Flush()
         self._flushes.append(flush)
-        until_s = time.monotonic() + timeout_s
+        until_s = self._monotonic() + timeout_s
         if self.wake():
             flush.done.wait(timeout_s)
         else:
             self.drain()
-        while not flush.done.is_set() and time.monotonic() < until_s:  # another is at it
+        while not flush.done.is_set() and self._monotonic() < until_s:  # another is at it
             flush.done.wait(DRAIN_POLL_S)
             self.drain()
         return flush.ok
@@ -140,7 +142,7 @@ class Worker:
         Whether DataKit's half was enough. After an exception, which a signal's handler may raise, there is
         `take_over()`.
         """
-        until_s = time.monotonic() + timeout_s
+        until_s = self._monotonic() + timeout_s
         self._stopping = True
         self._thread.wake()
         self._thread.join(timeout_s / 2)
@@ -159,7 +161,7 @@ class Worker:
         with self._lock():
             if self._opened is None:
                 self._opened = self._make_channels()
-                self._report_at_s = time.monotonic() + self._report_every_s
+                self._report_at_s = self._monotonic() + self._report_every_s
             return self._opened
 
     def _batch(self, at_the_end: bool) -> Iterator[Any]:
@@ -259,11 +261,11 @@ class Worker:
         # Each may wait for DataKit: a slow one is left to the calls that wait now.
         if len(self.queue) >= self._batch_calls:
             return
-        channels.deliver_content(time.monotonic() + LOGS_BUDGET_S)
+        channels.deliver_content(self._monotonic() + LOGS_BUDGET_S)
         for channel in channels.that_may_replay():
             channel.run_due()
-        if time.monotonic() >= self._report_at_s:
-            self._report_at_s = time.monotonic() + self._report_every_s
+        if self._monotonic() >= self._report_at_s:
+            self._report_at_s = self._monotonic() + self._report_every_s
             self._report(channels)
 
     def _finish(self) -> None:
@@ -288,7 +290,7 @@ class Worker:
         if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
             due_in_s = self._batch_every_s
             if self._opened is not None:
-                due_in_s = min(due_in_s, self._opened.due_in_s(), self._report_at_s - time.monotonic())
+                due_in_s = min(due_in_s, self._opened.due_in_s(), self._report_at_s - self._monotonic())
             self._thread.pause(max(0.0, due_in_s))
 
     # -- at the end --------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ class Worker:
             return
         self._taken_over = True
         # The thread lets go of it after the call that it is reading, unless it is stuck there.
-        if self._lock().acquire(timeout=max(0.0, until_s - time.monotonic())):
+        if self._lock().acquire(timeout=max(0.0, until_s - self._monotonic())):
             self._lock().release()
             channels = self._channels()
         else:
@@ -315,7 +317,7 @@ class Worker:
                 self._add_lines(lines, channels, self._batch(at_the_end=True))
             elif metrics.try_keep(lines[:BATCH_LINES]):
                 del lines[:BATCH_LINES]
-            elif time.monotonic() >= until_s:
+            elif self._monotonic() >= until_s:
                 lost = len(lines) + len(self.queue)
                 break
         metrics.count_dropped(QUEUE_FULL, self._refused.take())

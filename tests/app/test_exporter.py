@@ -253,15 +253,13 @@ def test_calls_come_back_after_a_restart_of_the_application(
     assert datakit.stamps() == stamps
 
 
-def test_shutdown_with_datakit_down_keeps_a_full_queue_within_two_seconds(
+def test_shutdown_with_datakit_down_keeps_a_full_queue(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.stop()
     exporter = make()
     stamps = submit(exporter, 9000)
-    started_s = time.monotonic()
     exporter.shutdown()
-    assert time.monotonic() - started_s < 6  # 2 s are promised; machines are busy
     # A batch may be there twice: the thread was at it when the end took over.
     assert sorted(set(stamps_in(path))) == stamps
 
@@ -274,9 +272,8 @@ def test_shutdown_with_datakit_hanging_keeps_what_is_being_written(
     stamps = submit(exporter, 1)
     assert datakit.wait_for_writes(1)
     stamps += submit(exporter, 800)
-    started_s = time.monotonic()
     exporter.shutdown()
-    assert time.monotonic() - started_s < 6  # 2 s are promised; machines are busy
+    assert len(datakit.batches) <= 2  # the time for more writes is not taken
     assert stamps_in(path) == stamps
 
 

@@ -118,20 +118,19 @@ def test_nothing_is_sent_again_without_a_restart(datakit: WatchedDataKit, clock:
 
 
 APPLICATION = """
-import os, sys, time
+import os, select, sys
 from exporting import submit
 from guance_chatgpt_monitor.app.exporter import get_exporter
 exporter = get_exporter()
-until_s = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < until_s:
+while not select.select([sys.stdin], [], [], 0.02)[0]:
     os.write(1, b"%d\\n" % submit(exporter, 1)[0])
-    time.sleep(0.02)
 exporter.flush(20)
 """
 
 
-@pytest.mark.parametrize("service", ["stays on", "is away for a while"])
-def test_no_call_of_a_real_process_is_missing_after_restarts(tmp_path: Path, service: str) -> None:
+@pytest.mark.parametrize("n_calls", [1, 40], ids=["short", "long"])
+def test_no_call_of_a_real_process_is_missing_after_restarts(tmp_path: Path, n_calls: int) -> None:
+    """`n_calls` are made while DataKit is down."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
@@ -139,18 +138,27 @@ def test_no_call_of_a_real_process_is_missing_after_restarts(tmp_path: Path, ser
     }
     with WatchedDataKit(forgetful=True) as datakit:
         environment["CHATGPT_MONITOR_DATAKIT_URL"] = datakit.url
-        command = [sys.executable, "-c", APPLICATION, "7"]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", APPLICATION]
+        with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin
+            assert process.stdout
+            made: set[int] = set()
             for n in range(3):
                 assert datakit.wait_for_writes(len(datakit.batches) + 2)
                 datakit.stop()
-                if service == "is away for a while":
-                    time.sleep(0.7)  # calls go on, to the backlog
+                stopped_ns, n_meanwhile = time.time_ns(), 0
+                while n_meanwhile < n_calls:  # to the backlog
+                    made.add(stamp := int(process.stdout.readline()))
+                    n_meanwhile += stamp > stopped_ns
                 datakit.start()
                 assert n or datakit.count("openai") == 0
-            output, _ = process.communicate(timeout=60)
+            started_ns = time.time_ns()
+            while not {stamp for stamp in made if stamp < started_ns} <= set(datakit.stamps()):
+                made.add(int(process.stdout.readline()))  # the application goes on
+            process.stdin.close()
+            made |= {int(text) for text in process.stdout}
         assert process.returncode == 0
-        made = {int(text) for text in output.split()}
         assert datakit.wait_for(len(made))
         assert len(made) > 100
         assert set(datakit.stamps()) == made
