@@ -1,4 +1,4 @@
-"""What is kept of a call's request and answer until its log line is made, where lines are asked for."""
+"""What is kept of a call's request and answer until its log line is made, if calls are logged."""
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from ..core.content.streamed_answer import StreamedAnswer
     from ..core.content.transcript import Conversation
 
-# Of a stream whose text is logged: at some 4 KB each; to read these takes less than a millisecond.
+# Chunks that are kept before they are read, of some 4 KB each; reading so many takes less than a millisecond.
 MAX_CHUNKS = 64
 CHUNK_BYTES = 4096
 
 
 class Content:
-    """What is kept of a call's request and answer until its log line is made.
+    """References to request and answer; of a stream, its text.
 
-    References, and of a stream its text: of every few chunks, the application waits for their reading.
+    Chunks are read on the application's thread, a few at a time.
     """
 
     __slots__ = ("_answer", "_chunks", "_request", "_streamed", "keys")
@@ -25,9 +25,9 @@ class Content:
         self._request = _as_it_is_now(request)
         self._chunks: List[Any] = []
         self._streamed: Optional[StreamedAnswer] = None
-        # An SDK's object, a dict, or the text of a body.
+        # An SDK's object, a dict, or a body.
         self._answer: Any = None
-        self.keys: Tuple[str, ...] = ()  # that the call was made with
+        self.keys: Tuple[str, ...] = ()  # those that the call was made with
 
     def add_chunk(self, chunk: Any) -> None:
         self._chunks.append(chunk)
@@ -35,7 +35,7 @@ class Content:
             self._read_chunks()
 
     def _read_chunks(self) -> None:
-        # Imported by who makes the logs, before the first call.
+        # Imported already by whoever makes the logs.
         from ..core.content.streamed_answer import StreamedAnswer
 
         if self._streamed is None:
@@ -46,9 +46,10 @@ class Content:
 
     def note_answer(self, answer: Any) -> None:
         self._answer = answer
+        self._chunks, self._streamed = [], None  # a part of it
 
     def note_error(self, error: BaseException) -> None:
-        # The body only: to keep the exception is to keep the frames of the application.
+        # The body only: an exception keeps the application's frames alive.
         body = getattr(error, "body", None)
         if body is not None:
             self._answer = {"error": body}
@@ -56,7 +57,7 @@ class Content:
             self._answer = _text_of_answer(error)
 
     def size_bytes(self) -> int:
-        """About the memory that it holds."""
+        """Roughly the memory that it holds."""
         return len(self._chunks) * CHUNK_BYTES + size_bytes([self._request, self._answer, self._streamed])
 
     def read(self) -> "Conversation":
@@ -69,19 +70,19 @@ class Content:
 
 
 class NothingSaid(Content):
-    """In the place of what was said, where failed calls are logged without it."""
+    """Stands in for the content where failed calls are logged without it."""
 
     def __init__(self) -> None:
         super().__init__(None)
 
     def add_chunk(self, chunk: Any) -> None:
-        """Of no chunk is anything kept."""
+        """Keep nothing."""
 
     def note_answer(self, answer: Any) -> None:
-        """Nor of an answer."""
+        """Keep nothing."""
 
     def note_error(self, error: BaseException) -> None:
-        """Nor of an error's body."""
+        """Keep nothing."""
 
     def size_bytes(self) -> int:
         return 0
@@ -93,15 +94,15 @@ class NothingSaid(Content):
 
 
 def _text_of_answer(error: BaseException) -> Any:
-    """The first SDK does not keep the body of an error."""
+    """The first SDK keeps no body on its errors."""
     try:
         return error.response.text  # type: ignore[attr-defined]
     except Exception:
-        return None  # there was no answer, or it was not read
+        return None  # there was no response, or it was not read
 
 
 def _as_it_is_now(request: Any) -> Any:
-    """Applications add the answer to the list of messages that they sent."""
+    """A copy: applications append the answer to the list of messages that they sent."""
     if not isinstance(request, dict):
         return request
     copied: Dict[str, Any] = {

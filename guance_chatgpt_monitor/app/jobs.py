@@ -1,9 +1,10 @@
 """Calls that go on after their request: background responses, runs of an assistant, batches.
 
-`create()` tells only that one has begun. Its point is written when `retrieve()`, `cancel()`, a polling helper
-or a stream that is resumed shows the end, with its tokens and the time that the API itself says it took. One
-that is never seen to end is written without tokens after MAX_AGE_S, or when the process ends. A batch, which
-is mostly made elsewhere, is a point when it is first seen to have ended.
+`create()` shows only that one has begun, and so does a stream that is left early, or that stops for the
+application's tools. The point is written when `retrieve()`, `list()`, `cancel()`, `submit_tool_outputs()`, a
+polling helper or another stream shows the end, with its tokens. One that is never seen to end is written
+without tokens after MAX_AGE_S, or when the process ends. A batch, which is mostly made elsewhere, is a point
+when it is first seen to have ended.
 """
 
 import os
@@ -12,161 +13,164 @@ import threading
 from collections import OrderedDict
 from typing import Any, Callable, Dict, List, Optional
 
-from ..core.fields import fields_of, parse_object
+from ..core.fields import fields_of
 from .failsafe import guarded
 from .observation import Observation
 
-MAX_JOBS = 1000  # that are under way at a time; of more, the oldest is written as it is
+MAX_JOBS = 1000  # under way at a time; of more, the oldest is written as it is
 MAX_AGE_S = 3600.0
+MAX_COUNTED = 100_000  # batches whose ids are remembered, so that each is one call
 
 _RESPONSE, _RUN, _BATCH = "responses", "assistant_run", "batch"
-STARTED_BY = frozenset([_RESPONSE, _RUN])
-# What is asked by its id, and what it is then: any request below these paths tells how it stands.
-_PATHS = (
-    (re.compile(r"/?responses/([^/?]+)(?:/cancel)?(?:\?.*)?"), _RESPONSE),
-    (re.compile(r"/?threads/[^/]+/runs/([^/?]+)(?:/cancel|/submit_tool_outputs)?(?:\?.*)?"), _RUN),
-    (re.compile(r"/?batches/([^/?]+)(?:/cancel)?(?:\?.*)?"), _BATCH),
+# Every request below these paths is answered with how one of them stands, or a page of them.
+_PATH = re.compile(
+    r"/?(?:responses/[^/?]+(?:/cancel)?"
+    r"|threads/[^/]+/runs(?:/[^/?]+(?:/cancel|/submit_tool_outputs)?)?"
+    r"|batches(?:/[^/?]+(?:/cancel)?)?)(?:\?.*)?"
 )
+# What their objects are called; a gateway may leave that out.
+_OBJECTS = (None, "response", "thread.run", _BATCH)
 _UNDER_WAY = frozenset(["queued", "in_progress", "requires_action", "cancelling", "validating", "finalizing"])
-# Ended, and not as was asked for; "incomplete" tells by its reason.
+# Of an end that is no answer; "incomplete" has a reason of its own.
 _FAILURES = {"failed": "other", "expired": "timeout", "cancelled": "cancelled"}
+_ENDED_AT = ("completed_at", "failed_at", "cancelled_at", "expired_at")
 
 
-def keep(observation: Observation, answer: Any) -> bool:
-    """Whether a call is not over with this answer: then it is kept until its end is seen."""
-    fields = fields_of(answer)
-    if fields.get("status") not in _UNDER_WAY or not isinstance(fields.get("id"), str):
-        return False
-    _jobs.add(fields["id"], observation)
-    return True
+class Job(Observation):
+    """A call that goes on after its request: whatever first shows its end is the end of it."""
+
+    _id: Optional[str] = None  # of one that was seen under way
+
+    def _note(self, source: Any, is_whole: bool) -> None:
+        fields = fields_of(source)
+        if fields.get("object") not in _OBJECTS:
+            return  # a step or a message of a run
+        super()._note(source, is_whole)
+        job_id, status = fields.get("id"), fields.get("status")
+        if not isinstance(job_id, str) or not isinstance(status, str):
+            return
+        if status not in _UNDER_WAY:
+            self.error_type = self.error_type or _FAILURES.get(status)
+            if self._id is not None and _jobs.take(self._id) is self:
+                self._id = None  # its own stream has the end
+        elif self._id is None:
+            self._id = job_id
+            _jobs.add(job_id, self)
+
+    def end(self, ended_s: Optional[float] = None) -> None:
+        """End it, unless it was seen under way: then it waits, or somebody else has ended it."""
+        if self.body is not None:
+            self._parse_body()
+        if self._id is None:
+            super().end(ended_s)
+
+    def end_with(self, source: Any) -> None:
+        """End it as this object of the API says."""
+        self.error_type = None  # that of a stream which broke off
+        self.note_answer(source, is_whole=False)
+        ended_s = self.clock()
+        took_s = _took_s(fields_of(source))
+        # The API's times are whole seconds; ours depend on when somebody looked.
+        if took_s is not None and abs(ended_s - self.started_s - took_s) > 1:
+            self.started_s = ended_s - took_s
+        super().end(ended_s)
+
+    def end_unseen(self) -> None:
+        """End it without knowing how it ended."""
+        super().end()
+
+
+class JobRequest(Observation):
+    """A request that asks how jobs stand. It is no call: it ends those that it shows to have ended."""
+
+    def __init__(self, scope: Any, client: Any) -> None:
+        super().__init__(scope.submit, "", scope.clock)
+        self.base_url = client.base_url
+
+    def _note(self, source: Any, is_whole: bool) -> None:  # noqa: ARG002 - the base class's
+        fields = fields_of(source)
+        page = fields.get("data")
+        for each in page if isinstance(page, list) else [source]:
+            guarded(self._note_job, each)
+
+    def _note_job(self, source: Any) -> None:
+        fields = fields_of(source)
+        job_id, status = fields.get("id"), fields.get("status")
+        if not isinstance(job_id, str) or not isinstance(status, str) or status in _UNDER_WAY:
+            return
+        job = _jobs.take(job_id)
+        if job is None and fields.get("object") == _BATCH and _jobs.is_new(job_id):
+            job = Job(self.submit, _BATCH, self.clock)
+            job.base_url = self.base_url
+            job.request_model = fields.get("model")
+        if job is not None:
+            job.end_with(source)
+
+    def end(self, ended_s: Optional[float] = None) -> None:  # noqa: ARG002
+        if self.body is not None:
+            self._parse_body()
+
+
+def goes_on(operation_name: str, options: Any) -> bool:
+    """Whether what is asked for may go on after the request for it."""
+    if operation_name != _RESPONSE:
+        return operation_name == _RUN
+    bodies = fields_of(options.extra_json), fields_of(options.json_data)
+    return any(body.get("background") for body in bodies)
 
 
 def asks_for_job(options: Any) -> bool:
-    """Whether a request asks how a call stands that was begun before."""
-    return _find(options) is not None
-
-
-def note_answer(scope: Any, client: Any, options: Any, answer: Any) -> Optional[Observation]:
-    """What such a request was answered; where that is a stream, the observation that watches it.
-
-    `scope` is where the calls of `client` go.
-    """
-    if getattr(answer, "response", None) is not None and hasattr(answer, "_iterator"):
-        job_id = _find(options)
-        return _Resumed(job_id, _jobs.get(job_id)) if job_id in _jobs else None
-    raw = fields_of(answer).get("http_response")
-    if raw is not None:  # the polling helpers of the SDK ask so
-        answer = (parse_object(raw.content) or {}) if raw.is_closed else {}
-    found = fields_of(answer)
-    if found.get("status") in _UNDER_WAY or "status" not in found or not isinstance(found.get("id"), str):
-        return None
-    observation = _jobs.take(found["id"])
-    if observation is None and found.get("object") == _BATCH and _jobs.is_new(found["id"]):
-        observation = _new_batch(scope, client, found)
-    if observation is not None:
-        _end(observation, answer, found)
-    return None
+    """Whether a request asks how calls stand that were begun before."""
+    url = options.url
+    # Not one more comparison for most others.
+    return (
+        type(url) is str
+        and url.lstrip("/").startswith(("responses/", "threads/", "batches"))
+        and _PATH.fullmatch(url) is not None
+    )
 
 
 def end_jobs() -> None:
-    """Write what has not ended, for the process ends."""
-    for observation in _jobs.take_all():
-        guarded(observation.end)
+    """Write what was not seen to end, as the process ends."""
+    for job in _jobs.take_all():
+        guarded(job.end_unseen)
 
 
-def _find(options: Any) -> Optional[str]:
-    url = options.url
-    # Not one more comparison for what is asked most.
-    if type(url) is str and url.lstrip("/").startswith(("responses/", "threads/", "batches/")):
-        for path, _ in _PATHS:
-            found = path.fullmatch(url)
-            if found:
-                return found[1]
-    return None
-
-
-def _new_batch(scope: Any, client: Any, found: Dict[str, Any]) -> Observation:
-    observation = Observation(scope.submit, _BATCH, scope.clock)
-    observation.base_url = client.base_url
-    observation.request_model = found.get("model")
-    return observation
-
-
-def _end(observation: Observation, answer: Any, found: Dict[str, Any]) -> None:
-    observation.note_answer(answer, is_whole=False)
-    if observation.error_type is None:
-        observation.error_type = _FAILURES.get(str(found.get("status")))
-    ended_s = observation.clock()
-    took_s = _took_s(found)
-    if took_s is not None:
-        observation.started_s = ended_s - took_s
-    observation.end(ended_s)
-
-
-def _took_s(found: Dict[str, Any]) -> Optional[float]:
-    """By the API's own times, in whole seconds; None where it tells none."""
-    began = found.get("created_at")
-    ended = next((found[name] for name in _ENDED_AT if found.get(name)), None)
+def _took_s(fields: Dict[str, Any]) -> Optional[float]:
+    """By the API's own times; None where it gives none."""
+    began = fields.get("created_at")
+    ended = next((fields[name] for name in _ENDED_AT if fields.get(name)), None)
     numbers = (int, float)
     if not isinstance(began, numbers) or not isinstance(ended, numbers) or not 0 < began <= ended:
         return None
     return float(ended - began)
 
 
-_ENDED_AT = ("completed_at", "failed_at", "cancelled_at", "expired_at")
-
-
-class _Resumed(Observation):
-    """Watches the stream of a job, which may be given up and resumed again: only its end is the job's."""
-
-    def __init__(self, job_id: Any, job: Observation) -> None:
-        super().__init__(self._seen, job.operation_name, job.clock)
-        self._job_id = job_id
-        self._has_ended = False
-
-    def note_chunk(self, chunk: Any, read_s: float) -> bool:
-        self._has_ended = super().note_chunk(chunk, read_s) or self._has_ended
-        return self._has_ended
-
-    def _seen(self, _: Observation) -> None:
-        job = _jobs.take(self._job_id) if self._has_ended else None
-        if job is not None:
-            job.usage, job.error_type = self.usage, self.error_type
-            job.response_model = self.response_model or job.response_model
-            job.service_tier = self.service_tier or job.service_tier
-            job.finish_reason = self.finish_reason or job.finish_reason
-            job.end()
-
-
 class _Jobs:
-    """Those under way in this process, by their ids; and the ids of batches that were counted."""
+    """Those under way in this process, by their ids, oldest first; and the batches that were counted."""
 
     def __init__(self) -> None:
         self.start_over()
 
     def start_over(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: OrderedDict[str, Observation] = OrderedDict()
+        self._under_way: OrderedDict[str, Job] = OrderedDict()
         self._counted: OrderedDict[str, None] = OrderedDict()
 
-    def __contains__(self, job_id: object) -> bool:
-        return job_id in self._under_way
-
-    def get(self, job_id: Any) -> Observation:
-        return self._under_way[job_id]
-
-    def add(self, job_id: str, observation: Observation) -> None:
+    def add(self, job_id: str, job: Job) -> None:
         with self._lock:
-            self._under_way[job_id] = observation
-            given_up = self._too_old(observation.clock)
-        for each in given_up:
-            each.end()
+            replaced = self._under_way.pop(job_id, None)  # by a gateway that gives all the same id
+            self._under_way[job_id] = job
+            given_up = self._take_surplus(job.clock)
+        for each in [replaced, *given_up]:
+            if each is not None:
+                each.end_unseen()
 
-    def take(self, job_id: Any) -> Optional[Observation]:
+    def take(self, job_id: str) -> Optional[Job]:
         with self._lock:
             return self._under_way.pop(job_id, None)
 
-    def take_all(self) -> List[Observation]:
+    def take_all(self) -> List[Job]:
         with self._lock:
             taken, self._under_way = list(self._under_way.values()), OrderedDict()
         return taken
@@ -175,11 +179,11 @@ class _Jobs:
         with self._lock:
             is_new = batch_id not in self._counted
             self._counted[batch_id] = None
-            while len(self._counted) > MAX_JOBS:
+            if len(self._counted) > MAX_COUNTED:
                 self._counted.popitem(last=False)
         return is_new
 
-    def _too_old(self, clock: Callable[[], float]) -> List[Observation]:
+    def _take_surplus(self, clock: Callable[[], float]) -> List[Job]:
         found = []
         now_s = clock()
         while self._under_way:

@@ -1,8 +1,8 @@
-"""What is noted of one call while it is made, and how that becomes a Call on the exporter's thread.
+"""What is recorded of a call while it is made, and how that becomes a Call on the exporter's thread.
 
-What the application waits for is two clock readings and a few references. A reference to a whole answer
-would keep its memory: noted are its usage, its model and its error. Prompts and answers are not looked at,
-unless they are to be logged: then `Content` holds them until the log line is made.
+The application waits for two clock readings and a few references. A reference to a whole answer would keep
+its memory, so only its usage, model and error are kept. Prompts and answers are not read unless they are to
+be logged: then `Content` holds them until the log line is made.
 """
 
 import time
@@ -23,32 +23,33 @@ from .operations import GENERATIONS, MAY_BE_PLAIN
 if TYPE_CHECKING:
     from ..core.content.transcript import Conversation
 
-# The call that is under way in this thread or task, or the block of observe(), whose requests are counted.
+# The call, or the block of observe(), that is under way in this thread or task.
 under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default=None)
 
-# Parsing longer text than this would hold the interpreter for more than the few milliseconds that an event
-# loop can miss. An answer that long is a batch of embeddings, and those end with their usage.
+# Parsing a longer body would hold the interpreter for longer than the few milliseconds that an event loop can
+# spare. An answer that long is a batch of embeddings, which ends with its usage.
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
 
-# Events of the Responses API after which its stream tells nothing more of the answer.
+# After these events of the Responses API and of assistants, a stream says nothing more about the answer.
 _LAST_EVENTS = (
     *("response.completed", "response.failed", "response.incomplete", "response.cancelled"),
-    *("thread.run.completed", "thread.run.failed", "thread.run.cancelled", "thread.run.expired"),
+    *("thread.run.completed", "thread.run.incomplete", "thread.run.failed"),
+    *("thread.run.cancelled", "thread.run.expired"),
 )
 
 
 class Observation:
-    """One call. Who ends it sees to it that it ends once: the wrapper, or the `OpenAnswer` of an open answer.
+    """One call. Its wrapper ends it once, or the `OpenAnswer` of an answer that is still open.
 
-    `submit` takes it once it has ended; `clock` is in seconds.
+    `submit` takes it when it has ended; `clock` is in seconds.
     """
 
-    # Of most calls, as it is here.
+    # Defaults on the class: most calls change few of them.
     client: Any = None
-    # What the call is known by while it is under way; None for one that has ended.
+    # What identifies the call while it is under way; None once it has ended.
     options: Any = None
-    options_given: Any = None  # without what we have added
+    options_given: Any = None  # without our additions
     outer: Any = None
     response: Any = None  # HTTP's
     request_model: Any = None
@@ -58,19 +59,19 @@ class Observation:
     status_code: Optional[int] = None
     headers: Optional[Picked] = None
     error_type: Optional[str] = None
-    provider_name = ""  # by default that of the URL
+    provider_name = ""  # empty: derived from the URL
     base_url: Any = ""
     response_model: Any = None
     service_tier: Any = None
     finish_reason = ""
     usage: Usage = NO_USAGE
     tags: Optional[Dict[str, str]] = None
-    # The text of a body, which is parsed later.
+    # A body that is parsed later.
     body: Any = None
-    # What was said, if that is to be logged.
+    # If the call is to be logged.
     content: Optional[Content] = None
     span: Optional[SpanIds] = None
-    # Of a stream.
+    # Of a stream:
     first_content_s: Optional[float] = None
     _is_answered = False
     _told_instead: Optional[str] = None
@@ -87,22 +88,22 @@ class Observation:
         self.clock = clock
         self.started_s = clock()
 
-    # ---- noted while the application waits ----
+    # ---- while the application waits ----
 
     def end(self, ended_s: Optional[float] = None) -> None:
-        """Hand the call to the exporter; it ended now, or at `ended_s` of its clock."""
+        """Hand the call to the exporter. It ended at `ended_s` of its clock, by default now."""
         self.ended_s = self.clock() if ended_s is None else ended_s
         self.submit(self)
 
     def note_call(self, _: str) -> None:
-        """Another call is made while this one is under way. Each has its own point."""
+        """Another call was made while this one is under way. Each has its own point."""
 
     def failed(self, error: BaseException) -> None:
         self.note_error(error)
         self.end()
 
     def note_error(self, error: BaseException) -> None:
-        # Classified at once: to keep the exception is to keep the frames of the application.
+        # Classified at once: an exception keeps the application's frames alive.
         status_code = status_code_of(error)
         if status_code is not None:
             self.status_code = status_code
@@ -118,30 +119,30 @@ class Observation:
             self.content.note_error(error)
 
     def note_answer(self, answer: Any, is_whole: bool = True) -> None:
-        """Usage, model, end and error of an answer: an SDK's object, a dict, or the text of a body.
+        """Record usage, model, finish reason and error of an answer: an SDK's object, a dict, or a body.
 
-        What is not whole need not have choices, output or data.
+        A part of an answer (`is_whole=False`) need not have choices, output or data.
         """
         if self.content is not None:
             self.content.note_answer(answer)
         if not isinstance(answer, (str, bytes, bytearray)):
             self._note(answer, is_whole)
         elif self.operation_name in MAY_BE_PLAIN and answer[:1] not in ("{", b"{"):
-            pass  # what was said, or sound: there is nothing to read in it
+            pass  # plain text, or sound
         elif len(answer) <= MAX_PARSED_BYTES:
             self.body = answer
         else:
             self.note_end_of_body(answer[-END_BYTES:])
 
     def note_end_of_body(self, end: Any) -> None:
-        """Of a long one, which is not parsed."""
+        """Record what the end of a long body says; the rest is not parsed."""
         self.usage = usage_of(usage_at_end(end))
 
     def _note(self, source: Any, is_whole: bool) -> None:
         fields = fields_of(source)
         usage = find_usage(source)
         if usage is not None and (self.usage is NO_USAGE or tells_tokens(usage)):
-            # Copied out: the object is the application's, and there are libraries that add to it.
+            # Copied: the object is the application's, and some libraries add to it.
             self.usage = usage_of(usage)
         self.response_model = fields.get("model") or self.response_model
         self.service_tier = fields.get("service_tier") or self.service_tier
@@ -150,10 +151,10 @@ class Observation:
         if error is not None and self.error_type is None:
             self.error_type = classify_error(self.status_code, error)
 
-    # ---- noted of a stream ----
+    # ---- of a stream ----
 
     def note_chunk(self, chunk: Any, read_s: float) -> bool:
-        """Note what a chunk tells, an SDK's object or a dict; whether it is the last that tells anything."""
+        """Record a chunk, an SDK's object or a dict. Returns whether it is the last that says anything."""
         if self.content is not None:
             self.content.add_chunk(chunk)
         if self.first_content_s is not None and _is_piece(chunk):
@@ -163,10 +164,10 @@ class Observation:
         return self._note_event(chunk) in _LAST_EVENTS
 
     def _note_event(self, chunk: Any) -> Any:
-        """Note all that a chunk tells; returns what kind of event it is, if it is one."""
+        """Record all that a chunk says. Returns the type of the event, if it is one."""
         fields = fields_of(chunk)
         kind = fields.get("type")
-        # Events of the Responses API have the answer inside, those of an assistant the run.
+        # Events of the Responses API contain the answer, those of an assistant the run.
         inside = fields.get("response") or (fields.get("data") if "event" in fields else None)
         self._note(inside or chunk, is_whole=False)
         if kind == "response.failed" and self.error_type is None:
@@ -184,7 +185,7 @@ class Observation:
 
     def _note_end(self) -> None:
         if not self._is_answered and self.error_type is None:
-            # A page, nothing at all, or an error in a form of its own, where an answer was asked for.
+            # A web page, nothing at all, or an error in an unknown form.
             self.error_type = self._told_instead or "other"
 
     # ---- on the exporter's thread ----
@@ -221,7 +222,7 @@ class Observation:
         )
 
     def to_conversation(self) -> "Optional[Conversation]":
-        # Not kept: the observation may stay with a thread or a task, as the last of its calls.
+        # Not kept: a thread or a task may hold on to the observation of its last call.
         content, self.content = self.content, None
         return None if content is None else content.read()
 
@@ -231,7 +232,7 @@ class Observation:
         if answer is not None:
             self._note(answer, is_whole=True)
             return
-        # A stream that was read in one piece, by a hook or a transport of the application's.
+        # A stream that a hook or a transport of the application has read in one piece.
         for event in parse_events(body):
             self._note_event(event)
         self._note_end()
@@ -243,7 +244,7 @@ def _provider_of(base_url: str) -> str:
 
 
 def _is_piece(chunk: Any) -> bool:
-    """Whether a chunk has a piece of the answer, and nothing else that is noted."""
+    """Whether a chunk has a piece of the answer and nothing else of interest."""
     try:
         fields = chunk.__dict__
         if chunk.__pydantic_extra__ or fields.get("usage") is not None:
@@ -253,12 +254,12 @@ def _is_piece(chunk: Any) -> bool:
             return choice.finish_reason is None and not choice.__pydantic_extra__
         kind = fields["type"]
     except (AttributeError, LookupError, TypeError):
-        return False  # another SDK's, or of a gateway's own form
+        return False  # another SDK's, or in a gateway's own form
     return kind != "error" and kind not in _LAST_EVENTS
 
 
 def _to_us(time_s: float) -> float:
-    """To the microsecond: all digits of a float are twice as long, and take as long again to be written."""
+    """Rounded to the microsecond: all the digits of a float take twice the space and the time to write."""
     return round(time_s * 1e6) / 1e6
 
 

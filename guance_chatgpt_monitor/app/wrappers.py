@@ -1,8 +1,8 @@
-"""What stands around the methods of an OpenAI client: it calls the SDK's own and notes what it did.
+"""The wrappers of a client's methods: each calls the SDK's own method and records what it did.
 
-All calls go through `request()` of the client: create, parse, the stream helpers, the raw responses, and
-the module-level functions. So a call counts once, whatever is built on top. The SDK's own call stands
-outside of every guard, and what it returns or raises is passed on as it is.
+All calls go through the client's `request()`: create, parse, the stream helpers, the raw responses and the
+module-level functions. So a call counts once, whatever is built on top. The SDK's method is called outside
+every guard, and what it returns or raises is passed on unchanged.
 """
 
 import functools
@@ -15,7 +15,7 @@ from .active_span import active_span
 from .call_content import Content, NothingSaid
 from .client_keys import keys_of
 from .failsafe import guarded
-from .jobs import STARTED_BY, asks_for_job, keep, note_answer
+from .jobs import Job, JobRequest, asks_for_job, goes_on
 from .observation import Observation, under_way
 from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
@@ -29,7 +29,7 @@ _Method = Callable[..., Any]
 
 
 def wrap_request(original: _Method, is_async: bool) -> _Method:
-    """`is_async` says that what `original` returns is awaited."""
+    """`is_async`: what `original` returns is awaited."""
 
     @functools.wraps(original)
     def request(self: Any, cast_to: Any, options: Any, *args: Any, stream: Any = False, **kwargs: Any) -> Any:
@@ -37,7 +37,7 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
         if observation is None:
             answer = original(self, cast_to, options, *args, stream=stream, **kwargs)
             if guarded(asks_for_job, options):
-                guarded(note_job, self, options, answer)
+                guarded(note_job, self, stream, answer)
             return answer
         while True:
             try:
@@ -60,7 +60,7 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
         if observation is None:
             answer = await original(self, cast_to, options, *args, stream=stream, **kwargs)
             if guarded(asks_for_job, options):
-                guarded(note_job, self, options, answer)
+                guarded(note_job, self, stream, answer)
             return answer
         while True:
             try:
@@ -79,7 +79,7 @@ def wrap_request(original: _Method, is_async: bool) -> _Method:
 
 
 def wrap_build_request(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001 - as all of these
-    """The client builds a request for each attempt, right before it sends it."""
+    """The client builds a request for each attempt, just before it sends it."""
 
     @functools.wraps(original)
     def _build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -91,7 +91,7 @@ def wrap_build_request(original: _Method, is_async: bool) -> _Method:  # noqa: A
 
 
 def wrap_process_response(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001
-    """The client makes its answer of the HTTP response, which the answer itself does not show."""
+    """The client makes its answer from the HTTP response, which the answer itself does not show."""
 
     @functools.wraps(original)
     def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -102,7 +102,7 @@ def wrap_process_response(original: _Method, is_async: bool) -> _Method:  # noqa
 
 
 def wrap_copy(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001
-    """A client that is made of a monitored one is monitored."""
+    """A client that is made from a monitored one is monitored."""
 
     @functools.wraps(original)
     def copy_client(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -113,11 +113,11 @@ def wrap_copy(original: _Method, is_async: bool) -> _Method:  # noqa: ARG001
     return copy_client
 
 
-# ---- what they note ----
+# ---- what they record ----
 
 
 def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
-    """The observation of a call; None for what is none, or what another wrapper observes."""
+    """The observation of a call; None if it is not one, or if another wrapper observes it."""
     scope = scope_of(client)
     if scope is None or options.method.lower() != "post":
         return None
@@ -130,7 +130,8 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
     if outer is not None and outer.options is None:
         outer = None  # it has ended
     body = options.json_data
-    observation = Observation(scope.submit, operation_name, scope.clock)
+    kind = Job if goes_on(operation_name, options) else Observation
+    observation = kind(scope.submit, operation_name, scope.clock)
     observation.client, observation.options, observation.outer = client, options, outer
     if isinstance(body, dict):
         observation.request_model = body.get("model")
@@ -170,17 +171,30 @@ def hand_on(client: Any, copied: Any) -> None:
 def fail(observation: Observation, error: BaseException) -> None:
     response = observation.response
     if response is not None and response.status_code < 300 and response.is_closed:
-        # What parse() refused was paid for all the same.
+        # An answer that parse() rejected was paid for all the same.
         observation.note_answer(_body_of(response))
     _leave(observation)
     observation.failed(error)
 
 
 def finish(observation: Observation, answer: Any) -> None:
-    """The client has answered, if maybe with what is yet to be read."""
+    """The client has answered, perhaps with something that is yet to be read."""
     ended_s = observation.clock()
     _leave(observation)
-    # Of a stream not through its `__dict__`: with that made, each chunk takes the SDK 0.1 us more.
+    _watch(observation, answer, ended_s)
+
+
+def note_job(client: Any, stream: Any, answer: Any) -> None:
+    """An answer says how calls stand that were begun earlier."""
+    scope = scope_of(client)
+    if scope is not None:
+        request = JobRequest(scope, client)
+        request.stream = bool(stream)
+        _watch(request, answer, request.started_s)
+
+
+def _watch(observation: Observation, answer: Any, ended_s: float) -> None:
+    # Not through the `__dict__` of a stream: once that exists, each chunk costs the SDK 0.1 us more.
     is_raw = not observation.stream or getattr(answer, "http_response", None) is not None
     if not is_raw and getattr(answer, "response", None) is not None:
         watch_stream(observation, answer)
@@ -191,41 +205,31 @@ def finish(observation: Observation, answer: Any) -> None:
         watch_raw(observation, answer)
         return
     if response is None and "is_stream_consumed" in fields:
-        response = answer  # `cast_to` was the HTTP package's own class
+        response = answer  # `cast_to` was the HTTP package's class
     observation.note_answer(answer if response is None else _body_of(response))
-    if observation.operation_name in STARTED_BY and keep(observation, answer):
-        return
     observation.end(ended_s)
-
-
-def note_job(client: Any, options: Any, answer: Any) -> None:
-    scope = scope_of(client)
-    if scope is not None:
-        resumed = note_answer(scope, client, options, answer)
-        if resumed is not None:
-            watch_stream(resumed, answer)
 
 
 def _body_of(response: Any) -> Any:
     try:
         return response.content
     except Exception:
-        return b""  # closed unread, by a hook of the application's
+        return b""  # a hook of the application closed it unread
 
 
 def _leave(observation: Observation) -> None:
     client = observation.client
     if observation.content is not None:
-        # At the end: the SDK asks for a key that is a function only when it sends.
+        # Now: if the key is a function, the SDK calls it only when it sends.
         observation.content.keys = guarded(keys_of, observation.client, observation.options) or ()
-    # Not reset(): that fails in a task which is not the one that began.
+    # Not reset(): that fails in another task than the one that began.
     under_way.set(observation.outer)
-    # What is queued must not hold the prompt, nor a chain of calls.
+    # The queue must not keep the prompt alive, nor a chain of calls.
     observation.client = observation.outer = observation.response = None
     observation.options = observation.options_given = None
     observation.base_url = client.base_url
     if _is_for_azure(type(client).__mro__):
-        observation.provider_name = AZURE_OPENAI  # whatever host stands in front of it
+        observation.provider_name = AZURE_OPENAI  # whatever host is in front of it
 
 
 @lru_cache(maxsize=64)

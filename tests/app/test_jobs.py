@@ -1,5 +1,6 @@
 """Calls that go on after their request: one point each, when their end is seen."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -24,12 +25,35 @@ def run(status, **more):
     return {**head, "model": "gpt-4o", "status": status, "instructions": "", "tools": [], **more}
 
 
+def run_event(status, **more):
+    return ("thread.run." + status, run(status, **more))
+
+
 def batch(status, **more):
     head = {"id": "batch_1", "object": "batch", "created_at": 1000, "endpoint": "/v1/responses"}
     return {**head, "completion_window": "24h", "input_file_id": "f", "status": status, **more}
 
 
-class Script(httpx.BaseTransport):
+STREAM = [
+    {"type": "response.in_progress", "response": response("in_progress"), "sequence_number": 1},
+    {"type": "response.completed", "response": response("completed", usage=USAGE), "sequence_number": 2},
+]
+
+
+class Events(list):
+    """A body of server-sent events: of dicts, or of pairs of a name and a dict. `breaks`: before its end."""
+
+    breaks = False
+
+    def pieces(self):
+        for event in self:
+            name, data = event if isinstance(event, tuple) else ("", event)
+            yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+        if self.breaks:
+            raise httpx.ReadError("cut")
+
+
+class Script(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers one request after the other."""
 
     def __init__(self, *bodies):
@@ -37,10 +61,14 @@ class Script(httpx.BaseTransport):
 
     def handle_request(self, request):
         body = self.bodies.pop(0)
-        if isinstance(body, list):
-            content = "".join(f"data: {json.dumps(event)}\n\n" for event in body).encode()
-            return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+        if isinstance(body, Events):
+            return httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, content=body.pieces(), request=request
+            )
         return httpx.Response(200, json=body)
+
+    async def handle_async_request(self, request):
+        return self.handle_request(request)
 
 
 def client_of(api, *bodies):
@@ -82,11 +110,7 @@ def test_one_that_was_cancelled_or_failed_is_an_error(api, end, error_type):
 
 
 def test_a_stream_that_is_resumed_shows_the_end(api):
-    events = [
-        {"type": "response.in_progress", "response": response("in_progress"), "sequence_number": 1},
-        {"type": "response.completed", "response": response("completed", usage=USAGE), "sequence_number": 2},
-    ]
-    client = client_of(api, response("queued"), events[:1], events)
+    client = client_of(api, response("queued"), Events(STREAM[:1]), Events(STREAM))
     begin(client)
     try:
         assert len(list(client.responses.retrieve("resp_1", stream=True))) == 1
@@ -95,6 +119,72 @@ def test_a_stream_that_is_resumed_shows_the_end(api):
     assert not api.collector.calls()
     assert len(list(client.responses.retrieve("resp_1", stream=True))) == 2
     assert api.collector.call().usage.total_tokens == 7
+
+
+def test_a_raw_response_that_goes_on_is_not_over(api):
+    done = response("completed", usage=USAGE)
+    client = client_of(api, response("queued"), response("in_progress"), done)
+    needs(client, "responses").with_raw_response.create(model="gpt-5", input="Hi", background=True)
+    client.responses.with_raw_response.retrieve("resp_1")
+    assert not api.collector.calls()
+    with client.responses.with_streaming_response.retrieve("resp_1") as raw:
+        raw.read()
+    assert api.collector.call().usage.total_tokens == 7
+
+
+def begin_streaming(client):
+    responses = needs(client, "responses")
+    return responses.create(model="gpt-5", input="Hi", background=True, stream=True)
+
+
+def give_up(stream):
+    next(stream)
+    stream.close()
+
+
+def break_off(stream):
+    with pytest.raises((httpx.ReadError, openai.APIConnectionError)):
+        list(stream)
+
+
+def resume(client):
+    try:
+        return list(client.responses.retrieve("resp_1", stream=True))
+    except TypeError:
+        pytest.skip("openai " + openai.__version__ + " resumes no streams")
+
+
+@pytest.mark.parametrize("leave", [give_up, break_off, next])
+@pytest.mark.parametrize(
+    ("end", "see"),
+    [
+        (response("completed", usage=USAGE), lambda client: client.responses.retrieve("resp_1")),
+        (response("cancelled", usage=USAGE), lambda client: client.responses.cancel("resp_1")),
+        (Events(STREAM), resume),
+    ],
+    ids=["retrieve", "cancel", "resume"],
+)
+def test_one_that_is_streamed_from_its_start_ends_when_its_end_is_seen(api, leave, end, see):
+    events = Events(STREAM[:1])
+    events.breaks = True
+    client = client_of(api, events, end)
+    stream = begin_streaming(client)
+    leave(stream)
+    assert not api.collector.calls()
+    see(client)
+    call = api.collector.call()
+    expected = "cancelled" if isinstance(end, dict) and end["status"] == "cancelled" else None
+    assert (call.error_type, call.usage.total_tokens) == (expected, 7)
+    stream.close()
+    assert not api.collector.calls()
+
+
+def test_one_that_is_streamed_to_its_end_is_one_call(api):
+    client = client_of(api, Events(STREAM), response("completed", usage=USAGE))
+    list(begin_streaming(client))
+    assert api.collector.call().usage.total_tokens == 7
+    client.responses.retrieve("resp_1")
+    assert not api.collector.calls()
 
 
 def test_one_whose_answer_is_there_at_once_is_not_waited_for(api):
@@ -129,18 +219,69 @@ def test_a_run_that_expires_is_an_error(api):
 
 
 def test_a_run_that_is_streamed_is_one_call_with_its_usage(api):
-    def stream():
-        for event, data in (("created", run("queued")), ("completed", run("completed", usage=RUN_USAGE))):
-            yield f"event: thread.run.{event}\ndata: {json.dumps(data)}\n\n".encode()
-
-    class Streaming(httpx.BaseTransport):
-        def handle_request(self, request):
-            headers = {"content-type": "text/event-stream"}
-            return httpx.Response(200, headers=headers, content=b"".join(stream()))
-
-    client = api.client(http_client=httpx.Client(transport=Streaming()))
+    events = Events([run_event("queued"), run_event("completed", usage=RUN_USAGE)])
+    client = client_of(api, events)
     runs = needs(client, "beta", "threads", "runs")
     assert len(list(runs.create(thread_id="t", assistant_id="a", stream=True))) == 2
+    assert api.collector.call().usage.total_tokens == 7
+
+
+def stops_for_tools():
+    return Events([run_event("queued"), run_event("requires_action")])
+
+
+def goes_on_to_its_end():
+    return Events([run_event("in_progress"), run_event("completed", usage=RUN_USAGE)])
+
+
+def stream_a_run(client):
+    runs = needs(client, "beta", "threads", "runs")
+    needs(runs, "stream")
+    return runs.create(thread_id="t", assistant_id="a", stream=True)
+
+
+OUTPUTS = {"run_id": "run_1", "thread_id": "t", "tool_outputs": []}
+
+
+def test_a_streamed_run_that_stops_for_tools_is_one_call_with_its_usage(api):
+    client = client_of(api, stops_for_tools(), goes_on_to_its_end())
+    list(stream_a_run(client))
+    assert not api.collector.calls()
+    with client.beta.threads.runs.submit_tool_outputs_stream(**OUTPUTS) as stream:
+        stream.until_done()
+    call = api.collector.call()
+    assert (call.operation_name, call.error_type, call.usage.total_tokens) == ("assistant_run", None, 7)
+
+
+def test_one_that_goes_on_while_its_first_stream_is_open_is_one_call(api):
+    client = client_of(api, stops_for_tools(), goes_on_to_its_end())
+    for event in stream_a_run(client):  # as an event handler does it
+        if event.event == "thread.run.requires_action":
+            with client.beta.threads.runs.submit_tool_outputs_stream(**OUTPUTS) as stream:
+                stream.until_done()
+            assert api.collector.call().usage.total_tokens == 7
+    assert not api.collector.calls()
+
+
+def test_one_that_goes_on_without_a_stream_is_one_call(api):
+    done = run("completed", usage=RUN_USAGE)
+    client = client_of(api, stops_for_tools(), run("in_progress"), done)
+    list(stream_a_run(client))
+    client.beta.threads.runs.submit_tool_outputs_and_poll(**OUTPUTS, poll_interval_ms=1)
+    assert api.collector.call().usage.total_tokens == 7
+
+
+def test_the_steps_of_a_run_are_not_taken_for_it(api):
+    step = {"id": "step_1", "object": "thread.run.step", "status": "in_progress"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    steps = [
+        ("thread.run.step.created", step),
+        ("thread.run.step.completed", {**step, "status": "completed", "usage": usage}),
+    ]
+    client = client_of(api, Events([run_event("in_progress"), *steps]), run("completed", usage=RUN_USAGE))
+    list(stream_a_run(client))
+    assert not api.collector.calls()
+    client.beta.threads.runs.retrieve("run_1", thread_id="t")
     assert api.collector.call().usage.total_tokens == 7
 
 
@@ -151,6 +292,36 @@ def test_a_batch_is_one_call_when_it_is_first_seen_completed(api):
         needs(client, "batches").retrieve("batch_1")
     call = api.collector.call()
     assert (call.operation_name, call.response_time_s, call.usage.total_tokens) == ("batch", 3600, 7)
+
+
+def page(*batches):
+    return {"object": "list", "data": list(batches), "has_more": False}
+
+
+def test_a_batch_that_a_list_shows_completed_is_one_call(api):
+    done = batch("completed", id="batch_listed", usage=USAGE)
+    other = batch("completed", id="batch_listed_too", usage=USAGE)
+    client = client_of(api, page({**done, "status": "in_progress"}, other), page(done, other), done)
+    needs(client, "batches")
+    assert len(list(client.batches.list())) == 2
+    assert api.collector.call().usage.total_tokens == 7
+    assert len(list(client.batches.list(limit=2))) == 2
+    assert api.collector.call().operation_name == "batch"
+    client.batches.retrieve("batch_listed")
+    assert not api.collector.calls()
+
+
+def test_the_pages_of_an_asynchronous_list_likewise(api):
+    ended = [{**batch("completed", usage=USAGE), "id": f"batch_of_page_{n}"} for n in range(2)]
+    pages = {**page(ended[0]), "has_more": True}, page(ended[1])
+
+    async def read_all():
+        client = api.async_client(http_client=httpx.AsyncClient(transport=Script(*pages)))
+        needs(client, "batches")
+        return [each.id async for each in client.batches.list()]
+
+    assert len(asyncio.run(read_all())) == 2
+    assert [call.usage.total_tokens for call in api.collector.calls()] == [7, 7]
 
 
 def test_one_that_is_never_seen_to_end_is_written_when_the_process_ends(datakit):

@@ -79,6 +79,13 @@ SURFACE = {
         lambda client: client.moderations.create(model="omni-moderation-latest", input="Hi"),
         {"total_tokens": None},
     ),
+    "decision": (
+        {"answers": [], "model": "gpt-6-luna", "object": "decision", "usage": {"total_tokens": 9}},
+        lambda client: needs(client, "decisions", "create")(
+            model="gpt-6-luna", input="Hi", questions=[{"type": "predicate", "question": "Hello?"}]
+        ),
+        {"total_tokens": 9},
+    ),
     "compaction": (
         {"id": "r", "object": "response.compaction", "output": [], "usage": {"total_tokens": 7}},
         lambda client: needs(client, "responses", "compact")(model="gpt-5", input="Hi"),
@@ -94,7 +101,8 @@ def options(body):
 
 def made_by(operation):
     """The body's model: that of the call."""
-    return {"moderation": "omni-moderation-latest", "compaction": "gpt-5", "speech": "tts-1"}.get(operation)
+    models = {"moderation": "omni-moderation-latest", "decision": "gpt-6-luna"}
+    return {**models, "compaction": "gpt-5", "speech": "tts-1"}.get(operation)
 
 
 def check(call, operation):

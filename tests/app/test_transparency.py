@@ -21,6 +21,7 @@ pytest_plugins = ["monitored_fixtures"]
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 
 STREAM = {**CHAT, "stream": True}
+IN_BACKGROUND = {"model": "m", "input": "one", "background": True}
 MODULES = [
     importlib.import_module(f"guance_chatgpt_monitor.{name}")
     for name in (
@@ -34,8 +35,11 @@ MODULES = [
         "core.content.transcript",
         "app.active_span",
         "app.call_content",
+        "app.client_keys",
+        "app.connections",
         "app.failsafe",
         "app.instrument",
+        "app.jobs",
         "app.observation",
         "app.observe",
         "app.routing",
@@ -97,6 +101,8 @@ ANSWER = {
     "usage": USAGE,
 }
 EMBEDDED = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "e"}
+JOB = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "output": [], "tools": []}
+BEGUN, DONE = {**JOB, "status": "queued"}, {**JOB, "status": "completed"}
 REFUSAL = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
 
 
@@ -109,9 +115,14 @@ class Transport(Canned):
         self.requests = 0
 
     def handle_request(self, request):
+        if request.method == "GET":
+            return httpx.Response(200, json=DONE)
         self.threads.add(threading.get_ident())
         self.requests += 1
         body = json.loads(request.content)
+        if body.get("background"):
+            events = [{"type": "response.created", "sequence_number": 0, "response": BEGUN}]
+            return Canned(body=BEGUN, events=events if body.get("stream") else None).respond()
         model = body["model"]
         if model == "refused":
             return httpx.Response(429, json=REFUSAL)
@@ -194,6 +205,11 @@ def use(client):
         results += [outcome(lambda: _streamed(chat, CHAT)), outcome(lambda: _streamed(chat, STREAM))]
     if hasattr(chat, "stream"):
         results.append(outcome(lambda: _helped(chat)))
+    if hasattr(client, "responses"):
+        results += [outcome(lambda: client.responses.create(**IN_BACKGROUND))]
+        results += [outcome(lambda: client.responses.retrieve("resp_1"))]
+        results += [outcome(lambda: next(client.responses.create(**IN_BACKGROUND, stream=True)))]
+        results += [outcome(lambda: client.responses.with_raw_response.retrieve("resp_1").parse())]
     with observe() as call:
         answer = chat.create(**CHAT)
         call.record(answer)
@@ -240,6 +256,9 @@ async def use_async(client):
             results.append(seen(await response.parse()))
         async with chat.with_streaming_response.create(**STREAM) as response:
             results.append(seen([chunk async for chunk in await response.parse()]))
+    if hasattr(client, "responses"):
+        results.append(await async_outcome(client.responses.create(**IN_BACKGROUND)))
+        results.append(await async_outcome(client.responses.retrieve("resp_1")))
     async with observe() as call:
         call.record(await chat.create(**CHAT))
 
