@@ -1,4 +1,4 @@
-"""What runs in an application only: wrapping the openai SDK, and carrying what was observed to DataKit.
+"""What runs in an application only: wrapping the openai SDK, and delivering what was observed to DataKit.
 
 Imports core alone; the command line may import it, Func never does.
 """

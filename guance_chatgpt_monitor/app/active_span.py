@@ -1,6 +1,6 @@
-"""The span of a trace in which a call is made, where the application has OpenTelemetry or ddtrace.
+"""The trace span in which a call is made, if the application uses OpenTelemetry or ddtrace.
 
-Looked up only where the application itself has imported them.
+Looked up only if the application itself has imported them.
 """
 
 import sys
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple, Optional
 
 
 class SpanIds(NamedTuple):
-    """As the traces have them that DataKit takes from either, by which Guance joins logs to them."""
+    """In the form that DataKit receives from either tracer, so that Guance joins logs to traces by them."""
 
     trace_id: str
     span_id: str
 
 
 def active_span() -> Optional[SpanIds]:
-    """OpenTelemetry's span, else ddtrace's; None where there is none."""
+    """OpenTelemetry's span, else ddtrace's; None if neither is active."""
     return _of_opentelemetry() or _of_ddtrace()
 
 
@@ -32,5 +32,5 @@ def _of_ddtrace() -> Optional[SpanIds]:
     span = getattr(module, "tracer", None) and module.tracer.current_span()
     if not span:
         return None
-    # Decimal, and of the trace's 128 bits the 64 that every tracer sends: DataKit's default for ddtrace.
+    # DataKit's default for ddtrace: decimal, and of the trace's 128 bits the 64 that every tracer sends.
     return SpanIds(str(span.trace_id & (2**64 - 1)), str(span.span_id))

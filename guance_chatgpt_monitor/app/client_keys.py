@@ -1,15 +1,15 @@
-"""The keys that a call is made with: whatever repeats one, an error above all, they are not logged."""
+"""The keys that a call is made with: none is ever logged, even if an error message repeats it."""
 
 from typing import Any, Iterator, Mapping, Tuple
 
-# Where the SDK's clients have them: OpenAI's and Azure's.
+# Where OpenAI's and Azure's clients have them.
 _ATTRIBUTES = ("api_key", "admin_api_key", "webhook_secret", "_azure_ad_token")
 _HEADERS = ("_custom_headers", "auth_headers")
 _SECRET_HEADERS = ("authorization", "key", "token", "secret", "cookie", "signature", "password", "auth")
 
 
 def keys_of(client: Any, options: Any) -> Tuple[str, ...]:
-    """Of the client, and of the headers that it and this call send."""
+    """The keys of the client, and those in the headers that it and this call send."""
     found = [getattr(client, name, None) for name in _ATTRIBUTES]
     for source in (*(getattr(client, name, None) for name in _HEADERS), getattr(options, "headers", None)):
         if isinstance(source, Mapping):
@@ -20,4 +20,4 @@ def keys_of(client: Any, options: Any) -> Tuple[str, ...]:
 def _in_headers(headers: Mapping[str, Any]) -> Iterator[str]:
     for name, value in headers.items():
         if isinstance(value, str) and any(word in str(name).lower() for word in _SECRET_HEADERS):
-            yield value.rpartition(" ")[2]  # behind the scheme, if there is one
+            yield value.rpartition(" ")[2]  # after the scheme, if there is one

@@ -1,4 +1,4 @@
-"""The one guard around every line that is ours: an application never meets an error of the monitor's."""
+"""The one guard around all our code: an application never sees an error of the monitor."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ _logged_s = -LOG_INTERVAL_S  # on the clock of time.monotonic()
 
 
 def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns; None where it raises an Exception."""
+    """What `function` returns; None if it raises an Exception."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -24,16 +24,16 @@ def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def report(where: Any, error: Exception) -> None:
-    """Log where it happened and the class of the error.
+    """Log the place and the class of an error.
 
-    Never its text, which may hold what the application sent or received.
+    Never its message, which may hold what the application sent or received.
     """
     name = getattr(where, "__qualname__", type(where).__name__)
     warn(f"a call may be missing from the monitor: {type(error).__name__} in {name}")
 
 
 def warn(text: str) -> None:
-    """Log `text`, which holds nothing of the application's; once a minute at most, whatever it says."""
+    """Log `text`, which must hold none of the application's data; one warning a minute at most."""
     global _logged_s
     now_s = time.monotonic()
     if now_s - _logged_s < LOG_INTERVAL_S:
@@ -43,7 +43,7 @@ def warn(text: str) -> None:
 
 
 def log_warning(text: str) -> None:
-    """Log `text`; never raises, as a handler of the application's may."""
+    """Log `text`. Never raises, whatever the application's log handlers do."""
     try:
         _log.warning(text)
     except Exception:

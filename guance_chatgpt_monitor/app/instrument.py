@@ -1,14 +1,15 @@
 """What is patched in the openai SDK, and nothing else; 1.x, 2.x and 3.x alike.
 
-The methods of the client classes, once: which there are is looked up, never told from a version, so where
-a later SDK has lost a private one, less is noted. `request()` is every call; `_build_request()` is each
-attempt of it; `_process_response()` has the HTTP response; `copy()` and `with_options()` make clients that
-are to be monitored like their original. Whose calls are noted is told by the client: see `routing`.
+Methods of the client classes, each once. They are looked up, never derived from a version: if a later SDK
+drops a private one, less is recorded. `request()` makes every call, `_build_request()` each attempt of it,
+and `_process_response()` has the HTTP response; `copy()` and `with_options()` make clients that are monitored
+like the original. Where the calls of a client go stands on the client: see `routing`.
 """
 
 import functools
 import inspect
 import threading
+from inspect import Parameter
 from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, TypeVar
 
@@ -38,16 +39,16 @@ class _Replaced(NamedTuple):
 
 _lock = threading.Lock()
 _replaced: List[_Replaced] = []
-_instrumented: List[Any] = []  # the classes
-_are_clients_monitored = False  # by monitor(): they keep the patches
+_instrumented: List[Any] = []  # classes
+_are_clients_monitored = False  # by monitor(); then the patches stay
 
 
 def monitor(client: Client, **settings: Any) -> Client:
     """Monitor the calls of this client, an OpenAI, AsyncOpenAI, AzureOpenAI or AsyncAzureOpenAI.
 
-    Returns `client` itself. Copies of it, by `copy()`, `with_options()` or `copy.copy()`, are monitored, too.
-    The settings are those of `guance_chatgpt_monitor.app.environment`. Raises ValueError for a wrong setting
-    and TypeError for what is no client.
+    Returns `client` itself. Copies made by `copy()`, `with_options()` or `copy.copy()` are monitored, too.
+    The settings are those of `guance_chatgpt_monitor.app.environment`. Raises ValueError for an invalid
+    setting and TypeError if `client` is not a client.
     """
     if isinstance(client, type) or not callable(getattr(client, "request", None)):
         raise TypeError(
@@ -61,11 +62,11 @@ def monitor(client: Client, **settings: Any) -> Client:
 
 
 def instrument(**settings: Any) -> None:
-    """Monitor the calls of every client of this process, those that exist already included.
+    """Monitor the calls of every client in this process, including those that exist already.
 
-    The settings are those of `guance_chatgpt_monitor.app.environment`. Raises ValueError for a wrong one and
-    ImportError where openai is not installed. Once instrumented, a further call changes nothing. LiteLLM is
-    monitored where it is imported already.
+    The settings are those of `guance_chatgpt_monitor.app.environment`. A second call changes nothing. LiteLLM
+    is monitored, too, if it has been imported. Raises ValueError for an invalid setting and ImportError if
+    openai is not installed.
     """
     scope = open_scope(settings)
     if scope is not None:
@@ -76,7 +77,7 @@ def instrument(**settings: Any) -> None:
 
 
 def watch_imported_litellm() -> None:
-    """Where the classes are instrumented already, have LiteLLM's calls go where theirs do."""
+    """If the classes are instrumented, send LiteLLM's calls where theirs go."""
     import openai
 
     scope = scope_of(openai.OpenAI)
@@ -95,14 +96,14 @@ def uninstrument() -> None:
         if _are_clients_monitored:
             return
         for owner, name, original, wrapper in reversed(_replaced):
-            # Where somebody has wrapped our wrapper it must stay: it only passes on from here.
+            # If somebody has wrapped our wrapper, it must stay; it only passes calls on from here.
             if vars(owner).get(name) is wrapper:
                 setattr(owner, name, original)
         _replaced.clear()
 
 
 def monitor_client(client: Any, scope: Scope) -> None:
-    """Have the calls of one client go to `scope`, unless they go somewhere already."""
+    """Send the calls of one client to `scope`, unless they go somewhere already."""
     global _are_clients_monitored
     with _lock:
         _patch(type(client))
@@ -113,10 +114,10 @@ def monitor_client(client: Any, scope: Scope) -> None:
 
 
 def instrument_classes(classes: Any, scope: Scope) -> None:
-    """Have the calls of all clients of these classes go to `scope`, unless they go somewhere already."""
+    """Send the calls of all clients of these classes to `scope`, unless they go somewhere already."""
     with _lock:
         for cls in classes:
-            # Once more where it is done already: somebody may have taken back a patch, and ours with it.
+            # Again even if it was done before: somebody may have undone a patch of theirs, and ours with it.
             if _is_known(cls) or ATTRIBUTE not in vars(cls):
                 _patch(cls)
         for cls in classes:
@@ -126,12 +127,12 @@ def instrument_classes(classes: Any, scope: Scope) -> None:
 
 
 def _patch(cls: Any) -> None:
-    """Put the wrappers on the classes that define the methods of this one, once."""
+    """Wrap the methods of this class where they are defined, once."""
     if not _is_known(cls):
-        raise TypeError("this openai SDK calls request() in a way that is not known")
+        raise TypeError("the request() of this openai SDK has an unknown signature")
     for name, wrap in _WRAPPERS.items():
-        # The SDK's own: what overrides a method in a class derived from that calls it.
-        owner = next((base for base in reversed(cls.__mro__) if name in vars(base)), None)
+        # The SDK's own: an override in a derived class calls it. One that does not is a cache or a stub.
+        owner = _owner(cls, name)
         if owner is not None and not _is_ours(vars(owner)[name]):
             wrapper = wrap(vars(owner)[name], _is_async(cls))
             wrapper.of_monitor = True
@@ -144,15 +145,21 @@ def _replace(owner: Any, name: str, wrapper: Any) -> None:
     setattr(owner, name, wrapper)
 
 
+def _owner(cls: Any, name: str) -> Any:
+    """The class of the SDK that defines a method of `cls`; None if none does."""
+    return next((base for base in reversed(cls.__mro__) if name in vars(base)), None)
+
+
 def _is_known(cls: Any) -> bool:
-    return {"cast_to", "options"} <= inspect.signature(cls.request).parameters.keys()
+    parameters = inspect.signature(_owner(cls, "request").request).parameters
+    takes_anything = Parameter.VAR_POSITIONAL in {parameter.kind for parameter in parameters.values()}
+    return takes_anything or {"cast_to", "options"} <= parameters.keys()
 
 
 def _patch_own(client: Any) -> None:
-    """A `request()` that was put on the client itself, by somebody else, may lead past its class's."""
+    """Wrap a `request()` that somebody has put on the client itself: it may bypass the class's."""
     own = vars(client).get("request")
-    # Not on what is no method, such as a mock; the proxies of wrapt, which other monitors use, have a
-    # `__wrapped__`.
+    # Not a mock or the like. The proxies of wrapt, which other monitors use, have `__wrapped__`.
     if _is_ours(own) or not (isinstance(own, (FunctionType, MethodType)) or hasattr(own, "__wrapped__")):
         return
     method: Any = own
@@ -167,11 +174,11 @@ def _patch_own(client: Any) -> None:
 
 
 def _is_ours(function: Any) -> bool:
-    """Alone or wrapped in turn, and of this package or of a second import of it."""
+    """Also if somebody has wrapped it in turn, or if it is of a second import of this package."""
     return hasattr(function, "of_monitor")
 
 
 def _is_async(cls: Any) -> bool:
-    """Also where somebody has wrapped `request()` by a function that passes on the coroutine."""
+    """Also if somebody has wrapped `request()` in a function that returns the coroutine."""
     methods = [inspect.unwrap(vars(base)["request"]) for base in cls.__mro__ if "request" in vars(base)]
     return any(map(inspect.iscoroutinefunction, methods))

@@ -1,4 +1,4 @@
-"""Which requests are calls of a model, by their paths, and what each is called: the tag `operation_name`."""
+"""Which requests call a model, by their paths, and the value of the tag `operation_name` for each."""
 
 import re
 from functools import lru_cache
@@ -20,24 +20,24 @@ _PATHS: Dict[str, str] = {
     "audio/speech": "speech",
     "moderations": "moderation",
 }
-# As the SDK writes them, and as they are posted by hand: of nearly all calls.
+# As the SDK writes nearly all of them, and as they are posted by hand.
 _AS_WRITTEN = {f"{slash}{path}": operation for path, operation in _PATHS.items() for slash in ("/", "")}
-# Longest first: `completions` is the end of `chat/completions`, too.
+# Longest first: `chat/completions` ends in `completions`, too.
 _ENDS = sorted(_PATHS, key=len, reverse=True)
 
 _RUNS = re.compile(r"threads/(?:[^/]+/)?runs")
 
-# Every value of `operation_name`; those at the end have no path of their own.
+# Every value of `operation_name`; the last three have no path of their own.
 OPERATIONS = tuple(dict.fromkeys([*_PATHS.values(), "assistant_run", "batch", "realtime"]))
 
-# Of these, an answer has choices, output or data.
+# Their answers have choices, output or data.
 GENERATIONS = frozenset(["chat", "responses", "embeddings", "text_completion"])
-# Of these, an answer may be plain text, or sound.
+# Their answers may be plain text, or sound.
 MAY_BE_PLAIN = frozenset(["transcription", "translation", "speech"])
 
 
 def operation_of(url: Any) -> Optional[str]:
-    """What a POST to `url` asks for, relative to the base URL or absolute; None: no model is used."""
+    """What a POST to `url`, relative to the base URL or absolute, asks for; None if it uses no model."""
     operation = _AS_WRITTEN.get(url)
     return operation if operation is not None or type(url) is not str else _look_up(url)
 
@@ -47,7 +47,7 @@ def _look_up(url: str) -> Optional[str]:
     parts = urlsplit(url)
     path = parts.path.strip("/")
     if not parts.netloc:
-        # Azure's deployments, named by hand.
+        # Azure's deployments in a path written by hand.
         head, found, rest = path.rpartition("deployments/")
         path = rest.partition("/")[2] if found and head in ("", "openai/") else path
         return "assistant_run" if _RUNS.fullmatch(path) else _PATHS.get(path)

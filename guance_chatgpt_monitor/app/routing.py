@@ -1,6 +1,6 @@
 """Whose calls go where: the `Scope` of one `monitor()` or `instrument()`, kept on the client or on its class.
 
-On the object itself, so that a copy has it, too, and that this package, imported twice, finds its own.
+On the object itself, so that a copy has it, too, and a second import of this package finds it.
 """
 
 import atexit
@@ -32,17 +32,17 @@ class Scope:
         self.clock = clock
 
     def __deepcopy__(self, _: Any) -> "Scope":
-        return self  # with a client: what it holds cannot be copied
+        return self  # with a client; what it holds cannot be copied
 
 
 def scope_of(client: Any) -> Optional[Scope]:
-    """That of the client, else that of its class; None for one that is not monitored."""
+    """The client's own scope, else its class's; None if it is not monitored."""
     found: Optional[Scope] = getattr(client, ATTRIBUTE, None)
     return found
 
 
 def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
-    """None where the settings switch the monitor off. Raises ValueError for a wrong one."""
+    """None if the settings switch the monitor off. Raises ValueError for an invalid setting."""
     # Imported late: the command line and the build for Func import this package, too.
     from .environment import Settings
     from .exporter import get_exporter
@@ -57,7 +57,7 @@ def open_scope(settings: Dict[str, Any]) -> Optional[Scope]:
 
 
 def _at_exit() -> None:
-    """End the streams that are still open, and the exporter, whose own handler is not there before a call."""
+    """End the streams that are still open, then the exporter, which registers no handler before a call."""
     from .exporter import existing_exporter
 
     guarded(end_open)

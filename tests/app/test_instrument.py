@@ -1008,15 +1008,37 @@ def test_functions_are_functions_even_after_their_modules_are_imported():
         assert not inspect.ismodule(getattr(guance_chatgpt_monitor, name))
 
 
-def test_an_unknown_sdk_is_left_alone(api, caplog):
-    class Unknown(openai.OpenAI):
-        def request(self, everything):
-            return everything
-
-    client = Unknown(api_key="k")
+def test_an_unknown_sdk_is_left_alone(api, monkeypatch):
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    monkeypatch.setattr(owner, "request", lambda self, everything: everything)
+    client = openai.OpenAI(api_key="k")
     monitor(client, backlog="off")
     assert client.request("as it was") == "as it was"
-    assert vars(client).keys() == vars(Unknown(api_key="k")).keys()
+    assert vars(client).keys() == vars(openai.OpenAI(api_key="k")).keys()
+
+
+def take_anything(self, *args, **kwargs):
+    return super(type(self), self).request(*args, **kwargs)
+
+
+def take_other_names(self, kind, opts, *, stream=False, stream_cls=None):
+    return super(type(self), self).request(kind, opts, stream=stream, stream_cls=stream_cls)
+
+
+@pytest.mark.parametrize("request_", [take_anything, take_other_names])
+def test_a_class_with_a_request_of_its_own_is_monitored(request_, api):
+    cls = type("Derived", (openai.OpenAI,), {"request": request_})
+    client = api.watch(cls(**api.options(http_client=api.http_client)))
+    client.chat.completions.create(**CHAT)
+    assert api.collector.call().usage.total_tokens == 16
+
+
+def test_a_request_that_somebody_has_replaced_is_monitored(api, monkeypatch):
+    owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
+    original = owner.request
+    monkeypatch.setattr(owner, "request", lambda self, *args, **kwargs: original(self, *args, **kwargs))
+    api.client().chat.completions.create(**CHAT)
+    assert api.collector.call().usage.total_tokens == 16
 
 
 NO_PRIVATE_METHODS = """
