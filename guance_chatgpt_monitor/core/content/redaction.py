@@ -21,7 +21,7 @@ from typing import Iterator, List, Sequence, Tuple
 from .redaction_credentials import find_credentials
 from .redaction_json import keep_json
 from .redaction_keys import KEY, find_addresses, find_keys
-from .redaction_labels import find_labels
+from .redaction_labels import Label, find_labels
 from .redaction_numbers import find_numbers
 from .redaction_patterns import PatternBudget, compile_patterns
 from .redaction_secrets import KnownSecrets
@@ -67,12 +67,15 @@ class Redactor:
         window = text[: max_chars + lookahead]
         budget = PatternBudget(self._patterns)
         found: List[_Span] = []
+        is_labelled = False
         for n, view in enumerate(views_of(window)):
             if n == 0 and view.text != window:  # patterns may be written in full-width characters, too
                 found += _known_spans(View(window), known, budget)
-            found += _spans(view, known, budget)
+            labels = sorted(find_labels(view.text, view.lowered))
+            found += _spans(view, labels, known, budget)
+            is_labelled = is_labelled or bool(labels)
         spans = _merged(found)
-        if "{" in window or "[" in window:
+        if (spans or is_labelled) and ("{" in window or "[" in window):
 
             def redact_within(said: str) -> str:
                 return self._redact(said, len(said), lookahead, known, depth + 1)[0]
@@ -83,14 +86,15 @@ class Redactor:
         return _put_marks(window, spans, end), len(text) > end
 
 
-def _spans(view: View, known: Sequence[KnownSecrets], budget: PatternBudget) -> Iterator[_Span]:
+def _spans(
+    view: View, labels: Sequence[Label], known: Sequence[KnownSecrets], budget: PatternBudget
+) -> Iterator[_Span]:
     """All that is found in one view, at its place in the original."""
     text, lowered = view.text, view.lowered
     yield from _known_spans(view, known, budget)
     for find in (find_keys, find_numbers, find_addresses):
         for start, end, mark in find(view.shielded, lowered):
             yield (*view.origin(start, end), mark)
-    labels = sorted(find_labels(text, lowered))
     extents = chain(
         find_credentials(text, lowered), find_assigned(text, lowered, labels), find_columns(text, labels)
     )

@@ -1,66 +1,77 @@
-"""JSON in a text: where it is, and its values replaced as values, so that it stays JSON.
+"""JSON within a string: where it is, and its values replaced as values, so that it stays JSON.
 
-What the rules found in the text is kept within the values: of a number, all of it becomes a text, of a text,
-what was found. The value of a name such as `password` is replaced whole, be it a text, a number, or all that
-is in a list or an object. A text that is JSON itself is treated alike, several deep.
+What the rules found is kept within the values: a number is replaced whole, by a string; of a string, only what
+was found. The value of a name such as `password` is replaced whole, be it a string, a number, or all that is
+in a list or an object. A string that is JSON itself is treated alike, several levels deep.
 """
 
 import json
 import re
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from itertools import islice
+from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from .redaction_keys import KEY
-from .redaction_labels import CODE, WEAK, label_of_name
+from .redaction_labels import CODE, PASSWORD, SECRET, WEAK, label_of_name
 from .redaction_plausible import is_plausible, is_random_enough
 
 _Span = Tuple[int, int, str]  # start, end, what takes its place
 
-MAX_TRIES = 50  # of one text, that begin like JSON and are none
+MAX_TRIES = 50  # per string, at what begins like JSON and is none
 MAX_DEPTH = 5
+_MIN_SECRET_DIGITS = 6
 
 _BEGINNING = re.compile(r"[{\[](?=\s*(?:[\"{\[]|-?[0-9]|\}|\]))")
-_TOKEN = re.compile(
-    r"\s*(?:(\"(?:[^\"\\\x00-\x1f]|\\.)*\")|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)|([{}\[\],:]))"
-)
+_PARSER = json.JSONDecoder(parse_int=str, parse_float=str)
+# In valid JSON: a string, and whether it is a name; another value; a bracket.
+_TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?|([^\s{}\[\],:"]+)|([{}\[\]])')
 _ESCAPED = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
 _SCHEMA = frozenset(("string", "object", "array", "integer", "number", "boolean", "null"))
 # An object such as {"name": "password", "value": "..."}.
 _NAMING = frozenset(("name", "key", "label", "field", "id", "title", "header", "variable", "env", "property"))
 _VALUING = frozenset(("value", "val", "content", "text", "default", "data", "answer"))
+_TELLING = _NAMING | _VALUING | {"type"}
 
 
 class _Leaf(NamedTuple):
-    """A text or a number in there; a text without its quotes."""
+    """A string, without its quotes, or another value that holds no others."""
 
     start: int
     end: int
-    is_text: bool
+    is_string: bool
     kind: str  # of its label, if it has one
+    span: int  # the number of the first that may overlap it
+
+
+class _Container:
+    """A list or an object that is being read."""
+
+    def __init__(self, kind: str, first_leaf: int) -> None:
+        self.kind = kind  # of the label of the container itself
+        self.name = ""
+        self.first_leaf = first_leaf
+        self.seen: Dict[str, Tuple[int, str]] = {}  # by name, of those that tell of others: leaf, value
+
+    def kind_within(self) -> str:
+        return (label_of_name(self.name) if self.name else "") or self.kind
 
 
 def keep_json(text: str, spans: Sequence[_Span], redact: Callable[[str], str], depth: int) -> Iterator[_Span]:
     """The spans, those in JSON made to keep its form; and those of its values that only their names tell of.
 
-    `spans` are in order; `redact` does the same for a text within.
+    `spans` are in order and apart; `redact` does the same for a string within.
     """
     islands = list(_islands(text))
     for start, end, mark in spans:
-        for first, last, _ in islands:
+        for first, last in islands:
             if start < first < end:
                 yield start, first, mark
             if first < end and start < last:
                 start = last  # in there, the values are taken
         if start < end:
             yield start, end, mark
-    if not islands:
-        return
-    leaves = [leaf for island in islands for leaf in island[2]]
-    n = 0
-    ordered = sorted(spans)
-    for leaf in leaves:
-        while n < len(ordered) and ordered[n][1] <= leaf.start:
-            n += 1
-        yield from _in_leaf(text, leaf, ordered[n:], redact, depth)
+    for island in islands:
+        for leaf in _leaves(text, *island, spans):
+            yield from _in_leaf(text, leaf, spans, redact, depth)
 
 
 def _in_leaf(
@@ -68,20 +79,18 @@ def _in_leaf(
 ) -> Iterator[_Span]:
     chars = text[leaf.start : leaf.end]
     if leaf.kind and _is_secret(chars, leaf):
-        yield leaf.start, leaf.end, KEY if leaf.is_text else f'"{KEY}"'
+        yield leaf.start, leaf.end, KEY if leaf.is_string else f'"{KEY}"'
         return
-    if leaf.is_text and depth < MAX_DEPTH and '\\"' in chars and ("{" in chars or "[" in chars):
+    if leaf.is_string and depth < MAX_DEPTH and '\\"' in chars and ("{" in chars or "[" in chars):
         said = _decoded(chars)
         redacted = redact(said)
         if redacted != said:
             yield leaf.start, leaf.end, json.dumps(redacted, ensure_ascii=False)[1:-1]
         return
-    for start, end, mark in spans:
+    for start, end, mark in islice(spans, leaf.span, None):
         if start >= leaf.end:
             return
-        if end <= leaf.start:
-            continue
-        if not leaf.is_text:
+        if not leaf.is_string:
             yield leaf.start, leaf.end, f'"{mark}"'
             return
         first, last = _on_escapes(chars, max(start, leaf.start) - leaf.start, min(end, leaf.end) - leaf.start)
@@ -91,9 +100,11 @@ def _in_leaf(
 def _is_secret(chars: str, leaf: _Leaf) -> bool:
     if leaf.kind == WEAK:
         return is_random_enough(chars)
-    if not leaf.is_text and (chars in ("true", "false", "null") or leaf.kind not in ("password", CODE)):
-        return leaf.kind == "secret" and len(chars) > MAX_DEPTH and chars.isdigit()
-    return is_plausible(_decoded(chars) if leaf.is_text else chars, leaf.kind, True)
+    if leaf.is_string:
+        return is_plausible(_decoded(chars), leaf.kind, True)
+    if leaf.kind == SECRET:
+        return len(chars) >= _MIN_SECRET_DIGITS and chars.isdigit()
+    return leaf.kind in (PASSWORD, CODE) and is_plausible(chars, leaf.kind, True)
 
 
 def _decoded(chars: str) -> str:
@@ -116,88 +127,60 @@ def _on_escapes(chars: str, start: int, end: int) -> Tuple[int, int]:
 # ---- where it is ----
 
 
-def _islands(text: str) -> Iterator[Tuple[int, int, List[_Leaf]]]:
+def _islands(text: str) -> Iterator[Tuple[int, int]]:
     position = 0
-    n_left = 2 * len(text)  # tokens
     for _ in range(MAX_TRIES):
         beginning = _BEGINNING.search(text, position)
         if beginning is None:
             return
         position = beginning.start()
-        end, leaves, n_read = _read(text, position, n_left)
-        n_left -= n_read
-        if end:
-            yield position, end, leaves
-        position = max(end, position + 1)
-
-
-def _read(text: str, start: int, most: int) -> Tuple[int, List[_Leaf], int]:
-    """Where the JSON that begins at `start` ends, 0 if it is none; its leaves; how many tokens were read.
-
-    No recursion: any depth.
-    """
-    leaves: List[_Leaf] = []
-    position = start
-    open_: List[Dict[str, Any]] = []
-    expected = "value"
-    for n_read in range(most):
-        token = _TOKEN.match(text, position)
-        if token is None:
-            return 0, [], n_read
-        position = token.end()
-        string, scalar, symbol = token.groups()
-        if string is not None and expected in ("name", "name or }"):
-            open_[-1]["name"] = string[1:-1]
-            leaves.append(_Leaf(token.start(1) + 1, token.end(1) - 1, True, ""))
-            expected = ":"
-        elif (string is not None or scalar is not None) and expected in ("value", "value or ]"):
-            first, last = token.span(1 if string is not None else 2)
-            text_width = 1 if string is not None else 0
-            _note(
-                open_[-1], leaves, _Leaf(first + text_width, last - text_width, string is not None, ""), text
-            )
-            expected = ", or end"
-        elif symbol in ("{", "[") and expected in ("value", "value or ]"):
-            kind = ""
-            if open_:
-                kind = _label(open_[-1])
-            open_.append({"symbol": symbol, "kind": kind, "name": "", "first": len(leaves), "seen": {}})
-            expected = "name or }" if symbol == "{" else "value or ]"
-        elif symbol == ":" and expected == ":":
-            expected = "value"
-        elif symbol == "," and expected == ", or end":
-            expected = "name" if open_[-1]["symbol"] == "{" else "value"
-        elif symbol == "}" and expected in ("name or }", ", or end") and open_[-1]["symbol"] == "{":
-            _close_object(open_.pop(), leaves)
-            expected = ", or end"
-        elif symbol == "]" and expected in ("value or ]", ", or end") and open_[-1]["symbol"] == "[":
-            open_.pop()
-            expected = ", or end"
+        try:
+            _, end = _PARSER.raw_decode(text, position)
+        except (ValueError, RecursionError):  # the latter: thousands of levels deep
+            position += 1
         else:
-            return 0, [], n_read
-        if not open_:
-            return position, leaves, n_read
-    return 0, [], most
+            yield position, end
+            position = end
 
 
-def _label(parent: Dict[str, Any]) -> str:
-    """The kind of label that what stands in `parent` has, by its name or by what is around."""
-    name = parent["name"]
-    return (label_of_name(name) if name else "") or str(parent["kind"])
+def _leaves(text: str, start: int, end: int, spans: Sequence[_Span]) -> List[_Leaf]:
+    """Of the names and values of the JSON that is there, those that have a label, a span, or JSON within."""
+    leaves: List[_Leaf] = []
+    open_: List[_Container] = []
+    n = 0
+    for token in _TOKEN.finditer(text, start, end):
+        string, colon, scalar, bracket = token.groups()
+        if bracket is not None:
+            if bracket in "{[":
+                open_.append(_Container(open_[-1].kind_within() if open_ else "", len(leaves)))
+            else:
+                _close(open_.pop(), leaves)
+            continue
+        first, last = token.span(1 if scalar is None else 3)
+        within = open_[-1]
+        kind = ""
+        telling = False
+        if colon is not None:
+            within.name = string
+        else:
+            kind = within.kind_within()
+            name = within.name.lower()
+            telling = name in _TELLING
+            if telling:
+                within.seen[name] = len(leaves), scalar or string
+        while n < len(spans) and spans[n][1] <= first:
+            n += 1
+        if kind or telling or (n < len(spans) and spans[n][0] < last) or (string and '\\"' in string):
+            leaves.append(_Leaf(first, last, scalar is None, kind, n))
+    return leaves
 
 
-def _note(parent: Dict[str, Any], leaves: List[_Leaf], leaf: _Leaf, text: str) -> None:
-    name = parent["name"]
-    if name.lower() in _NAMING or name.lower() in _VALUING or name == "type":
-        parent["seen"][name.lower()] = len(leaves), text[leaf.start : leaf.end]
-    leaves.append(leaf._replace(kind=_label(parent)))
-
-
-def _close_object(closed: Dict[str, Any], leaves: List[_Leaf]) -> None:
-    seen: Dict[str, Tuple[int, str]] = closed["seen"]
-    if closed["kind"] and seen.get("type", (0, ""))[1] in _SCHEMA:
+def _close(closed: _Container, leaves: List[_Leaf]) -> None:
+    """Label the leaves of which only now it is known."""
+    seen = closed.seen
+    if closed.kind and seen.get("type", (0, ""))[1] in _SCHEMA:
         # What describes a form, as JSON Schema does, has no secret.
-        for n in range(closed["first"], len(leaves)):
+        for n in range(closed.first_leaf, len(leaves)):
             leaves[n] = leaves[n]._replace(kind="")
         return
     kinds = [label_of_name(chars) for name, (_, chars) in seen.items() if name in _NAMING]

@@ -120,10 +120,13 @@ _DATA_URL = re.compile(r"data:[\w/+.=;-]{0,100};base64,[A-Za-z0-9+/=_-]*")
 # Of what may stand in an address. Not CJK characters, which are rather the sentence around it.
 _LOCAL = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00c0-\u1fff-"
 _LABEL = r"A-Za-z0-9\u00c0-\u1fff-"
-_ADDRESS = re.compile(
-    rf"(?:(?<![{_LOCAL}])[{_LOCAL}]+|[\u2e80-\u9fff]{{1,16}}|\"[^\"\n]{{1,64}}\")(?:@|%40| ?[(\[](?:at|AT|@)[)\]] ?)"
-    rf"((?:[{_LABEL}]+(?:\.| ?[(\[](?:dot|DOT)[)\]] ?))+[A-Za-z\u00c0-\u1fff]{{2,}}|\[[0-9a-fA-F:.]{{7,40}}\])"
+# Each alternative begins with a plain character: so Python's search skips what none begins with.
+_AT = re.compile(r"@|%40|\((?:at|AT|@)\)[ ]?|\[(?:at|AT|@)\][ ]?| \((?:at|AT|@)\)[ ]?| \[(?:at|AT|@)\][ ]?")
+_LOCAL_BACKWARDS = re.compile(rf"[{_LOCAL}]+|[\u2e80-\u9fff]{{1,16}}|\"[^\"\n]{{1,64}}\"")
+_DOMAIN = re.compile(
+    rf"(?:[{_LABEL}]+(?:\.| ?[(\[](?:dot|DOT)[)\]] ?))+[A-Za-z\u00c0-\u1fff]{{2,}}|\[[0-9a-fA-F:.]{{7,40}}\]"
 )
+_MAX_LOCAL_CHARS = 1024
 _SPELLED_ADDRESS = re.compile(
     r"[a-z0-9][a-z0-9._-]{1,40} at [a-z0-9-]{2,40} dot (?:com|org|net|edu|gov|io|co|cn|de|uk|fr|jp)(?![a-z])"
 )
@@ -160,9 +163,16 @@ def find_keys(text: str, lowered: str) -> Iterator[_Span]:
 def find_addresses(text: str, lowered: str) -> Iterator[_Span]:
     """E-mail addresses, also with `[at]` in place of the @."""
     if "@" in text or "%40" in text or "at]" in lowered or "at)" in lowered:
-        for match in _ADDRESS.finditer(text):
-            if not _NO_DOMAIN.match(match.group(1)) and not _NOT_PERSONAL.match(match.group()):
-                yield (*match.span(), EMAIL)
+        read_to = 0
+        for at in _AT.finditer(text):
+            domain = _DOMAIN.match(text, at.end())
+            before = text[max(read_to, at.start() - _MAX_LOCAL_CHARS) : at.start()]
+            local = _LOCAL_BACKWARDS.match(before[::-1])
+            if domain is None or local is None or _NO_DOMAIN.match(domain.group()):
+                continue
+            start, read_to = at.start() - local.end(), domain.end()
+            if not _NOT_PERSONAL.match(text, start):
+                yield start, read_to, EMAIL
     if " dot " in lowered and " at " in lowered:
         for match in _SPELLED_ADDRESS.finditer(lowered):
             yield (*match.span(), EMAIL)

@@ -87,6 +87,7 @@ _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
         ("code", CODE, r"codes?"),  # behind one of _CODE_OF
     )
 )
+# Each alternative begins with a plain character: so Python's search skips what none begins with.
 _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
     (
         PASSWORD,
@@ -98,8 +99,8 @@ _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
     (
         SECRET,
         re.compile(
-            r"(?:接口|访问|应用|私|公)?(?:密钥|秘钥|密鑰|金鑰|密匙)|令牌|凭证|凭据|授权码|激活码|私钥|(?:api|secret|access)\s?키|시크릿|토큰"
-            r"|(?:api)?キー(?=[:=は])|トークン|シークレット|ключ(?:и|а)?|токен(?:ы|а)?|секрет|мандат"
+            r"密钥|秘钥|密鑰|金鑰|密匙|令牌|凭证|凭据|授权码|激活码|私钥|api\s?키|secret\s?키|access\s?키|시크릿|토큰"
+            r"|キー(?=[:=は])|トークン|シークレット|ключ(?:и|а)?|токен(?:ы|а)?|секрет|мандат"
         ),
     ),
     (

@@ -13,7 +13,7 @@ has its checksum.
 
 import re
 from datetime import date
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 PHONE = "[phone]"
 CARD = "[card]"
@@ -66,6 +66,8 @@ _PHONES = tuple(
         _BEFORE + r"(?<![0-9][ .])0[1-9](?:[ .][0-9]{2}){4}(?![ .]?[0-9])",
     )
 )
+_INTERNATIONAL = _PHONES[:2]
+_MIN_NATIONAL_DIGITS = 9
 _BARE_DIGITS = re.compile(r"[0-9]{8,}")
 _DECIMAL = re.compile(r"\+(?=[0-9.]{3,10}\Z)[0-9]+\.[0-9]+")
 _ANY_PHONE = re.compile(_BEFORE + r"[(]?[0-9](?:[ .()/-]{0,2}[0-9]){6,14}" + _AFTER)
@@ -130,13 +132,16 @@ def find_numbers(text: str, lowered: str) -> Iterator[_Span]:
 
 
 def _in_run(text: str, lowered: str, start: int, end: int) -> Iterator[_Span]:
+    if sum(map(str.isdigit, text[start:end])) < _MIN_NATIONAL_DIGITS:
+        yield from _phones(text, lowered, start, end, _INTERNATIONAL)
+        return
     for chain in _CHAIN.finditer(text, start, end):
         if chain.end() - chain.start() >= _CARD_DIGITS.start:
             yield from _cards_and_ids(text, lowered, *chain.span())
     for match in _SOCIAL_SECURITY.finditer(text, start, end):
         if match.group(1) == "-" or _is_called(_CALLED_SOCIAL, lowered, match.start()):
             yield (*match.span(), ID_CARD)
-    yield from _phones(text, lowered, start, end)
+    yield from _phones(text, lowered, start, end, _PHONES)
 
 
 def _is_in_hash(text: str, start: int, end: int) -> bool:
@@ -146,8 +151,10 @@ def _is_in_hash(text: str, start: int, end: int) -> bool:
     return any(side is not None and any(map(str.isdigit, side.group())) for side in (before, after))
 
 
-def _phones(text: str, lowered: str, start: int, end: int) -> Iterator[_Span]:
-    for pattern in _PHONES:
+def _phones(
+    text: str, lowered: str, start: int, end: int, patterns: Sequence["re.Pattern[str]"]
+) -> Iterator[_Span]:
+    for pattern in patterns:
         for match in pattern.finditer(text, max(0, start - _MAX_PREFIX), end):
             is_bare = _BARE_DIGITS.fullmatch(match.group()) is not None
             if is_bare and _is_called(_CALLED_OTHERWISE, lowered, match.start()):

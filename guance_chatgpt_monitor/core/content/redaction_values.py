@@ -78,7 +78,7 @@ _ASSIGNED_TO = re.compile(r"[ \t]+=(?!=)")
 # Between a value and its label that comes after it: `... is my password`, `用 ... 作为密码`.
 _IS_THE = re.compile(
     r"(?:[ ](?:is|was|as|works as|being)[ ](?:(?:my|your|our|the|a|his|her|their|its)[ ])?(?:[a-z]{1,12}[ ]){0,2}"
-    r"|[ ]?(?:是|为|作为|当作?|做|就是)(?:我的?|你的?|他的?|新的?|登录|初始|的)?)\Z"
+    r"|[ ]?(?:是|为|作为|当作?|做|就是)(?:我的?|你的?|他的?|新的?|登录|初始|访问|接口|应用|的)?)\Z"
 )
 _LAST_WORD = re.compile(rf"([^\s{QUOTES}{_OUTSIDE}]{{5,60}})[{QUOTES}]?\Z")
 _MAX_LINK_CHARS = 40

@@ -9,6 +9,7 @@ import html
 import re
 import unicodedata
 from bisect import bisect_right
+from functools import cached_property
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 MAX_ESCAPED = 5  # times over
@@ -44,10 +45,14 @@ _LOWER = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}"
     r"|\\x[0-9A-Fa-f]{2}|\\[abfnrtv0\"'`\\/]"
-    r"|(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    r"|%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
-_ESCAPE_BUT_AT = re.compile(r"\\u[0-9A-Fa-f]{4}|\\[bfnrt]|%(?!40)[0-9A-Fa-f]{2}")
-_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "a": " ", "b": " ", "f": " ", "v": " ", "0": " "}
+_CODE_ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}")
+_URL_ESCAPE_BUT_AT = re.compile(r"%(?!40)[0-9A-Fa-f]{2}")
+_SIMPLE = {
+    "\\" + letter: [(2, char)]
+    for letter, char in (*zip("nrtabfv0", "\n\r\t     "), *zip("\"'`\\/", "\"'`\\/"))
+}
 
 # Of one character of a view: where it stands there, how wide it is (0: removed), and from where to where it
 # was in the text before.
@@ -60,15 +65,25 @@ class View:
 
     def __init__(self, text: str, parent: "Optional[View]" = None, changes: Tuple[_Change, ...] = ()) -> None:
         self.text = text
-        lowered = text.lower()
-        if len(lowered) != len(text):  # one letter of Turkish becomes two
-            lowered = text.translate(_LOWER)
-        self.lowered = lowered
-        # Of the same length, too: what is escaped right before a key or a number is no letter or digit of it.
-        self.shielded = _ESCAPE_BUT_AT.sub(_spaces, text) if "\\" in text or "%" in text else text
         self._parent = parent
         self._changes = changes
         self._at = [change[0] for change in changes]
+
+    @cached_property
+    def lowered(self) -> str:
+        lowered = self.text.lower()
+        # One letter of Turkish becomes two.
+        return lowered if len(lowered) == len(self.text) else self.text.translate(_LOWER)
+
+    @cached_property
+    def shielded(self) -> str:
+        """With spaces for escapes: what is escaped right before a key or a number is no letter or digit of it."""
+        text = self.text
+        if "\\" in text:
+            for letter in "bfnrt":
+                text = text.replace("\\" + letter, "  ")
+            text = _CODE_ESCAPE.sub(" " * 6, text)
+        return _URL_ESCAPE_BUT_AT.sub(" " * 3, text) if "%" in text else text
 
     def origin(self, start: int, end: int) -> Tuple[int, int]:
         """Where in the original that is which is at `start` to `end` here; `start` is below `end`."""
@@ -105,10 +120,6 @@ def views_of(text: str) -> Iterator[View]:
         yield view
 
 
-def _spaces(match: "re.Match[str]") -> str:
-    return " " * len(match.group())
-
-
 def _folded(text: str) -> str:
     return text if text.isascii() else _FOLDABLE.sub(lambda match: match.group().translate(_PLAIN), text)
 
@@ -131,7 +142,8 @@ def _rewritten(view: View, pattern: "re.Pattern[str]", resolve: _Resolve) -> Vie
         start = match.start()
         pieces.append(view.text[position:start])
         n_written += start - position
-        for n_chars, char in resolve(match.group()):
+        escape = match.group()
+        for n_chars, char in _SIMPLE.get(escape) or resolve(escape):
             changes.append((n_written, len(char), start, start + n_chars))
             pieces.append(char)
             n_written += len(char)
@@ -150,8 +162,6 @@ def _resolved(escape: str) -> List[Tuple[int, str]]:
     if escape[0] == "&":
         char = html.unescape(escape)
         return [(len(escape), char if len(char) == 1 else " ")]
-    if len(escape) == 2:
-        return [(2, _SIMPLE.get(escape[1], escape[1]))]
     if len(escape) == 12:
         high, low = int(escape[2:6], 16), int(escape[8:], 16)
         return [(12, chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)))]
