@@ -308,6 +308,20 @@ AWKWARD = [
     "%20",
     "bearer ",
     "cookie: ",
+    "<tr><td>          ",
+    "<th>password</th><th>",
+    "insert into t (password) values ('",
+    "password(",
+    "password, 'a1",
+    "password.equals('",
+    "tokens:\n",
+    "tokens:\n a: abcdef1A\n",
+    '"-p","a1',
+    "echo a | sudo ",
+    "a:b@tcp",
+    "h:5432:d:u",
+    "password\n{ a =",
+    "passphrase: a bc",
 ]
 
 

@@ -268,6 +268,60 @@ password: \u200b{S}
 Password\n{S}
 密码\n{S}
 "password is"\n"{S}"
+PASSWORD: Final[str] = rb"{S}"
+let password: &str = r#"{S}"#;
+$password = <<<EOT\n{S}\nEOT;
+password = ("{S}" "{S}b")
+password = "{S}" + "{S}b"
+if password != "{S}":
+if (password.equals("{S}"))
+String password = new String("{S}");
+password = os.getenv("DB_PASSWORD", "{S}")
+password = os.environ.get("DB_PASSWORD") or "{S}"
+password := []byte("{S}")
+conn.setPassword("{S}");
+config.set('password', '{S}')
+DECLARE @password NVARCHAR(50) = N'{S}';
+auth=('bob', '{S}')
+["password", "{S}"]
+{{"password": {{"type": "string", "default": "{S}"}}}}
+{{"args": ["curl", "-u", "bob:{S}", "https://h"]}}
+s:8:"password";s:12:"{S}";
+Content-Disposition: form-data; name="password"\n\n{S}\n--b
+variable "db_password" {{\n  default = "{S}"\n}}
+password: !secret "{S}"
+password: &pw {S}
+network={{\n psk="{S}"\n}}
+echo {S} | docker login --password-stdin
+echo 'bob:{S}' | chpasswd
+openssl enc -k {S} -in f
+useradd -p {S} bob
+keytool -storepass {S} -list
+ConvertTo-SecureString '{S}' -AsPlainText
+rabbitmqctl add_user bob {S}
+ftp://bob:x@{S}@h/
+bob:{S}@tcp(127.0.0.1:3306)/x
+db:5432:shop:bob:{S}
+jdbc:oracle:thin:scott/{S}x@db:1521:x
+<table><tr><th>User</th><th>Password</th></tr><tr><td>bob</td><td>{S}</td></tr></table>
+<input type="password" name="p" value="{S}">
+INSERT INTO users (name, password) VALUES ('bob', '{S}')
+Password for bob@x.io:\n{S}
+登录密码{S}
+账号 bob 密码 {S}
+password 是 {S}
+kodeord: {S}
+"""
+# Further from the label: only what cannot be anything else.
+NEARBY = r"""
+driver.find_element(By.ID, 'password').send_keys('{S}')
+Dim password As String = "{S}"
+passwords:\n  db: {S}\n  mq: {S}b
+[passwords]\ndb = "{S}"
+Password? {S}
+new password will be {S}
+password ➜ {S}
+пароль от почты: {S}
 """
 LINES = [line for line in ASSIGNED.strip("\n").split("\n") if line]
 
@@ -277,7 +331,7 @@ def test_what_is_assigned_to_a_label(line: str) -> None:
     for secret in (PASSWORD, "Tr0ub4dor&3", "p@ss,w0rd;x1"):
         if "," in secret and ("," in line or ";" in line or "|" in line or "/" in line):
             continue
-        if any(char in line for char in "&%#") and "&" in secret:
+        if any(char in line for char in "&%#@") and any(char in secret for char in "&@"):
             continue
         text = (
             line.replace("\\n", "\n")
@@ -289,6 +343,13 @@ def test_what_is_assigned_to_a_label(line: str) -> None:
         )
         shown = redact(text)
         assert not is_left(shown, secret), (text, shown)
+
+
+@pytest.mark.parametrize("line", NEARBY.strip().split("\n"))
+def test_what_stands_near_a_label(line: str) -> None:
+    for secret in (PASSWORD, "Tr0ub4dor&3"):
+        shown = redact(line.replace("\\n", "\n").replace("{S}", secret))
+        assert not is_left(shown, secret), shown
 
 
 KEYS_ASSIGNED = r"""
@@ -369,6 +430,17 @@ AccountName=x;AccountKey={S}{S}==;EndpointSuffix=core
 SharedAccessKey={S}=
 -----BEGIN RSA PRIVATE KEY-----\n{S}\n{S}\n-----END RSA PRIVATE KEY-----
 -----BEGIN PGP PRIVATE KEY BLOCK-----\n{S}
+setx API_KEY {S}
+client secret {S}
+私钥 {S}
+secrets:\n  db: {S}\n  mq: {S}
+req.headers.set('Authorization', 'Bearer {S}')
+Authentication: {S}
+https://webhook.site/{U}
+https://hook.us1.make.celonis.com/{S}
+vercel_blob_rw_{S}_{S}{S}
+acme_live_{S}{S}
+$argon2id$v=19$m=65536,t=3,p=4${S}{S}$RdescudvJCsgt3ub
 """
 
 
@@ -391,6 +463,10 @@ def test_keys_and_tokens_with_a_label(line: str) -> None:
     [
         ("CVV: 123", "123"), ("cvv 4567", "4567"), ("CVC2=987", "987"), ("安全码：321", "321"), ("PIN: 4711", "4711"),
         ("PIN code is 4711", "4711"), ("my pin is 4711", "4711"), ("PIN码：4711", "4711"), ("验证码：384756", "384756"),
+        ("您的验证码是：【384756】", "384756"), ("G-384756 is your Google verification code", "384756"), ("384756 是您的验证码", "384756"),
+        ("验证码：A3F9K2", "A3F9K2"), ("CVV码为812", "812"), ("银行卡密码384756", "384756"), ("ssn: 078051120", "078051120"),
+        ("8 (912) 345-67-89", "345-67-89"), ("passphrase: correct horse battery staple", "horse battery"),
+        ("wifi password hunter2blue", "hunter2blue"),
         ("您的验证码是384756，5分钟内有效", "384756"), ("OTP: 384 756", "384 756"), ("verification code: 384756", "384756"),
         ("Your verification code is 384756", "384756"), ('{"cvv": 123, "n": 4}', "123"), ('{"pin": "4711"}', "4711"),
         ("取款密码：471100", "471100"), ("| CVV | 123 |", "123"), ("**PIN:** 4711", "4711"),
@@ -420,6 +496,8 @@ DISGUISES = {
     "html": lambda text: html.escape(text),
     "html numbers": lambda text: "".join(f"&#{ord(char)};" for char in text),
     "unicode escapes": lambda text: "".join(f"\\u{ord(char):04x}" for char in text),
+    "octal": lambda text: "".join(f"\\{ord(char):03o}" if ord(char) < 256 else char for char in text),
+    "long unicode escapes": lambda text: "".join(f"\\U{ord(char):08x}" for char in text),
     "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
     "zero width": lambda text: "\u200b".join(text),
@@ -468,6 +546,7 @@ VALUES = [
     {"text": 'say "password: ' + PASSWORD + '"\nand\tgo'},
     {"mail": "zhang@example.com", "zhang@example.com": "mail", "k": "sk-" + "abcdefghijklmnopqrstuvwx"},
     {"Authorization": 'Digest username="bob", response="' + PASSWORD + '"'},
+    {"csv": "user,password\nbob," + PASSWORD},
     {"a": json.dumps({"password": PASSWORD, "n": [13800138000]})},
     {"a": json.dumps({"b": json.dumps({"c": json.dumps({"password": 12345678, "pwd": PASSWORD + '"'})})})},
     [json.dumps([json.dumps({"name": "password", "value": PASSWORD})])],

@@ -127,6 +127,12 @@ def test_prose_and_code_that_are_not_ours_stay() -> None:
         "Your password must be at least 8 characters.", "密码长度为8到16位", "请输入密码", "The password is required.",
         "The password is case-sensitive.", "max_tokens: 4096, total_tokens=12345678", "key: value", "auth: basic",
         "see the secret garden: chapter 3", "Authorization: required", "pass: 12, fail: 3", "primary key: id",
+        "const password = useRef<HTMLInputElement>(null);", "password: { type: String, required: true, minlength: 8 },",
+        "pub fn verify(password: &str, hash: &str) -> bool {", "class InputTokens(Base):", 'tokenHeader = "X-Auth-Token";',
+        'SecretKeyFactory.getInstance("PBKDF2WithHmacSHA256")', "API_KEY=your-api-key-here", '"password": "密码",', "tokens: 1,234,567",
+        '"eos_token": "<|endoftext|>"', "mysql -u root -p shop", "WHERE password = :password", "if key != token:", "pin: GPIO13",
+        "valueFrom: {secretKeyRef: {name: db-secret, key: password}}", "ssh://git@gitlab.example.com:2222/team/app.git",
+        'WWW-Authenticate: Basic realm="Access to staging"', "INSERT INTO users (name, password) VALUES (?, crypt(?, gen_salt('bf')))",
         '{"type": "object", "properties": {"password": {"type": "string"}}}', "chatcmpl-AbCdEfGh1234567890IjKlMnOp",
     ):  # fmt: skip
         assert REDACTOR.redact(line, LONG) == line

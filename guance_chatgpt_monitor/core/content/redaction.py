@@ -25,7 +25,7 @@ from .redaction_labels import Label, find_labels
 from .redaction_numbers import find_numbers
 from .redaction_patterns import PatternBudget, compile_patterns
 from .redaction_secrets import KnownSecrets
-from .redaction_tables import find_columns
+from .redaction_tables import find_headed
 from .redaction_values import find_assigned
 from .redaction_views import View, views_of
 
@@ -96,7 +96,9 @@ def _spans(
         for start, end, mark in find(view.shielded, lowered):
             yield (*view.origin(start, end), mark)
     extents = chain(
-        find_credentials(text, lowered), find_assigned(text, lowered, labels), find_columns(text, labels)
+        find_credentials(text, lowered),
+        find_assigned(text, lowered, labels),
+        find_headed(text, lowered, labels),
     )
     for start, end in extents:
         yield (*view.origin(start, end), KEY)

@@ -83,7 +83,7 @@ def find_in_container(text: str, start: int, kind: str, steps: Steps) -> List[_E
         chars = text[first:last]
         if _FOLLOWED_BY_VALUE.match(text, last):
             name = chars
-        elif name == "type" and chars in _SCHEMA:
+        elif name == "type" and chars.lower() in _SCHEMA:
             return []
         elif is_plausible(chars, kind, is_quoted):
             extents.append((first, last))

@@ -7,7 +7,7 @@ import re
 from typing import Iterator, Tuple
 
 from .redaction_keys import is_basic_credentials
-from .redaction_plausible import is_in_program, is_loose, is_placeholder, is_plausible
+from .redaction_plausible import is_in_program, is_loose, is_placeholder, is_plausible, is_random_enough
 
 _Extent = Tuple[int, int]
 
@@ -15,12 +15,12 @@ _Extent = Tuple[int, int]
 _HEADERS = (
     ("authorization", re.compile(r"authorization")),
     ("cookie", re.compile(r"cookie2?")),
-    ("authenticate", re.compile(r"authenticate(?<=www-authenticate)")),
+    ("authentication", re.compile(r"authentication")),
     ("x-", re.compile(r"x-(?:[a-z]{1,20}-){0,3}(?:key|token|secret|signature|auth|session)")),
     ("-key", re.compile(r"-key(?<=api-key)|-key(?<=subscription-key)")),
 )
 _COLON = re.compile(
-    r"(\\*)([\"'`]?)[ \t]*(?:(?:\]|\*\*)[ \t]*)?(?:=>|[:=](?!=))[ \t]*(?:\*\*[ \t]*)?(?:[fbruFBRU]{1,2}(?=[\"'`]))?(\\*)([\"'`]?)"
+    r"(\\*)([\"'`]?)[ \t]*(?:(?:\]|\*\*)[ \t]*)?(?:=>|[:=](?!=)|(?<=[\"'`]),)[ \t]*(?:\*\*[ \t]*)?(?:[fbruFBRU]{1,2}(?=[\"'`]))?(\\*)([\"'`]?)"
 )
 _SCHEME = re.compile(
     r"(?:bearer|basic|digest|token|api-?key|key|hmac|ntlm|negotiate|signature|oauth|aws4-hmac-sha256)[ \t]+",
@@ -40,8 +40,8 @@ _SQL = re.compile(
 )
 # A command's password, also without a space; and `user:password`.
 _COMMAND = re.compile(
-    r"(?:mysql\w*|mariadb|sshpass|docker[ ]login|(?:podman|oc|az|helm)[ ]\S{0,20}[ ]?login|mongo\w*|redis-cli|ldap\w+|curl|wget|http|smbclient"
-    r"|unzip|zip|7z|rar|psql|sqlcmd|isql|xfreerdp|rdesktop|ftp|lftp|openssl|htpasswd|net[ ]use|sqlplus|kinit)(?=[ ])([^\n|;]{1,400})"
+    r"(?:mysql\w*|mariadb|sshpass|docker[ ]login|(?:podman|oc|az|helm)[ ]\S{0,20}[ ]?login|mongo\w*|redis-cli|ldap\w+|mosquitto_\w+|curl|wget|http|smbclient"
+    r"|unzip|zip|7za?|rar|psql|sqlcmd|isql|xfreerdp|rdesktop|ftp|lftp|openssl|htpasswd|sqlplus|kinit|user(?:add|mod))(?=[ ])([^\n|;]{1,400})"
 )
 _OPTION = re.compile(
     r"(?<=\s)(?:-[pPaw][ ]?|-(?:-user|u)[ =]?[^\s:\"']{1,60}:|(?:-pass(?:in|out)?|--pass)[ =](?:pass:)?|-(?:-user|u)[ =]?[\"'][^\s:\"']{1,60}:)"
@@ -50,7 +50,35 @@ _OPTION = re.compile(
 _ANY_OPTION = re.compile(r"(?<=\s)-p[ ]?([^\s\"'|;/:]{6,})")
 _OPTIONS = (" -p", " -P", " -u", " -a", " -w", " --user", "-pass")
 _PORTS = re.compile(r"[\d:/.]*\Z|(?:tcp|udp)\b")
-_ECHOED = re.compile(r"echo[ ]+[\"']?([^\s\"'|]+)[\"']?[ ]*\|[ ]*sudo[ ]+-S")
+# What is piped to what asks for a password; a share's; `user/password@host` of Oracle, `user:password@tcp(` of Go,
+# a line of `.pgpass`, a QR code of a wireless network; PowerShell's.
+_ELSEWHERE = tuple(
+    (needle, re.compile(pattern))
+    for needle, pattern in (
+        (
+            "echo",
+            r"echo[ ]+(?:-n[ ]+)?[\"']?(?:\w{1,32}:(?=[^\n|]*chpasswd))?([^\s\"'|]+)[\"']?[ ]*\|[ ]*(?:sudo[ ]+-S|[^\n|]{0,80}(?:--password-stdin|passwd))",
+        ),
+        ("openssl", r"openssl[ ][^\n|]{0,200}?[ ]-k[ ]+[\"']?([^\s\"'-][^\s\"']*)"),
+        ("net use", r"(?i:net[ ]+use)[ ]+(?:\S:[ ]+)?\\\\\S+[ ]+([^\s/]\S*)"),
+        ("sqlplus", r"sqlplus[ ]+(?:-\S+[ ]+)*[\w.-]{1,40}/([^\s@/]+)@"),
+        ("oracle:", r"oracle:\w+:[\w.-]{1,40}/([^\s@/]+)@"),
+        ("@tcp(", r"(?<![\w.-])[\w.-]{1,40}:([^\s@/:]+)@tcp\("),
+        ("@unix(", r"(?<![\w.-])[\w.-]{1,40}:([^\s@/:]+)@unix\("),
+        (":543", r"(?<![\w.-])[\w.*-]{1,80}:543[0-9]:[\w*.-]{1,60}:[\w*.-]{1,60}:([^\s:]+)"),
+        ("wifi:", r"WIFI:[^\n]{0,120}?P:((?:[^;\\\n]|\\.)+);"),
+        ("securestring", r"(?i:ConvertTo-SecureString)[ ]+(?:-String[ ]+)?[\"']?([^\s\"'$-][^\s\"']*)"),
+        ("rabbitmqctl", r"rabbitmqctl[ ]+(?:add_user|change_password)[ ]+\S+[ ]+[\"']?([^\s\"']+)"),
+        ("wpa_passphrase", r"wpa_passphrase[ ]+\S+[ ]+[\"']?([^\s\"']+)"),
+        ("vault login", r"vault login[ ]+([^\s-]\S+)"),
+        (" -u", r"[ ]-U[ ]?[\"']?[\w.\\-]{1,60}%([^\s\"']+)"),
+        (
+            '"-',
+            r"\\*\"--?(?:[pPaw]|u|user)\\*\",\s*\\*\"(?:[^\s:\"\\]{1,60}:)?((?=[^\s\"]*[0-9])(?=[^\s\"]*[A-Za-z])[^\s\"\\/.]{6,})\\*\"",
+        ),
+        ("storepass", r"-(?:src|dest)?(?:store|key)pass[ ]+(?:env:|file:)?([^\s-]\S*)"),
+    )
+)
 
 
 def find_credentials(text: str, lowered: str) -> Iterator[_Extent]:
@@ -73,9 +101,11 @@ def find_credentials(text: str, lowered: str) -> Iterator[_Extent]:
                 yield match.span(2)
     if any(option in text for option in _OPTIONS):
         yield from _options(text)
-    if "sudo" in lowered:
-        for match in _ECHOED.finditer(text):
-            yield match.span(1)
+    for needle, pattern in _ELSEWHERE:
+        if needle in lowered:
+            for match in pattern.finditer(text):
+                if not is_placeholder(text, match.start(1)):
+                    yield match.span(1)
 
 
 def _header(text: str, start: int, end: int) -> Iterator[_Extent]:
@@ -93,6 +123,9 @@ def _header(text: str, start: int, end: int) -> Iterator[_Extent]:
     value = text[colon.end() : limit].rstrip()
     scheme = _SCHEME.match(value)
     rest = value[scheme.end() :] if scheme else value
+    is_pair = "," in colon.group()
+    if is_pair and not scheme and not is_random_enough(rest):
+        return
     if rest and not is_placeholder(rest, 0) and not (_PROSE.match(rest) and not scheme):
         word = _WORD.match(rest)
         chars = word.group() if word else ""
@@ -118,6 +151,8 @@ def _options(text: str) -> Iterator[_Extent]:
     for command in _COMMAND.finditer(text):
         for match in _OPTION.finditer(text, command.start(1), command.end(1)):
             value = match.group(1).strip("\"'")
+            if match.group()[:3] == "-p " and command.group()[:2] in ("my", "ma") and not is_loose(value):
+                continue  # the database; the password is asked for
             if not _PORTS.match(value) and not is_placeholder(value, 0) and not value.startswith("-"):
                 start = match.start(1) + (match.group(1)[0] in "\"'")
                 yield start, start + len(value)

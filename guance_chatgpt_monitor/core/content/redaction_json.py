@@ -12,7 +12,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from .redaction_keys import KEY
 from .redaction_labels import CODE, PASSWORD, SECRET, WEAK, label_of_name
-from .redaction_plausible import is_plausible, is_random_enough
+from .redaction_plausible import is_plausible, is_random_enough, is_strong
 
 _Span = Tuple[int, int, str]  # start, end, what takes its place
 
@@ -154,7 +154,7 @@ def _leaves(text: str, start: int, end: int, spans: Sequence[_Span]) -> List[_Le
             if bracket in "{[":
                 open_.append(_Container(open_[-1].kind_within() if open_ else "", len(leaves)))
             else:
-                _close(open_.pop(), leaves)
+                _close(open_.pop(), leaves, text)
             continue
         first, last = token.span(1 if scalar is None else 3)
         within = open_[-1]
@@ -175,13 +175,15 @@ def _leaves(text: str, start: int, end: int, spans: Sequence[_Span]) -> List[_Le
     return leaves
 
 
-def _close(closed: _Container, leaves: List[_Leaf]) -> None:
+def _close(closed: _Container, leaves: List[_Leaf], text: str) -> None:
     """Label the leaves of which only now it is known."""
     seen = closed.seen
-    if closed.kind and seen.get("type", (0, ""))[1] in _SCHEMA:
-        # What describes a form, as JSON Schema does, has no secret.
+    if closed.kind and seen.get("type", (0, ""))[1].lower() in _SCHEMA:
+        # What describes a form, as JSON Schema does, has no secret but a default.
+        values = {n for name, (n, _) in seen.items() if name in _VALUING}
         for n in range(closed.first_leaf, len(leaves)):
-            leaves[n] = leaves[n]._replace(kind="")
+            if n not in values or not is_strong(text[leaves[n].start : leaves[n].end]):
+                leaves[n] = leaves[n]._replace(kind="")
         return
     kinds = [label_of_name(chars) for name, (_, chars) in seen.items() if name in _NAMING]
     kind = next(filter(None, kinds), "")

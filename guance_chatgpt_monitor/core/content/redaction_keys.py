@@ -16,7 +16,7 @@ BASE64 = "[base64]"
 _Span = Tuple[int, int, str]  # start, end, mark
 
 # Long enough for a key. Only in there the forms are looked for, which takes a fraction of the time.
-_RUN = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_.:~+/=*$-]{15,}")
+_RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:~+/=*$-]{15,}")
 _NO_LETTER_BEFORE = r"(?<![A-Za-z0-9])"
 
 # No rule asks for a word boundary: to Python, Chinese characters are letters, and a word ends nowhere.
@@ -31,7 +31,7 @@ _BY_PREFIX = (
     r"GOCSPX-[A-Za-z0-9_-]{16,}|1//0[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{30,}|AccountKey=[A-Za-z0-9+/=]{20,}",
     r"[A-Za-z0-9]{40,60}(?:JQQJ99|AAAA?C|AzFu|AzSe|AIoT|\+ASt)[A-Za-z0-9+/]{6,40}={0,2}",
     r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{30,}|do[opr]_v1_[a-f0-9]{32,}|(?:AQVN|t1\.|y0_)[A-Za-z0-9_-]{30,}",
-    r"HRKU-[A-Za-z0-9_-]{20,}|f[mo][12]_[A-Za-z0-9+/=_-]{20,}|(?:nfp|vcp|vck|vca|sbp|napi|pul|rpa|bkua|cfut)[_-]"
+    r"HRKU-[A-Za-z0-9_-]{20,}|f[mo][12]_[A-Za-z0-9+/=_-]{20,}|vercel_blob_rw_[A-Za-z0-9_]{30,}|(?:nfp|vcp|vck|vca|sbp|napi|pul|rpa|bkua|cfut)[_-]"
     r"[A-Za-z0-9_]{20,}|sb_(?:secret|publishable)_[A-Za-z0-9_-]{16,}|dapi[a-f0-9]{30,}|SCW[A-Z0-9]{17}",
     # Code and packages: GitHub, GitLab, Bitbucket, Atlassian, npm, PyPI, RubyGems, NuGet, crates.io, Docker, ...
     r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_.-]{16,}|GR1348941[\w-]{20}",
@@ -46,16 +46,15 @@ _BY_PREFIX = (
     r"key-[a-f0-9]{32}|[a-f0-9]{32}-us[0-9]{1,2}|x(?:key|smtp)sib-[A-Za-z0-9-]{30,}|re_[A-Za-z0-9]{6,}_[A-Za-z0-9]{16,}",
     r"pat-(?:na|eu)[0-9]-[a-f0-9-]{30,}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}|SCT[0-9]{4,8}T[A-Za-z0-9]{10,}",
     # Money and shops: Stripe, Square, Shopify, PayPal, Razorpay, EasyPost, Flutterwave, Duffel, Plaid.
-    r"(?:[rsp]k_(?:live|test)|whsec|(?:rzp|lob|duffel|shippo|paystack)_(?:live|test))_[A-Za-z0-9+/=]{10,}|sq0[a-z]{3}-[\w-]{20,}",
+    r"(?:[rsp]k_(?:live|test)|whsec|[a-z]{3,10}_(?:live|test))_[A-Za-z0-9+/=]{10,}|sq0[a-z]{3}-[\w-]{20,}",
     r"EAAA[A-Za-z0-9_-]{50,}|shp[a-z]{2}_[A-Fa-f0-9]{32}|E[ZT][AK]K[A-Za-z0-9]{50,}|FLW(?:SEC|PUB)K[_-][A-Za-z0-9-]{16,}",
     r"access_token\$production\$[a-z0-9$]{20,}|access-(?:sandbox|development|production)-[a-f0-9-]{30,}",
     # Monitors: Guance, Grafana, New Relic, Sentry, Dynatrace, Honeycomb; Meta, Twitter, Dropbox, Mapbox.
     r"gl(?:c|sa)_[A-Za-z0-9_=+/-]{20,}|NR(?:AK|JS|II|RA)-[A-Za-z0-9_-]{19,}|sntry[su]_[A-Za-z0-9_=+/-]{20,}",
     r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{40,}|hca[a-z]{2}_[A-Za-z0-9]{30,}|EAA[A-Za-z0-9]{60,}",
-    r"A{20,}[A-Za-z0-9%]{30,}|sl\.[A-Za-z0-9_-]{60,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|FlyV1",
-    # Zhipu; a JSON Web Token, of whose three parts not all may be there; a password's hash.
+    r"A{20,}[A-Za-z0-9%+/=]{30,}|sl\.[A-Za-z0-9_-]{60,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|FlyV1",
+    # Zhipu; a JSON Web Token, of whose three parts not all may be there.
     r"[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])|[sp]k\.eyJ[\w.-]{20,}|eyJ[A-Za-z0-9_-]{16,}={0,2}(?:\.[A-Za-z0-9_-]+)*",
-    r"\$(?:1|2[abxy]?|5|6|7|y|apr1|argon2(?:id|i|d)|pbkdf2[a-z0-9-]*|scrypt)\$[A-Za-z0-9./$=,+-]{16,}",
 )
 _KNOWN = re.compile(f"{_NO_LETTER_BEFORE}(?:{'|'.join(_BY_PREFIX)})")
 # With these, letters of one case are enough; with the others, they may be a name, as in `ops-deployment-manual`.
@@ -77,15 +76,15 @@ _MAX_PREFIX_CHARS = 5
 
 _HOOKS = (
     "hooks.slack", "discord", "/bot", "webhook", "logic.azure", "hooks.zapier", "make.com", "ifttt", "day.app", "sctapi",
-    "chat.googleapis", "pushcut", "ntfy.sh", "pagerduty",
+    "celonis", "chat.googleapis", "pushcut", "ntfy.sh", "pagerduty",
 )  # fmt: skip
 _URL_SECRETS = (
     re.compile(
         r"//(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks"
         r"|(?:open\.feishu\.cn|open\.larksuite\.com)/open-apis/bot/(?:v2/)?hook|[a-z0-9.-]{1,60}webhook\.office\.com"
-        r"|[a-z0-9.-]{1,60}\.logic\.azure\.com(?::[0-9]+)?|hooks\.zapier\.com/hooks|hook\.[a-z0-9]{1,8}\.make\.com"
+        r"|[a-z0-9.-]{1,60}\.logic\.azure\.com(?::[0-9]+)?|hooks\.zapier\.com/hooks|hook\.[a-z0-9]{1,8}\.make\.(?:celonis\.)?com"
         r"|maker\.ifttt\.com/trigger|api\.day\.app|sctapi\.ftqq\.com|api\.telegram\.org|chat\.googleapis\.com/v1"
-        r"|outlook\.office\.com/webhook|push\.ding[a-z]*\.com|api\.pushcut\.io|ntfy\.sh|events\.pagerduty\.com/integration"
+        r"|outlook\.office\.com/webhook|push\.ding[a-z]*\.com|api\.pushcut\.io|ntfy\.sh|webhook\.site|events\.pagerduty\.com/integration"
         r")/([^\s\"'`<>|\\)\]}]{4,})",
         re.IGNORECASE,
     ),
@@ -101,7 +100,7 @@ _URL_SECRETS = (
         r"=(?!\[)([^\s&#\"'`<>|\\]{4,})",
         re.IGNORECASE,
     ),
-    re.compile(r"://[^\s/:@\"'`]*:([^\s/@\"'`]+)@"),
+    re.compile(r"://[^\s/:@\"'`]*:([^\s/\"'`<>]+)@"),
     re.compile(r"://([A-Za-z0-9_-]{16,}(?::x-oauth-basic)?)@"),
 )
 _URL_NEEDLES = ("://", "?", "&", "hook", ".com/", ".cn/")
@@ -112,6 +111,9 @@ _URL_NEEDLES = ("://", "?", "&", "hook", ".com/", ".cn/")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----[\s\S]*?(?:-----END[A-Z0-9 ]{0,60}-----|\Z)"
     r"|PuTTY-User-Key-File-[23][\s\S]*?(?:Private-MAC:[^\n]*|\Z)"
+)
+_PASSWORD_HASH = re.compile(
+    r"\$(?:1|2[abxy]?|5|6|7|y|apr1|argon2(?:id|i|d)|pbkdf2[a-z0-9-]*|scrypt)\$[A-Za-z0-9./$=,+-]{16,}"
 )
 _DATA_URL = re.compile(r"data:[\w/+.=;-]{0,100};base64,[A-Za-z0-9+/=_-]*")
 
@@ -135,7 +137,7 @@ _NO_DOMAIN = re.compile(
     r"[0-9.]+x\.|.*\.(?:png|jpe?g|gif|svg|webp|bmp|ico|css|js|mjs|ts|tsx|jsx|json|ya?ml|html?|pyc?|whl|tgz|gz|exe|dll)\Z",
     re.IGNORECASE,
 )
-_NOT_PERSONAL = re.compile(r"(?:git|hg|svn)@")
+_NOT_PERSONAL = re.compile(r"\b(?:git|hg|svn)@")
 
 
 def find_keys(text: str, lowered: str) -> Iterator[_Span]:
@@ -155,6 +157,9 @@ def find_keys(text: str, lowered: str) -> Iterator[_Span]:
     if "private key" in lowered or "putty-user" in lowered:
         for match in _PRIVATE_KEY.finditer(text):
             yield (*match.span(), KEY)
+    if "$" in text:
+        for match in _PASSWORD_HASH.finditer(text):
+            yield (*match.span(), KEY)
     if ";base64," in lowered:
         for match in _DATA_URL.finditer(text):
             yield (*match.span(), BASE64)
@@ -171,7 +176,7 @@ def find_addresses(text: str, lowered: str) -> Iterator[_Span]:
             if domain is None or local is None or _NO_DOMAIN.match(domain.group()):
                 continue
             start, read_to = at.start() - local.end(), domain.end()
-            if not _NOT_PERSONAL.match(text, start):
+            if not _NOT_PERSONAL.search(text, start, read_to):
                 yield start, read_to, EMAIL
     if " dot " in lowered and " at " in lowered:
         for match in _SPELLED_ADDRESS.finditer(lowered):

@@ -56,21 +56,29 @@ _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
         ("parol", PASSWORD, r"parol(?:a|e|ă)(?: d'ordine| segreta)?|parool"),
         ("wachtwoord", PASSWORD, r"wachtwoord(?:en)?"),
         ("sen", PASSWORD, r"lösenord(?:et)?"),
-        ("heslo", PASSWORD, r"heslo"),
+        ("eslo", PASSWORD, r"(?:h|g)eslo"),
+        ("kodeord", PASSWORD, r"kodeord(?:et)?"),
+        ("lozinka", PASSWORD, r"lozinka"),
+        ("slapta", PASSWORD, r"slaptažodis"),
+        ("psk", PASSWORD, r"psk(?<![a-z]psk)" + _NOT_BEFORE_LETTER),
+        ("masterauth", PASSWORD, r"masterauth"),
+        ("basic", WEAK, r"basic_?auth"),
         ("has", PASSWORD, r"hasł[oa]"),
         ("salasana", PASSWORD, r"salasanat?"),
         ("jelsz", PASSWORD, r"jelsz(?:ó|avak)"),
         ("ifre", PASSWORD, r"(?:ş|s)ifre(?:si|niz|m|ler)?(?![a-z])"),
         ("sandi", PASSWORD, r"kata sandi"),
         ("adgangskode", PASSWORD, r"adgangskoder?"),
+        ("p/w", PASSWORD, r"p/w" + _NOT_BEFORE_LETTER),
         ("requirepass", PASSWORD, r"requirepass"),
         ("secret", SECRET, r"secrets?(?:[_ -]?(?:key|id|access[_ -]?key)s?)?"),
-        ("credential", SECRET, r"credentials?"),
+        ("cred", SECRET, r"cred(?:ential)?s?"),
         ("key", SECRET, r"keys?(?:[_-]?id)?"),  # behind one of _KEY_OF
         ("key", WEAK, r"key(?<![a-z]key)s?" + _NOT_BEFORE_LETTER),
         ("token", TOKEN, r"tokens?"),
         ("jeton", TOKEN, r"jetons?"),
         ("schl", SECRET, r"schlüssel"),
+        ("phrase", PASSWORD, r"(?:seed|recovery|mnemonic)[_ -]?phrases?"),
         ("clave", PASSWORD, r"clave(?<![a-z]clave)s?" + _NOT_BEFORE_LETTER),
         ("chave", SECRET, r"chave(?<![a-z]chave)s?" + _NOT_BEFORE_LETTER),
         ("cl", SECRET, r"clés? (?:(?:d['\u2019 ]?)?api|secr[èe]te|priv[ée]e)"),
@@ -92,8 +100,8 @@ _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
     (
         PASSWORD,
         re.compile(
-            r"密码|密碼|口令|暗证|パスワード|暗証番号|비밀번호|패스워드|암호|парол[ьияею]|รหัสผ่าน|كلمة (?:المرور|السر)|पासवर्ड"
-            r"|κωδικός|סיסמ[הא]|mật khẩu|รหัส"
+            r"密码|密碼|口令|助记词|暗证|パスワード|暗証番号|비밀번호|패스워드|암호|парол[ьияею]|гасло|รหัสผ่าน|كلمة (?:المرور|السر)|पासवर्ड"
+            r"|κωδικός|סיסמ[הא]|mật khẩu|รหัส|暗号(?=[:=は])"
         ),
     ),
     (
@@ -114,12 +122,13 @@ _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
 _REST_OF_NAME = re.compile(
     r"(?:[A-Z_-][A-Za-z0-9_-]{0,40}|[0-9]{1,3}(?![A-Za-z0-9]))?(?:[ ]?[#№]?[0-9]{1,3}(?=[ ]?[:=)]))?"
 )
+_NUMBER = re.compile(r"(?:[ ]?[#№]?[0-9]{1,3}(?=[ ]?[:=)]))?")
 # With such a rest, the value says something about the secret, and is none.
 _NOT_SECRET = frozenset(
     "type types count counts url uri endpoint field fields length len limit limits policy usage name names file path "
     "min max budget size format strength required rule rules prompt label placeholder regex pattern validator "
     "manager provider error form page window index idx pos kind class cls expires expiry expiration ttl lifetime age "
-    "rotation enabled in at".split()
+    "rotation enabled in at ref refs".split()
 )
 _WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
@@ -128,13 +137,15 @@ def find_labels(text: str, lowered: str) -> Iterator[Label]:
     """`lowered` is `text` in lower case. Of two labels at one place, both."""
     for needle, kind, pattern in _WORDS:
         if needle in lowered:
-            yield from _found(text, lowered, kind, pattern)
+            yield from _found(text, lowered, kind, pattern, _REST_OF_NAME)
     if not text.isascii():
         for kind, pattern in _FOREIGN_WORDS:
-            yield from _found(text, lowered, kind, pattern)
+            yield from _found(text, lowered, kind, pattern, _NUMBER)
 
 
-def _found(text: str, lowered: str, kind: str, pattern: Pattern[str]) -> Iterator[Label]:
+def _found(
+    text: str, lowered: str, kind: str, pattern: Pattern[str], rest_of_name: Pattern[str]
+) -> Iterator[Label]:
     needed = _BEFORE.get(pattern.pattern)
     for match in pattern.finditer(lowered):
         start = match.start()
@@ -143,11 +154,16 @@ def _found(text: str, lowered: str, kind: str, pattern: Pattern[str]) -> Iterato
             if before is None:
                 continue
             start -= len(before.group())
-        rest = _REST_OF_NAME.match(text, match.end())
+        rest = rest_of_name.match(text, match.end())
         end = match.end() if rest is None else rest.end()
         if text[end - 1] == "-" and end > match.end():
             end -= 1  # a dash, as in `token->value`
-        if end == match.end() and text[end : end + 1].isalpha() and text[end].isascii():
+        if (
+            end == match.end()
+            and rest_of_name is _REST_OF_NAME
+            and text[end : end + 1].isalpha()
+            and text[end].isascii()
+        ):
             continue  # another word, such as `secretary`
         word = match.group()
         rest_words = _WORD_OF_NAME.findall(text, match.end(), end) if end > match.end() else ()

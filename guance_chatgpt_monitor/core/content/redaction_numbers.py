@@ -63,6 +63,7 @@ _PHONES = tuple(
         # Others with their 0: two or three groups behind it, nine digits or more.
         _BEFORE + r"(?<![0-9][ -])(?:\(0[1-9][0-9]{0,3}\)|0[1-9][0-9]{1,4})[ -]"
         r"(?=(?:[ -]?[0-9]){6,9}(?![0-9]))[0-9]{2,6}[ -]?[0-9]{3,6}(?![ -]?[0-9])",
+        _BEFORE + r"8 ?\([0-9]{3}\) ?[0-9]{3}-[0-9]{2}-?[0-9]{2}",
         _BEFORE + r"(?<![0-9][ .])0[1-9](?:[ .][0-9]{2}){4}(?![ .]?[0-9])",
     )
 )
@@ -75,6 +76,7 @@ _DATE = re.compile(r"(?:19|20)[0-9]{2}[./-]?[01][0-9]|[0-9]{1,2}[./-][0-9]{1,2}[
 _SOCIAL_SECURITY = re.compile(
     _BEFORE + r"(?<![0-9]-)(?!000|666|9)[0-9]{3}([ -])(?!00)[0-9]{2}\1(?!0000)[0-9]{4}(?!-?[0-9])"
 )
+_NINE_DIGITS = re.compile(r"[0-9]{9}(?![0-9])")
 _LETTERS_BEFORE = re.compile(r"[A-Za-z0-9]*[A-Za-z]-?\Z")
 _LETTERS_AFTER = re.compile(r"-?[A-Za-z][A-Za-z0-9]*")
 _MAX_HASH_CHARS = 40
@@ -138,6 +140,8 @@ def _in_run(text: str, lowered: str, start: int, end: int) -> Iterator[_Span]:
     for chain in _CHAIN.finditer(text, start, end):
         if chain.end() - chain.start() >= _CARD_DIGITS.start:
             yield from _cards_and_ids(text, lowered, *chain.span())
+    if _is_called(_CALLED_SOCIAL, lowered, start) and _NINE_DIGITS.match(text, start):
+        yield start, start + 9, ID_CARD
     for match in _SOCIAL_SECURITY.finditer(text, start, end):
         if match.group(1) == "-" or _is_called(_CALLED_SOCIAL, lowered, match.start()):
             yield (*match.span(), ID_CARD)

@@ -32,20 +32,26 @@ _WORDS = frozenset(
     "configuration connection context instance session completion_tokens unlimited limited identifier keyword operator literal comment newline indent dedent".split()
 )
 _PLACEHOLDER = re.compile(
-    r"\$\{|\{\{|\$\(|<%|%\(|%[sdr]\b|\{[\w.]{0,60}(?:![rs])?(?::[^{}]{0,9})?\}|<[A-Za-z_][\w -]{0,40}>|\$[A-Z_]{2,}(?![a-z0-9])"
-    r"|\[(?:key|email|phone|card|id-card|base64|redacted)\]|\.\.\.|…"
+    r"\$\{|\{\{|\$\(|<%|%\(|%[sdr]\b|\{[\w.\[\]]{0,60}(?:![rs])?(?::[^{}]{0,9})?\}|<[A-Za-z_][\w -]{0,40}>|\$[A-Z_]{2,}(?![a-z0-9])|:[A-Za-z_]\w*(?=[\s,;)\"']|\Z)"
+    r"|<\|\w+\|>|\[(?:key|email|phone|card|id-card|base64|redacted)\]|\.\.\.|…"
 )
-_MASKED = re.compile(r"[*•●#.…·_?-]+\Z|[xX]{3,}\Z|\S?\*{3,}\S?\Z")
+_MASKED = re.compile(
+    r"[*•●#.…·_?-]+\Z|\S{0,12}(?:\.\.\.|…|x{4,})\Z|(?:\\[x0nrt]\w{0,2})+\Z|[xX]{3,}\Z|\S?\*{3,}\S?\Z|(?:your|insert|enter)[-_][a-z_-]+\Z|change[-_]?(?:me|it)\Z",
+    re.IGNORECASE,
+)
 # A call, or an item, of something in the program.
 _EXPRESSION = re.compile(
     r"[(&*!]{0,3}[A-Za-z_][A-Za-z0-9_]*(?:(?:\?\.|\.|::|->)[A-Za-z_][A-Za-z0-9_]*)*[(\[]"
 )
+_GENERIC_CALL = re.compile(r"<[A-Za-z][^<>\n]{0,60}>\(")
 _CLOSED = re.compile(r"[^\n]{0,200}?(?:[)\]]|[,(\[%+*/|&-][ \t]*(?:\n|\Z))|[ \t]*(?:\n|\Z)")
 _DOTTED = re.compile(
     r"[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|(?:self|this|cls|os|sys|args|config|settings|request|req|env)\.[\w.]+\Z"
 )
 _LETTERS = re.compile(r"[^\W\d_]+\Z")
 _NAME = re.compile(r"[A-Za-z_]+\Z")
+_HEADER = re.compile(r"(?:[A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*\Z")
+_PATH = re.compile(r"[*.@]{0,3}[^\W\d]+(?:[._]+(?:[^\W\d]+|[0-9]{1,3}))*\Z")
 _STEM = re.compile(r"pass|pwd|secret|token|key|cred|密码|口令|密钥|令牌", re.IGNORECASE)
 _ORDINARY = re.compile(
     r"[A-Za-z]+(?:[-'/.][A-Za-z]+)*[.!?,;:]*\Z|[0-9]+-?(?:bit|byte|char|digit|day|hour|minute|second|st|nd|rd|th)s?\b"
@@ -56,13 +62,25 @@ _SENTENCE = re.compile(
 )
 _MEASURE = re.compile(r"[ \t]*(?:characters?|chars?|digits|bits?|bytes|letters|位|个字|字符|次|天|分钟|小时)")
 _SENTENCE_GOES_ON = re.compile(r"[ \t]+[A-Za-z]")
+_UNLIKE_WORDS = re.compile(
+    r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^/=]*?[A-Za-z0-9][!@#$%^&*~][A-Za-z0-9][^/=]*\Z"
+)
 _RUN = re.compile(r"[A-Za-z0-9+/=]+")
-_CODE = re.compile(r"[0-9]{3,4}[ -]?[0-9]{0,4}\Z")
+_TERM = re.compile(
+    r"(?:sha|md|hmac|aes|rsa|pbkdf|argon|utf|iso|base|oauth|ipv|http|rfc)[-_]?[0-9]|\A[0-9]?[a-z]{1,3}[-_]?[0-9]\Z",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"[0-9]{3,4}[ -]?[0-9]{0,4}\Z|(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{4,10}\Z")
 
 
 def is_placeholder(text: str, position: int) -> bool:
     """Whether a variable, a template's field or a mark begins there."""
     return _PLACEHOLDER.match(text, position) is not None
+
+
+def is_ordinary(word: str) -> bool:
+    """Whether it is one of the words that are said of a secret."""
+    return word in _WORDS
 
 
 def is_strong(value: str) -> bool:
@@ -72,7 +90,7 @@ def is_strong(value: str) -> bool:
 
 def is_plausible(value: str, kind: str, is_quoted: bool) -> bool:
     """Of a value alone."""
-    if not value or value.lower() in _WORDS or _MASKED.match(value) or is_placeholder(value, 0):
+    if not value or value.lower().lstrip("&*") in _WORDS or _MASKED.match(value) or is_placeholder(value, 0):
         return False
     if kind == CODE:
         return _CODE.match(value) is not None
@@ -84,6 +102,7 @@ def is_plausible(value: str, kind: str, is_quoted: bool) -> bool:
         return (
             len(value) >= MIN_KEY_CHARS
             and not _NAME.match(value)
+            and not _HEADER.match(value)
             and not _is_about(value)
             and _has_mix(value)
         )
@@ -92,9 +111,14 @@ def is_plausible(value: str, kind: str, is_quoted: bool) -> bool:
 
 def _is_about(value: str) -> bool:
     """A sentence about the secret, or a name for it."""
-    if _NAME.match(value) and _STEM.search(value):
+    if _names_secret(value):
         return True
     return " " in value and not any(map(str.isdigit, value)) and _SENTENCE.search(value.lower()) is not None
+
+
+def _names_secret(value: str) -> bool:
+    """Such as `db_password`, `**secrets`, `.admin.api_keys`, `tokens_per_1_minute`, `登录密码`."""
+    return _STEM.search(value) is not None and _PATH.match(value) is not None
 
 
 def _has_mix(value: str) -> bool:
@@ -122,9 +146,11 @@ def is_in_program(value: str, text: str, end: int, kind: str, is_constant: bool,
         value[-1] in ")]" or _CLOSED.match(text, end - len(value) + expression.end())
     ):
         return True
-    if _DOTTED.match(value) or (_NAME.match(value) and _STEM.search(value)):
+    if _DOTTED.match(value) or _names_secret(value):
         return True
-    if not _NAME.match(value):
+    if _GENERIC_CALL.match(text, end):
+        return True
+    if not _NAME.match(value.lstrip("@&*").replace("'", "")):
         return False
     if len(value) < _MIN_PASSWORD_CHARS or ("_" in value and not is_constant):
         return True
@@ -140,6 +166,27 @@ def is_loose(value: str) -> bool:
         and any(map(str.isalpha, value))
         and any(map(str.isdigit, value))
         and "/" not in value
+    )
+
+
+def is_mixed(value: str) -> bool:
+    """Whether a password written in a program looks like this, and no name of anything in it."""
+    return not value.islower() or not value.isalnum()
+
+
+def is_term(value: str) -> bool:
+    """Whether it names an algorithm or an encoding, such as `HmacSHA256`."""
+    return _TERM.search(value) is not None
+
+
+def is_password_like(value: str) -> bool:
+    """Whether it can hardly be anything else, so that the label need not stand right beside it."""
+    if is_term(value):
+        return False
+    return is_random(value) or (
+        len(value) >= MIN_KEY_CHARS
+        and _UNLIKE_WORDS.match(value) is not None
+        and "@" not in value[:-1].rpartition(".")[0]
     )
 
 

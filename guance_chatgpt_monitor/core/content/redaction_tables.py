@@ -1,10 +1,13 @@
-"""Columns under a header that names a secret: in tables of Markdown, in CSV, and where tabs or spaces align."""
+"""What stands under a heading that names a secret, and not beside it.
+
+Columns: in tables of Markdown and HTML, in CSV, in SQL, and where tabs or spaces align. Sections of YAML and TOML.
+"""
 
 import re
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .redaction_labels import CODE, WEAK, Label, label_of_name
-from .redaction_plausible import is_plausible
+from .redaction_plausible import is_loose, is_mixed, is_plausible, is_random_enough
 
 _Extent = Tuple[int, int]
 
@@ -15,8 +18,19 @@ _HEADER_CELL = re.compile(r"[^\W\d][\w .*()/\"'`-]{0,40}\Z")
 _ALIGNED = re.compile(r"[ \t]{2,}|\t")
 
 
-def find_columns(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
-    """Where in the rows the cells of such columns are."""
+def find_headed(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[_Extent]:
+    """All of it. `lowered` is `text` in lower case."""
+    if not labels:
+        return
+    yield from _columns(text, labels)
+    yield from _sections(text, labels)
+    if "<th" in lowered:
+        yield from _html_columns(text)
+    if "insert" in lowered:
+        yield from _inserted(text)
+
+
+def _columns(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
     read_to = 0
     for label in labels:
         if label.start < read_to:
@@ -56,7 +70,9 @@ def _header(line: str) -> Tuple[str, List[str]]:
         if delimiter not in line:
             continue
         cells = _cells(line, delimiter)
-        if len(cells) > 1 and all(_HEADER_CELL.match(cell) for _, cell in cells):
+        if len(cells) > 1 and all(
+            _HEADER_CELL.match(cell) and cell.count("(") == cell.count(")") for _, cell in cells
+        ):
             kinds = [label_of_name(cell.strip("*\"'` ")) for _, cell in cells]
             return delimiter, ["" if kind in (WEAK, CODE) and delimiter == "  " else kind for kind in kinds]
     return "", []
@@ -83,3 +99,89 @@ def _width(line: str, position: int, delimiter: str) -> int:
         return 1
     match: Optional[re.Match[str]] = _ALIGNED.match(line, position)
     return match.end() - match.start() if match else 1
+
+
+# ---- HTML ----
+
+_ROW = re.compile(r"<tr\b|</table", re.IGNORECASE)
+_HTML_CELL = re.compile(
+    r"<t([hd])\b[^<>]{0,200}>\s{0,80}(?:<[^<>/]{1,80}>\s{0,8}){0,3}([^<>\s][^<>]{0,400})<", re.IGNORECASE
+)
+_MAX_ROW_CHARS = 4000
+
+
+def _html_columns(text: str) -> Iterator[_Extent]:
+    """Under a row of nothing but `<th>`."""
+    kinds: List[str] = []
+    rows = list(_ROW.finditer(text))
+    for n, row in enumerate(rows):
+        end = rows[n + 1].start() if n + 1 < len(rows) else len(text)
+        cells = list(_HTML_CELL.finditer(text, row.end(), min(end, row.end() + _MAX_ROW_CHARS)))
+        if len(cells) > 1 and all(cell.group(1) in "hH" for cell in cells):
+            kinds = [label_of_name(cell.group(2).rstrip()) for cell in cells]
+        elif row.group()[1] == "/":
+            kinds = []
+        for cell, kind in zip(cells, kinds):
+            if kind and cell.group(1) in "dD" and is_plausible(cell.group(2).rstrip(), kind, True):
+                yield cell.start(2), cell.start(2) + len(cell.group(2).rstrip())
+
+
+# ---- SQL ----
+
+_INSERT = re.compile(r"\binsert\s+into\s+[\w.`\"\[\]]{1,130}\s*\(([^()]{1,2000})\)\s*values\b", re.IGNORECASE)
+_MIN_INSERTED = 5  # with its quotes
+_SQL_TOKEN = re.compile(r"'((?:[^'\\]|\\.|'')*)'|[(),;]")
+
+
+def _inserted(text: str) -> Iterator[_Extent]:
+    """The strings in those places of `INSERT INTO t (user, password) VALUES ('bob', 'S'), ...`."""
+    inserts = list(_INSERT.finditer(text))
+    for n, insert in enumerate(inserts):
+        end = inserts[n + 1].start() if n + 1 < len(inserts) else len(text)
+        kinds = [label_of_name(name.strip(' \t\r\n`"[]')) for name in insert.group(1).split(",")]
+        depth = column = 0
+        for token in _SQL_TOKEN.finditer(text, insert.end(), end) if any(kinds) else ():
+            mark = token.group()
+            if mark == ";" and depth <= 0:
+                break
+            if mark == "(":
+                depth += 1
+                column = 0 if depth == 1 else column
+            elif mark == ")":
+                depth -= 1
+            elif mark == ",":
+                column += depth == 1
+            elif (
+                len(mark) > _MIN_INSERTED
+                and column < len(kinds)
+                and kinds[column]
+                and is_plausible(token.group(1), kinds[column], True)
+            ):
+                yield token.span(1)
+
+
+# ---- sections ----
+
+_HEADING = re.compile(r"[\"']?(?:\][ \t]*|[ \t]*:[ \t]*)\r?\n")
+_ENTRY = re.compile(
+    r"([ \t]*)(?:-[ \t]+)?[\"']?[\w.-]{1,60}[\"']?[ \t]*[:=][ \t]*([\"']?)([^\s\"',#]{6,200})\2"
+)
+
+
+def _sections(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
+    """The values behind a line `tokens:` and further in, or behind a line `[tokens]`, that look like secrets."""
+    for label in labels:
+        heading = _HEADING.match(text, label.end)
+        if heading is None or label.kind in (WEAK, CODE):
+            continue
+        line = text[text.rfind("\n", 0, label.start) + 1 : label.start]
+        indent = -1 if "]" in heading.group() else len(line) - len(line.lstrip())
+        position = heading.end()
+        for _ in range(_MAX_ROWS):
+            entry = _ENTRY.match(text, position)
+            if entry is None or len(entry.group(1)) <= indent:
+                break
+            value = entry.group(3)
+            if is_random_enough(value) or (is_loose(value) and is_mixed(value)):
+                yield entry.span(3)
+            position = _line_end(text, entry.end()) + 1

@@ -1,0 +1,51 @@
+"""Secrets that code passes along: `setPassword("S")`, `get("password", "S")`, `password = f("S")`, `password.equals("S")`.
+
+A program is full of strings beside such names, so only one that looks like a secret is taken for one.
+"""
+
+import re
+from typing import Iterator, Tuple
+
+from .redaction_labels import TOKEN, Label
+from .redaction_plausible import is_loose, is_mixed, is_random_enough, is_term
+
+_Extent = Tuple[int, int]
+
+_MAX_STATEMENT_CHARS = 200
+_MIN_CHARS = 6
+_STRING = re.compile(r"(\\*[\"'`])((?:(?!\1)[^\s\\]|\\[^\"'`\s]){4,128})\1")
+# `setPassword(`, `password.equals(`, `password = new Secret(`.
+_CALL = re.compile(
+    r"(?:\.(?:is_?)?(?:eq|compare)\w{0,20}|[\"']?\]?[ \t]*(?::[^=\n(]{0,40})?=[ \t]*(?:(?:new|await)[ \t]+)?"
+    r"(?:\[\])?[\w.:]{0,80}(?:<[^<>\n]{0,40}>)?)?[ \t]?\(",
+)
+# The label is a string, and another string comes next.
+_NEXT_STRING = re.compile(r"\\*[\"'`](?:[ \t]*,\s{0,20}|;s:[0-9]{1,4}:)(?=\\*[\"'`])")
+_ARGUMENT = re.compile(r"\([ \t]*\\*[\"'`][\w.-]*\Z")
+
+
+def find_passed(text: str, label: Label) -> Iterator[_Extent]:
+    """The strings that are secret in the statement that the label stands in."""
+    after = _NEXT_STRING.match(text, label.end)
+    if after is not None:
+        string = _STRING.match(text, after.end())
+        is_argument = _ARGUMENT.search(text, max(0, label.start - 60), label.start) is not None
+        if string is not None and _is_secret(string.group(2), label, is_argument):
+            yield string.span(2)
+        return
+    call = _CALL.match(text, label.end)
+    if call is None:
+        return
+    line_end = text.find("\n", call.end(), call.end() + _MAX_STATEMENT_CHARS)
+    end = line_end if line_end >= 0 else call.end() + _MAX_STATEMENT_CHARS
+    for string in _STRING.finditer(text, call.end(), end):
+        if _is_secret(string.group(2), label, False):
+            yield string.span(2)
+
+
+def _is_secret(chars: str, label: Label, is_argument: bool) -> bool:
+    if label.kind == TOKEN:
+        return is_random_enough(chars)
+    if len(chars) < _MIN_CHARS or not is_loose(chars) or is_term(chars):
+        return False
+    return is_argument or is_mixed(chars)
