@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from queue import Empty, SimpleQueue
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ..core.answers import error_in, read_finish_reason
@@ -22,6 +21,7 @@ from ..core.usage import read_usage
 from ..core.validators import DEFAULT_BASE_URL, can_be_key
 from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
 from .request import Answer, Request, error_body
+from .time_limit import within
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RETRIES = 2
@@ -190,16 +190,11 @@ class _Exchange:
         self._deadline_s = deadline_s  # on the clock of time.perf_counter()
         self._max_retries = max_retries
         self._abandoned = threading.Event()
-        self._results: SimpleQueue[_Outcome] = SimpleQueue()
         self.requests_sent = 0
 
     def run(self) -> _Outcome:
-        # A daemon: Func ends its workers without waiting for us.
-        threading.Thread(target=self._work, name="chatgpt-call", daemon=True).start()
         try:
-            return self._results.get(timeout=max(0.0, self._remaining_s()))
-        except Empty:
-            return _Outcome(failure="timeout")
+            return within(self._remaining_s(), self._work)
         finally:
             # Also when Func's time limit strikes: no request is sent for a caller who is gone.
             self._abandoned.set()
@@ -207,13 +202,12 @@ class _Exchange:
     def _remaining_s(self) -> float:
         return self._deadline_s - time.perf_counter()
 
-    def _work(self) -> None:
+    def _work(self) -> _Outcome:
         before_sending(self._before_sending)
         try:
-            outcome = self._send_until_done()
-        except Exception as error:
-            outcome = _failure(error)
-        self._results.put(outcome)
+            return self._send_until_done()
+        finally:
+            before_sending(None)  # the thread is kept
 
     def _send_until_done(self) -> _Outcome:
         if self._request.operation_name == "responses" and not hasattr(self._client, "responses"):
@@ -271,7 +265,12 @@ class _TooLateError(Exception):
     """The deadline has passed before the request was sent."""
 
 
-_FAILURES = {AnswerTooLargeError: "too_large", _TooLateError: "timeout", RecursionError: "too_deep"}
+_FAILURES = {
+    AnswerTooLargeError: "too_large",
+    TimeoutError: "timeout",
+    _TooLateError: "timeout",
+    RecursionError: "too_deep",
+}
 
 
 def _outcome_of(response: Any) -> _Outcome:

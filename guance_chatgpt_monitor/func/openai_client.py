@@ -5,7 +5,7 @@ that, a long request can take seconds to be written.
 """
 
 import threading
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 KEEPALIVE_S = 300.0  # httpx drops an idle connection after 5 s: less than the pause between two calls
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # unpacked; 1,000 times what compresses best
@@ -49,8 +49,8 @@ def make_client(openai: Any, api_key: str, base_url: str) -> Any:
     return client
 
 
-def before_sending(check: Callable[[Any], None]) -> None:
-    """Call `check` with each HTTP request of this thread, right before it is sent; it may raise."""
+def before_sending(check: Optional[Callable[[Any], None]]) -> None:
+    """Have `check` called with each HTTP request of this thread right before it is sent; it may raise."""
     _thread.check = check
 
 

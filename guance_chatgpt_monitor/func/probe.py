@@ -1,9 +1,7 @@
 """Whether OpenAI's API is up: GET /v1/models, which costs no token."""
 
-import threading
 import time
-from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ..core.answers import error_in
 from ..core.call import provider_name, without_credentials
@@ -13,8 +11,7 @@ from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_FIELDS, PROBE_MEASUREMENT
 from ..core.settings_table import DEFAULT_PROBE_TIMEOUT_S
 from ..core.validators import can_be_key
-
-_Result = TypeVar("_Result")
+from .time_limit import within
 
 
 class Probed(NamedTuple):
@@ -84,31 +81,6 @@ class Probe:
         if finding.status_code is None:
             return f"{head} gave no answer: {finding.error_type}"
         return f"{head} answered {finding.status_code}, but with no list of models: {finding.error_type}"
-
-
-def within(timeout_s: float, work: Callable[[], _Result]) -> _Result:
-    """What `work` returns or raises; past `timeout_s`, TimeoutError, and it is left to end by itself.
-
-    No HTTP timeout bounds an answer that comes byte by byte.
-    """
-    results: SimpleQueue[Any] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            results.put((work(), None))
-        except Exception as error:
-            results.put((None, error))
-
-    # A daemon: Func ends its workers without waiting for us.
-    threading.Thread(target=run, name="chatgpt-monitor-within", daemon=True).start()
-    try:
-        result, error = results.get(timeout=max(0.0, timeout_s))
-    except Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    returned: _Result = result
-    return returned
 
 
 def _not_probed(reason: str) -> Probed:

@@ -27,7 +27,7 @@ from ..core.fields import parse_json, read_field, read_text
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
 from ..core.validators import can_be_key
-from .probe import within
+from .time_limit import within
 
 INTERVAL_S = 900
 LOOK_BACK_S = 110 * 60  # under DataKit's 2 h, with time to arrive

@@ -39,7 +39,7 @@ def test_an_api_that_is_up(stack: Stack) -> None:
 def test_the_probe_takes_the_connection_of_the_calls(stack: Stack) -> None:
     stack.ask()
     connections = stack.openai.connections
-    stack.collect()
+    assert stack.collect().data["openai_up"] is True
     stack.ask()
     assert stack.openai.connections == connections
 
