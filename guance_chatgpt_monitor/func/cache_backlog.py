@@ -1,4 +1,4 @@
-"""The backlog in Func's cache, a Redis that all workers and hosts of one Func share."""
+"""The backlog in Func's cache, a Redis shared by all workers and hosts of one Func."""
 
 import json
 import time
@@ -18,34 +18,33 @@ from ..core.backlog import (
     timestamp_ns,
 )
 
-SCOPE = "guance_chatgpt_monitor"  # of what all scripts of the set share in the cache
+SCOPE = "guance_chatgpt_monitor"  # in the cache, for all scripts of the set
 
 
 class CacheBacklog(Backlog):
     """The backlog in DFF.CACHE, under one scope whichever script asks.
 
-    Uses only single commands, each of which Redis carries out whole, and never two that must not be
-    parted. A claim is a list, added to only while it is taken, and records: each who delivers it says in
-    one of its own how many of the oldest lines are settled, and how. The one that got furthest holds;
-    none is ever untrue, however slow its writer was.
+    Uses only single commands, which are atomic, and never relies on two together. A claim is a list, added
+    to only while it is taken, and records: each deliverer writes in its own how many of the oldest lines are
+    settled, and how. The furthest record counts; none is ever wrong, however slow its writer.
     """
 
     at_once = 1
-    # How long writes take is added up in the process, for so many of them: of a mean, nobody misses a few.
+    # The durations of so many writes are added up in the process before they are saved: a mean needs no more.
     WRITES_AT_ONCE = 20
     WRITES_KEPT_S = 60.0
 
-    # The lists are pushed at the left: the oldest line is at the right end.
+    # Lists are pushed to on the left: the oldest line is at the right end.
     _LINES = "backlog"
     _RECORDS = "backlog_claims"  # CLAIM/WRITER -> record
     _SIZE = "backlog_size"
     _TOTALS = "totals"
-    _ADDED_UP = "added_up"  # the counts of claims whose records are gone
+    _ADDED_UP = "added_up"  # the counts of claims whose records were deleted
     _SLICE = 1000
     _EVICTED_AT_ONCE = 20
-    # Until then, a claim that was cut off while it was taken is watched for lines.
+    # So long, a claim whose taking was interrupted may still get lines.
     _CUT_OFF_KEPT_NS = 3600 * 10**9
-    # Claims remembered as added up: whoever writes a record so late does not have it counted again.
+    # Claims remembered as added up, so that records written too late are not counted again.
     _REMEMBERED = 1000
 
     def __init__(
@@ -77,8 +76,7 @@ class CacheBacklog(Backlog):
         return self._new_claim(max_lines)
 
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
-        # First: who dies before the next step leaves the count too low, never so high that lines have to
-        # go for nothing.
+        # First: a worker that dies before the next step leaves the count too low, which drops nothing.
         self._add_bytes(-sum(map(length_bytes, claim.lines[:n_lines])))
         rest = claim.after(n_lines, counts)
         settled = rest.complete and not rest.lines
@@ -88,7 +86,7 @@ class CacheBacklog(Backlog):
         return rest
 
     def size(self) -> Size:
-        """How much waits: up to _SLICE lines are counted afresh, more are not read for that."""
+        """How much waits: up to _SLICE lines are counted anew, more are not read for that."""
         n_lines, oldest = self._cache.llen(self._LINES, scope=self._scope) or 0, []
         oldest.append(self._slice(self._LINES, -1, -1))
         for claim_id, record in self._records().items():
@@ -103,7 +101,7 @@ class CacheBacklog(Backlog):
         return Size(n_lines, max(0, self._counted_bytes()), min(stamps, default=0))
 
     def _size_afresh(self) -> Size:
-        # The running count misses what a killed worker had no time to count.
+        # Corrects the running count, which lacks what killed workers had no time to count.
         counted = self._counted_bytes()
         n_lines = n_bytes = 0
         oldest: List[int] = []
@@ -111,7 +109,7 @@ class CacheBacklog(Backlog):
             n_lines += len(lines)
             n_bytes += sum(map(length_bytes, lines))
             oldest.extend(map(timestamp_ns, lines[:1]))
-        # What others add and remove meanwhile: rather too low, as above.
+        # Others add and remove meanwhile: rather too low, as above.
         self._add_bytes(n_bytes - max(counted, self._counted_bytes()))
         return Size(n_lines, n_bytes, min(oldest, default=0))
 
@@ -163,25 +161,25 @@ class CacheBacklog(Backlog):
         dropped = 0
         try:
             if n_lines == 1:
-                # The list was empty, or is gone: what was miscounted is forgotten.
+                # The list was empty or gone: forget what was miscounted.
                 self._cache.hset(self._SIZE, "bytes", length_bytes(line), scope=self._scope)
-            # A few at a time: where the bound was lowered, one caller would wait for tens of thousands.
+            # A few at a time: after the bound is lowered, one caller would wait for tens of thousands.
             for _ in range(self._EVICTED_AT_ONCE):
                 if n_lines <= 1 or (n_lines <= self._max_lines and n_bytes <= self._max_bytes):
                     break
                 oldest = self._cache.rpop(self._LINES, scope=self._scope)
                 dropped += oldest is not None
-                # Asked anew: others evict at the same time, and one line too many would go.
+                # Asked again, because others evict at the same time.
                 n_lines = self._cache.llen(self._LINES, scope=self._scope)
                 n_bytes = self._add_bytes(-length_bytes(oldest or ""))
         except Exception:
-            pass  # the line is there, and must not be pushed again: the next push keeps the bounds
+            pass  # the line is in, and must not be pushed again; the next push restores the bounds
         return dropped
 
     def _new_claim(self, max_lines: int) -> Optional[Claim]:
         # The ids sort by time.
         claim = Claim(f"claim_{self._clock_ns():020d}_{uuid.uuid4().hex}", [], complete=False)
-        # Known before it holds a line: whoever dies now leaves nothing that nobody knows of.
+        # Recorded before it holds a line, so that no line is lost if we die now.
         self._write_record(claim)
         while len(claim.lines) < max_lines:
             line = self._cache.rpoplpush(self._LINES, claim.claim_id, scope=self._scope)
@@ -196,9 +194,9 @@ class CacheBacklog(Backlog):
         return claim
 
     def _totals_of_claims(self) -> Dict[str, int]:
-        """The counts of all claims. Those of settled ones are added up, and their records go.
+        """The counts of all claims. Those of settled claims are added up, and their records deleted.
 
-        Saved in one step, together with whose counts are in it: each counts once, whoever dies when.
+        The sum is saved in one step with the claims that are in it: each counts once, whoever dies when.
         """
         text = self.load(self._ADDED_UP)
         before = json.loads(text) if text else {"counts": {}, "claims": []}
@@ -222,12 +220,12 @@ class CacheBacklog(Backlog):
         return add_counts(counts, under_way)
 
     def _is_over(self, claim_id: str, record: "_Record") -> bool:
-        """Whether a claim that was cut off long ago holds no more lines."""
+        """Whether a claim was interrupted long ago and holds no more lines."""
         taken_ns = int(claim_id.split("_")[1])
         return self._clock_ns() - taken_ns > self._CUT_OFF_KEPT_NS and not self._lines_of(claim_id, record)
 
     def _records(self) -> Dict[str, "_Record"]:
-        """The record that holds of each claim, oldest claim first."""
+        """The record of each claim that counts, oldest claim first."""
         stored = self._cache.hgetall(self._RECORDS, scope=self._scope) or {}
         records: Dict[str, _Record] = {}
         for name in sorted(stored):
@@ -247,7 +245,7 @@ class CacheBacklog(Backlog):
         return f"{claim_id}/{self._token}"
 
     def _all_lines(self) -> Iterator[List[str]]:
-        """All that waits, in pieces; the oldest line of each piece is its first."""
+        """Everything that waits, in parts whose first line is their oldest."""
         for claim_id, record in self._records().items():
             if not record.settled:
                 yield self._lines_of(claim_id, record)
@@ -260,11 +258,11 @@ class CacheBacklog(Backlog):
             start += self._SLICE
 
     def _lines_of(self, claim_id: str, record: "_Record") -> List[str]:
-        """The lines of a claim that are not settled."""
+        """The unsettled lines of a claim."""
         return self._slice(claim_id, 0, -1)[record.n_settled :]
 
     def _slice(self, key: str, start: int, stop: int) -> List[str]:
-        """Lines of a list, counted from the newest, oldest first."""
+        """Lines of a list, oldest first; positions count from the newest."""
         return (self._cache.lrange(key, start, stop, scope=self._scope) or [])[::-1]
 
     def _counted_bytes(self) -> int:
@@ -275,13 +273,13 @@ class CacheBacklog(Backlog):
 
 
 class _Record(NamedTuple):
-    """What one writer says of a claim; `names` are the fields that hold it."""
+    """What one writer recorded about a claim; `names` are the fields that hold it."""
 
     names: List[str]
     n_settled: int
     counts: Dict[str, int]
     complete: bool
-    settled: bool  # nothing is left of it
+    settled: bool  # all its lines are settled
 
     def merged(self, other: "_Record") -> "_Record":
         furthest = max(self, other, key=lambda record: (record.settled, record.n_settled))

@@ -1,4 +1,4 @@
-"""One run of the auto-trigger: deliver what waits, probe OpenAI, report on ourselves, read OpenAI's books."""
+"""One run of the auto-trigger: deliver what waits, probe OpenAI, report, and read OpenAI's books."""
 
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, TypeVar
@@ -11,8 +11,8 @@ from .content_logs import Collected, Logs
 from .probe import Probed
 from .taken_lines import TakenLines
 
-# Func gives collect() a minute, the pause between two runs: replaying comes first, then the probe and the
-# report, and OpenAI's books are read in what is left until here; the rest is for writing what they say.
+# Func gives collect() a minute, until the next run. Replaying comes first, then the probe and the report.
+# OpenAI's books are read in what is left of the budget, and written in the rest of the minute.
 REPLAY_BUDGET_S = 45.0
 COLLECT_BUDGET_S = 50.0
 
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class Waiting(NamedTuple):
-    """What became of the points that waited for DataKit."""
+    """What became of the points that waited."""
 
     replay: Replay
     datakit_up: bool
@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
 
 
 class Collection:
-    """`probe()` and `reconciliation` are None where not asked for. `say` takes lines for the operator."""
+    """`probe` and `reconciliation` are None if switched off. `say` takes lines for the operator."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Collection:
         self._given_say = say
 
     def run(self) -> Dict[str, Any]:
-        """What was found; None stands for what was not asked, or could not be counted."""
+        """What was found; None for what was not asked or could not be counted."""
         started_s = time.monotonic()
         replay, datakit_up, problem = self._deliver_waiting()
         replay_left_s = max(0.0, started_s + REPLAY_BUDGET_S - time.monotonic())
@@ -94,7 +94,7 @@ class Collection:
             reachable, uptime_s = True, info.uptime_s
         except DataKitError as error:
             problem = str(error)
-            reachable = error.status_code is not None  # it may close ping to us, and take our points
+            reachable = error.status_code is not None  # it may refuse our pings and take our points
         contained("sending again", lambda: self._send_again(reachable, uptime_s), None, self._say)
         if reachable:
             replay = self._delivery.replay(REPLAY_BUDGET_S)
@@ -104,7 +104,7 @@ class Collection:
         return Waiting(replay, reachable and not replay.datakit_failed, problem)
 
     def _send_again(self, reachable: bool, uptime_s: Optional[float]) -> None:
-        """What a DataKit that was started since has not got any more. One that does not tell is trusted."""
+        """Send again what a restarted DataKit has lost. One that does not report its uptime is trusted."""
         if not reachable:
             self._taken.keep_longer()
             self._logs.keep_longer()
@@ -116,7 +116,7 @@ class Collection:
         }
         for noun, count in again.items():
             if count:
-                self._say(f"DataKit was started anew: {count} {noun} that it may have lost are sent again")
+                self._say(f"DataKit was restarted: {count} {noun} that it may have lost are sent again")
 
     def _probe_openai(self) -> Probed:
         if self._probe is None:
@@ -128,7 +128,7 @@ class Collection:
 
     def _read_books(self, datakit_up: bool, ends_s: float) -> Any:
         """(points, words, problem)"""
-        # While DataKit is unreachable they wait: when it is back, it keeps their times.
+        # Not while DataKit is unreachable: it would change the times of points that wait for long.
         if self._reconciliation is None or not datakit_up:
             return None, "", ""
         failed = "OpenAI's usage was not read"
@@ -143,7 +143,7 @@ class Collection:
         self._delivery.deliver(lines, counted=False)
 
     def _report(self, datakit_up: bool) -> Optional[Report]:
-        """Send the monitor's own points the way of every point; None if the backlog is unreachable."""
+        """Deliver the monitor's own points like all others; None if the backlog is unavailable."""
         try:
             report = self._health.make(datakit_up)
             self._deliver_uncounted(report.lines)
@@ -156,17 +156,17 @@ class Collection:
 def contained(
     what: str, work: Callable[[], _Result], otherwise: _Result, say: Callable[[str], None]
 ) -> _Result:
-    """What `work` returns; `otherwise`, and a line for the operator, where it fails unforeseen."""
+    """What `work` returns. If it fails unexpectedly: `otherwise`, and a line for the operator."""
     try:
         return work()
     except Exception as error:
-        # Its text may hold anything: its class has to do.
+        # Only its class: its message may contain anything.
         say(f"{what} failed ({type(error).__name__})")
         return otherwise
 
 
 def printable(line: str) -> str:
-    """One line without control characters: a caller's model or tag must not forge lines of the log."""
+    """`line` without control characters: a caller's model or tag must not forge lines of the log."""
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
@@ -177,6 +177,6 @@ def _in_words(replay: Replay, report: Optional[Report], problem: str) -> List[st
     if report is not None:
         words += report.in_words("point(s)")
         unpriced = sorted(report.unpriced.items())
-        words += [f"{count} call(s) of {model}: the price is not known" for model, count in unpriced]
+        words += [f"{count} call(s) of {model}: the price is unknown" for model, count in unpriced]
     words.append(problem or "everything is delivered")
     return words

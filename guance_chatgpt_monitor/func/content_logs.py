@@ -1,7 +1,7 @@
-"""The log lines of a Func: what was said in each call if that is asked for, delivered the way of the points.
+"""The log lines of a Func: what was said in each call, if switched on, delivered like the points.
 
-They have a backlog of their own, of the same bounds: a line can be a hundred times as long as a point, and a
-DataKit that takes points may refuse logs. What waits there is delivered also when no more is asked for.
+They have their own backlog with the same bounds: a line can be a hundred times as long as a point, and a
+DataKit that takes points may refuse logs. What waits there is delivered even after logs are switched off.
 """
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
@@ -17,22 +17,22 @@ from .cache_backlog import SCOPE, CacheBacklog
 from .taken_lines import TakenLines
 
 LOGS_SCOPE = SCOPE + "_logging"
-# With less time left than a few requests may take, the next run is early enough.
+# With less time left than a few requests may take, leave it to the next run.
 MIN_REPLAY_S = 5.0
 
 
 class Collected(NamedTuple):
-    """What one run did: `counts` are for the caller, None if there are no logs."""
+    """What one run did. `counts` are for its caller; None if there are no logs."""
 
-    words: List[str] = []  # noqa: RUF012 - never changed in place
+    words: List[str] = []  # noqa: RUF012 - never modified
     problem: str = ""
     counts: Optional[Dict[str, Any]] = None
 
 
 class Logs:
-    """`content_log` makes the lines of what `read_conversation` reads, None for none. Nothing raises.
+    """`content_log` makes lines of what `read_conversation` reads; None for no logs. Nothing raises.
 
-    `memory` is Delivery's.
+    `memory` is for Delivery.
     """
 
     def __init__(
@@ -65,22 +65,22 @@ class Logs:
         self._asked_for = content_log is not None
 
     def record(self, call: Call, point: Point, request: Any, answer: str, is_up: bool) -> None:
-        """Log one call, whose point is `point`. `is_up`: DataKit has just taken that."""
+        """Log one call. `is_up`: DataKit has just taken its `point`."""
         if self._content.wants(call):
             line = self._content.line(point, call, lambda: self._read_conversation(request, answer))
             if line:
                 self._content.send([line], is_up)
 
     def send_again(self, uptime_s: float) -> int:
-        """As TakenLines: a log twice is better than none."""
+        """As TakenLines does: a log twice is better than none."""
         return self._taken.send_again(uptime_s, lambda lines: self._delivery.deliver(lines, counted=False))
 
     def keep_longer(self) -> None:
-        """As TakenLines."""
+        """As TakenLines does."""
         self._taken.keep_longer()
 
     def collect(self, is_up: bool, budget_s: float, send: Callable[[List[str]], None]) -> Collected:
-        """Deliver what waits, and `send` the points on it, if there are logs."""
+        """Deliver what waits; if there are logs, `send` the points that report on them."""
         replay = Replay()
         if not is_up:
             self._delivery.drop_too_old(budget_s)
@@ -94,7 +94,7 @@ class Logs:
             send(report.lines)
             self._health.sent()
         except Exception:
-            return Collected(problem=replay.problem)  # the backlog is away, which the points have told
+            return Collected(problem=replay.problem)  # the backlog is unavailable; the points' report says so
         counts = {
             "delivered": report.delivered,
             "replayed": replay.replayed,

@@ -1,9 +1,8 @@
 """What is kept between tasks for one set of settings, and how it answers a request of the link.
 
-Outlives the tasks of its process. What belongs to a task is in `task`, which comes with each call: its
-`cache`, `store` and `respond` (of DFF), `say` (its print) and `import_openai`. Nothing of that is kept, and
-nothing here prints or imports by itself: a kept script's own print, DFF and import are those of a task that
-has ended.
+It outlives the tasks of its process. What belongs to a task comes with each call, in `task`: `cache`, `store`
+and `respond` (DFF's), `say` (print) and `import_openai`. Nothing of that is kept, and nothing here prints or
+imports on its own: a kept script's print, DFF and import belong to a task that has ended.
 """
 
 from typing import Any, Callable, Dict, Optional
@@ -26,17 +25,17 @@ from .probe import Probe
 from .request import Answer, BadRequestError, error_body, read_request
 from .taken_lines import TakenLines
 
-# What `guance-chatgpt-monitor check` posts to see that the link leads here: it is no call, and has no point.
+# Posted by `guance-chatgpt-monitor check` to see that the link leads here. It is not a call: no point.
 CHECK = {"check": True}
-# Calls without a price are counted in the process until there are so many, or it runs collect().
+# Calls without a price are counted in the process until there are so many, or until it runs collect().
 UNPRICED_AT_ONCE = 20
 
 
 class Monitor:
-    """`settings` as read; `memory` is what all monitors of the process share, in plain containers.
+    """`memory` is a dict that all monitors of the process share.
 
-    `content_log` makes the logs of what is said, which `read_conversation` reads, and `reconciliation` is the
-    class that reads OpenAI's books: None where that is not asked for.
+    `content_log` logs what was said, which `read_conversation` reads, and `reconciliation` is the class that
+    reads OpenAI's books; each None if switched off.
     """
 
     def __init__(
@@ -83,10 +82,10 @@ class Monitor:
         )
 
     def chat(self, task: Any, body: Dict[str, Any]) -> Any:
-        """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; one point for each.
+        """Answer one request of the link with OpenAI's own JSON, as a DFF.RESP; makes one point.
 
-        The point is written before the answer is returned: a plain thread would outlive the task, and a
-        worker that is killed then would take the point with it.
+        The point is written before the answer is returned: if a thread wrote it afterwards, a worker that is
+        killed would lose it.
         """
         if body == CHECK:
             return task.respond({"object": "check"}, status_code=200, content_type="application/json")
@@ -100,7 +99,7 @@ class Monitor:
             delivered = delivery.deliver([line])
             recorded = True
         finally:
-            # Func's time limit cannot be caught, but it waits for this. The same line again is no harm.
+            # Func's time limit cannot be caught, but waits for this. Writing a line twice does no harm.
             if not recorded:
                 call.end("timeout")
                 delivery.deliver([line or encode(self._points.from_call(call))])
@@ -111,9 +110,9 @@ class Monitor:
         return task.respond(answer.body, status_code=answer.status_code, content_type="application/json")
 
     def collect(self, task: Any) -> Dict[str, Any]:
-        """Deliver what waits, probe OpenAI, report on the monitor itself and read OpenAI's books.
+        """Deliver what waits, probe OpenAI, report on the monitor itself, and read OpenAI's books.
 
-        Returns, and says, what it found. None stands for what was not asked, or could not be counted.
+        Returns and prints what it found; None for what was not asked or could not be counted.
         """
         delivery, backlog = self._delivery(task), self._backlog(task)
         self._count_unpriced(task)
@@ -144,7 +143,7 @@ class Monitor:
     def _run_probe(self, task: Any) -> Callable[[], Any]:
         return lambda: self._probe.run(lambda: self._connect(task).client)
 
-    # ---- what a task gets ----
+    # ---- parts made for each task ----
 
     def _backlog(self, task: Any) -> CacheBacklog:
         return CacheBacklog(
@@ -174,7 +173,7 @@ class Monitor:
         )
 
     def _connect(self, task: Any) -> Sdk:
-        """The client, made by the first task that needs it. Raises ImportError."""
+        """The SDK and its client, made by the first task that needs them. Raises ImportError."""
         if self._sdk is None:
             openai = task.import_openai()
             self._sdk = Sdk(openai, make_client(openai, self._api_key, self._base_url))
@@ -190,7 +189,7 @@ class Monitor:
         try:
             return self._ask(task, body, call)
         except Exception as error:
-            # Never 599 and a traceback, which would repeat the request to the caller and the task record.
+            # No 599 with a traceback: it would put the request into the caller's answer and the task record.
             call.end("other")
             message = f"the monitor failed ({type(error).__name__}): please report it"
             return Answer(500, error_body(message, "monitor_error"))
@@ -217,5 +216,5 @@ class Monitor:
             return admission.refusal
         try:
             return self._chatgpt.ask(admission.request, call, lambda: self._connect(task))
-        finally:  # also when Func's time limit strikes
+        finally:  # also at Func's time limit
             self._guard_rails.settle(admission, call.usage.total_tokens, task.cache, task.say)

@@ -1,36 +1,35 @@
-"""The SDK's client for Func: it sends nothing too late or to another host, and reads no endless answer.
+"""The SDK's client for Func: sends nothing too late or to another host, and reads no endless answer.
 
-What is checked here is checked on each HTTP request, at the moment it is sent: between the SDK's call and
-that, a long request can take seconds to be written.
+Each HTTP request is checked at the moment it is sent, which may be seconds after the call of the SDK.
 """
 
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-KEEPALIVE_S = 300.0  # httpx drops an idle connection after 5 s: less than the pause between two calls
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # unpacked; 1,000 times what compresses best
+KEEPALIVE_S = 300.0  # httpx's default of 5 s is shorter than the pause between two calls
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # decompressed: 64 KiB can decompress to this
 MAX_REDIRECTS = 5
 
 _NOT_OF_THE_CONTENT = (b"content-encoding", b"content-length", b"transfer-encoding")
-# Parts of the client that openai 2 imports when they are first used: 266 modules, 0.4 to 2 s on Python 3.8.
+# Parts of the client that openai 2 imports at first use: 266 modules, 0.4 to 2 s on Python 3.8.
 _LATE_PARTS = (
     ("chat", "completions", "with_raw_response"),
     ("responses", "with_raw_response"),
     ("models", "with_raw_response"),
 )
 
-# What each thread asks before it sends: a function of the request, which raises to keep it back.
+# `check` of each thread: a function of the request, which raises to stop it.
 _thread = threading.local()
 
 
 class AnswerTooLargeError(Exception):
-    """An answer grew beyond MAX_ANSWER_BYTES when it was unpacked."""
+    """An answer exceeds MAX_ANSWER_BYTES when decompressed."""
 
 
 def make_client(openai: Any, api_key: str, base_url: str) -> Any:
-    """A client of the module `openai` that keeps its connections for KEEPALIVE_S and leaves retries to us.
+    """A client of the module `openai` that keeps connections for KEEPALIVE_S and does not retry.
 
-    Before openai 1.17 it takes no HTTP client of ours: there, `before_sending()` has no effect.
+    Before openai 1.17, the SDK takes no HTTP client of ours, and `before_sending()` has no effect.
     """
     options: Dict[str, Any] = {}
     limits = getattr(openai, "DEFAULT_CONNECTION_LIMITS", None)
@@ -87,7 +86,7 @@ def _stays(here: Any, there: Any) -> bool:
 
 
 def _read(response: Any) -> Any:
-    """The same response with its content read, unpacked and bounded."""
+    """The same response with its content read, decompressed and bounded."""
     parts: List[bytes] = []
     n_bytes = 0
     try:

@@ -15,7 +15,7 @@ from .time_limit import within
 
 
 class Probed(NamedTuple):
-    """What a probe found, in `words` too; `up` is None and `line` empty when nothing was asked."""
+    """What a probe found, also in `words`; `up` is None and `line` empty if there was no probe."""
 
     up: Optional[bool] = None
     words: str = ""
@@ -28,7 +28,7 @@ class _Finding(NamedTuple):
 
 
 class Probe:
-    """One request, no retry. `up` means that this key gets its list of models."""
+    """One request without retries. `up` means that this key gets its list of models."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class Probe:
         self._api_key = api_key
         self._shown_url = without_credentials(base_url)
         self._timeout_s = timeout_s
-        # A tag with a field's name would win over the field.
+        # A tag with a field's name would replace the field.
         self._tags = {name: text for name, text in (tags or {}).items() if name not in PROBE_FIELDS}
         self._tags.update(service_name=service_name, provider_name=provider_name(base_url))
 
     def run(self, connect: Callable[[], Any]) -> Probed:
-        """Probe once, within the timeout whatever the other side does, with the client of `connect()`.
+        """Probe once, within the timeout, with the client that `connect()` returns.
 
         `connect()` may raise ImportError.
         """
@@ -96,8 +96,8 @@ def _ask(client: Any, timeout_s: float) -> _Finding:
 
 
 def _error_in(status_code: int, text: str) -> str:
-    """The error type of what came under 200: a page or an error of something that stands in between."""
+    """The error type of a 200: it may be a page or an error of something in between."""
     body = parse_json(text)
     if isinstance(read_field(body, "data"), list) and not read_field(body, "error"):
-        return ""  # models, or none
+        return ""  # an empty list is fine, too
     return classify_error(status_code, error_in(body))

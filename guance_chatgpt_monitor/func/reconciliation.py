@@ -1,16 +1,16 @@
-"""OpenAI's own books beside what the monitor saw: requests, tokens and cost of the whole organization.
+"""OpenAI's own books, to compare with what the monitor saw: requests, tokens and cost of the organization.
 
 Read every 15 minutes with an admin key, from OpenAI's Usage and Costs API
 (platform.openai.com/docs/api-reference/usage), and written as `openai_usage`.
 
-**Usage** comes in minute buckets. Those of the last 110 minutes are written each time, at their own time:
-one that OpenAI corrects later overwrites itself. Not older ones, after a pause either: DataKit would give
-what is over 2 h old the time of its arrival, and each time anew.
+**Usage** comes in buckets of a minute. Those of the last 110 minutes are written each time, at their own
+time, so that later corrections overwrite them. Older ones are not, even after a pause: DataKit would give
+those of more than 2 h ago the time of their arrival, a new one each time.
 
-**Cost** comes by the day (UTC) only, so its own time is over 2 h old for most of the day. Therefore a
-cost point holds what was *added* to the last three days' costs since the last reading, at the time of the
-reading: the sum over a period is what OpenAI booked in it, hours after the calls where it books late; a
-correction downward is negative. The first reading adds the running day, and takes earlier ones as known.
+**Cost** comes in days (UTC), whose time is more than 2 h old for most of the day. So a cost point holds what
+was *added* to the costs of the last three days since the last reading, at the time of the reading. The sum
+over a period is what OpenAI booked in it, perhaps hours after the calls; a correction may be negative. The
+first reading adds the current day and takes earlier ones as known.
 """
 
 import math
@@ -23,30 +23,30 @@ from ..core.backlog import Backlog
 from ..core.batches import BATCH_LINES
 from ..core.call import without_credentials
 from ..core.errors import classify_error
-from ..core.fields import parse_json, read_field, read_text
+from ..core.fields import parse_json, read_field, read_list, read_text
 from ..core.line_protocol import Point, encode
 from ..core.metrics import USAGE_MEASUREMENT
 from ..core.validators import can_be_key
+from .cache_backlog import SCOPE
 from .time_limit import within
 
 INTERVAL_S = 900
-LOOK_BACK_S = 110 * 60  # under DataKit's 2 h, with time to arrive
+LOOK_BACK_S = 110 * 60  # less than DataKit's 2 h, with time to arrive
 COST_DAYS = 3
-READ_S = 20.0  # for all pages together
-LEAST_READ_S = 5.0  # with less, it is left to the next run
+READ_S = 20.0  # for all pages
+LEAST_READ_S = 5.0  # with less time left, the next run reads
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
 PAGE_BUCKETS = 60
 MAX_PAGES = 50
 
-_SCOPE = "guance_chatgpt_monitor"
 _STATE = "reconciliation"
 _LOCK_S = 60
 _MINUTE_S = 60
 _DAY_S = 86400
 _USAGE_PATH = "/organization/usage/completions"
 _COSTS_PATH = "/organization/costs"
-# What OpenAI calls it -> what we do.
+# OpenAI's name -> ours.
 _USAGE_FIELDS = {
     "num_model_requests": "requests",
     "input_tokens": "input_tokens",
@@ -54,12 +54,12 @@ _USAGE_FIELDS = {
     "input_cached_tokens": "cached_tokens",
 }
 
-# day, its first second as text (it is a key of JSON) -> project and line item -> USD
+# first second of a day (a string, as a key of JSON) -> project and line item -> USD
 _Costs = Dict[str, Dict[str, float]]
 
 
 class Reconciled(NamedTuple):
-    """What one run did; `points` is None when it was not due, or did not come to it."""
+    """What one run did; `points` is None if it was not due or had no time."""
 
     points: Optional[int] = None
     words: str = ""
@@ -67,7 +67,7 @@ class Reconciled(NamedTuple):
 
 
 class _BooksError(Exception):
-    """The books could not be read; the message never holds the key, nor what OpenAI answered."""
+    """The books could not be read. The message quotes neither the key nor OpenAI's answer."""
 
 
 class _Reading(NamedTuple):
@@ -78,9 +78,10 @@ class _Reading(NamedTuple):
 
 
 class Reconciliation:
-    """Reads the books at most once an interval, whoever runs it. `store` is DFF.STORE, where all workers
-    find what was read; `backlog` has the lock; `deliver` takes up to BATCH_LINES lines. Without a key,
-    nothing is read.
+    """Reads the books at most once per interval, whoever runs it; never without a key.
+
+    `store` is DFF.STORE, where all workers find what was read; `backlog` has the lock; `deliver` takes up to
+    BATCH_LINES lines.
     """
 
     def __init__(
@@ -100,9 +101,9 @@ class Reconciliation:
         self._clock = clock
 
     def run(self, budget_s: float) -> Reconciled:
-        """Read and write what is due, reading for at most `budget_s`.
+        """Read and write what is due, reading for `budget_s` at most.
 
-        Whoever dies in between has written nothing twice: the next run goes on.
+        A run that dies has written nothing twice: the next one goes on.
         """
         if not self._admin_key or not self._is_due() or not self._backlog.acquire(_STATE, _LOCK_S):
             return Reconciled()
@@ -118,7 +119,7 @@ class Reconciliation:
             self._backlog.release(_STATE)
 
     def _is_due(self) -> bool:
-        # Another interval, not a later one: the clock may have been put back.
+        # Another interval, not necessarily a later one: the clock may have been put back.
         read_until_s = self._load().get("read_until_s", 0)
         return bool(int(self._clock()) // INTERVAL_S != read_until_s // INTERVAL_S)
 
@@ -126,10 +127,10 @@ class Reconciliation:
         state = self._load()
         read_until_s = state.get("read_until_s", 0)
         added = _added(state.get("costs"), _costs_of(reading), reading.until_s)
-        # To the nanosecond: it is no time that a run which died has given to another amount.
+        # To the nanosecond, so that a run that died has not used this time for another amount.
         now_ns = int(self._clock() * 1e9)
         cost_lines = [*state.get("unsent", []), *_cost_lines(added, now_ns)]
-        # What was added is remembered together with the lines that say so: it is written once.
+        # What was added is saved together with the lines that report it: it is written once.
         state = {
             "read_until_s": read_until_s,
             "costs": _remembered(state.get("costs") or {}, reading),
@@ -145,11 +146,11 @@ class Reconciliation:
     # ---- what is kept between two runs ----
 
     def _load(self) -> Dict[str, Any]:
-        state = self._store.get(_STATE, scope=_SCOPE)
+        state = self._store.get(_STATE, scope=SCOPE)
         return state if isinstance(state, dict) else {}
 
     def _save(self, state: Dict[str, Any]) -> None:
-        self._store.set(_STATE, state, scope=_SCOPE)
+        self._store.set(_STATE, state, scope=SCOPE)
 
     # ---- OpenAI's API ----
 
@@ -157,7 +158,7 @@ class Reconciliation:
         if not can_be_key(self._admin_key):
             raise _BooksError("the OpenAI admin key contains characters that no key has")
         until_s = int(self._clock()) // _MINUTE_S * _MINUTE_S
-        # The first bucket begins where the question does: on the minute, and on the day.
+        # Buckets begin where the query does: on the minute, or on the day.
         from_s, first_day_s = until_s - LOOK_BACK_S, _days_from(until_s)
         usage_params = [
             ("start_time", from_s),
@@ -185,7 +186,7 @@ class Reconciliation:
             answer = self._get(session, path, [*params, ("page", page)] if page else params)
             data = read_field(answer, "data")
             if not isinstance(data, list):
-                raise self._error(path, "answered something else than a page of it")
+                raise self._error(path, "did not answer with a page of data")
             buckets += data
             page = read_text(answer, "next_page")
             if not page:
@@ -197,13 +198,13 @@ class Reconciliation:
             answer = session.get(
                 self._base_url + path,
                 params=params,
-                auth=self._authorize,  # a header alone would give way to a .netrc
+                auth=self._authorize,  # a .netrc would replace a header
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                 allow_redirects=False,
             )
         except requests.Timeout:
             raise self._error(path, "does not answer in time") from None
-        # Its text may hold the whole address.
+        # Only its class: its message may contain the whole address.
         except Exception as error:
             raise self._error(path, f"cannot be reached ({type(error).__name__})") from None
         body = parse_json(answer.content)
@@ -230,7 +231,7 @@ _HINTS = {
 
 
 def _number(value: Any) -> Optional[float]:
-    """A number; costs come as text, too, though the API's reference says otherwise."""
+    """A finite number, else None. Costs also come as strings, although the API's reference says otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -238,11 +239,6 @@ def _number(value: Any) -> Optional[float]:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _results(bucket: Any) -> List[Any]:
-    results = read_field(bucket, "results")
-    return results if isinstance(results, list) else []
 
 
 # ---- usage: minute buckets, at their own time ----
@@ -258,9 +254,9 @@ def _usage_lines(buckets: List[Any]) -> List[str]:
 
 
 def _usage_points(bucket: Any, start_s: int) -> List[Point]:
-    # Summed: two points of one series and time would overwrite each other.
+    # Summed up, because points with the same series and time overwrite each other.
     sums: Dict[Tuple[str, str], Dict[str, float]] = {}
-    for result in _results(bucket):
+    for result in read_list(bucket, "results"):
         fields = sums.setdefault((read_text(result, "model"), read_text(result, "project_id")), {})
         for theirs, ours in _USAGE_FIELDS.items():
             value = _number(read_field(result, theirs))
@@ -284,7 +280,7 @@ def _gap(read_until_s: int, reading: _Reading) -> str:
 
 
 def _days_from(until_s: int) -> int:
-    """The first second of the first day whose cost is asked for."""
+    """The first second of the first day whose cost is requested."""
     return (until_s // _DAY_S - (COST_DAYS - 1)) * _DAY_S
 
 
@@ -295,7 +291,7 @@ def _costs_of(reading: _Reading) -> _Costs:
         if start_s is None:
             continue
         day = costs.setdefault(str(int(start_s) // _DAY_S * _DAY_S), {})
-        for result in _results(bucket):
+        for result in read_list(bucket, "results"):
             amount = read_field(result, "amount")
             value = _number(read_field(amount, "value"))
             if value is not None and read_text(amount, "currency").lower() in ("usd", ""):
@@ -305,14 +301,14 @@ def _costs_of(reading: _Reading) -> _Costs:
 
 
 def _remembered(known: _Costs, reading: _Reading) -> _Costs:
-    """The costs of the days that may be asked for again; a day that did not come is as it was."""
+    """The costs of the days that will be requested again; a day that was not returned stays as it was."""
     first_day_s = _days_from(reading.until_s)
     days = {**known, **_costs_of(reading)}
     return {day: amounts for day, amounts in days.items() if int(day) >= first_day_s}
 
 
 def _added(known: Optional[_Costs], costs: _Costs, until_s: int) -> Dict[str, float]:
-    """USD by project and line item; where nothing is known yet, those of the running day."""
+    """USD by project and line item; on the first reading, those of the current day."""
     added: Dict[str, float] = {}
     for day, amounts in costs.items():
         if known is None and int(day) + _DAY_S <= until_s:
@@ -320,7 +316,7 @@ def _added(known: Optional[_Costs], costs: _Costs, until_s: int) -> Dict[str, fl
         before = (known or {}).get(day, {})
         for key in {**before, **amounts}:
             added[key] = added.get(key, 0.0) + amounts.get(key, 0.0) - before.get(key, 0.0)
-    # 1e-9 USD is below any price of a token: what is left of a difference of floats.
+    # Below 1e-9 USD, less than any token costs, it is a rounding error.
     return {key: usd for key, usd in added.items() if abs(usd) >= 1e-9}
 
 

@@ -1,8 +1,8 @@
-"""What DataKit took lately, kept in Func's cache until it is known to be safe.
+"""What DataKit took recently, kept in Func's cache until it is known to be safe.
 
-A DataKit that is stopped loses its last 10 s. So each request that it took is noted, in a list for each
-minute, with one command of Redis; and collect(), which asks DataKit how long it has been running, sends again
-what its predecessor took last. What was taken before the last collect() is deleted then.
+A DataKit that is stopped loses its last 10 s. So each request that it took is noted with one Redis command,
+in a list for each minute. collect() asks DataKit how long it has been running; after a restart, it sends what
+DataKit took last before that again. What was taken before the previous collect() is then deleted.
 """
 
 import json
@@ -13,11 +13,11 @@ from ..core.backlog import length_bytes
 from ..core.batches import BATCH_LINES
 from ..core.recent_lines import SLACK_S, Taken, lost_lines
 
-MAX_ENTRIES = 20_000  # of a minute
-MAX_LONG_BYTES = 16 * 1024 * 1024  # of a minute's entries that are longer than LONG_BYTES
+MAX_ENTRIES = 20_000  # per minute
+MAX_LONG_BYTES = 16 * 1024 * 1024  # of entries longer than LONG_BYTES, per minute
 LONG_BYTES = 4096
-KEPT_S = 15 * 60  # where no collect() runs
-KEPT_IN_OUTAGE_S = 12 * 3600  # as long as what waits in the backlog
+KEPT_S = 15 * 60  # if no collect() runs
+KEPT_IN_OUTAGE_S = 12 * 3600  # as long as lines wait in the backlog
 
 _MINUTE_S = 60
 _CHECKED = "taken_checked_at_s"
@@ -26,7 +26,7 @@ _STARTED = "taken_datakit_started_at_s"
 
 
 class TakenLines:
-    """The lines of one category, under the `scope` of its backlog. `clock` gives seconds since 1970."""
+    """The lines of one category, in the `scope` of its backlog. `clock` returns seconds since 1970."""
 
     def __init__(self, cache: Any, scope: str, clock: Callable[[], float] = time.time) -> None:
         self._cache = cache
@@ -34,7 +34,7 @@ class TakenLines:
         self._clock = clock
 
     def note(self, lines: List[str]) -> None:
-        """DataKit has just taken these in one request. Raises if the cache is unreachable."""
+        """DataKit has just taken these in one request. Raises if the cache is unavailable."""
         now_s = self._clock()
         key = _key(now_s)
         entry = json.dumps([round(now_s, 3), lines], ensure_ascii=False)
@@ -51,9 +51,9 @@ class TakenLines:
             self._cache.rpop(key, scope=self._scope)
 
     def send_again(self, uptime_s: float, deliver: Callable[[List[str]], Any]) -> int:
-        """Have what a DataKit that has been running for `uptime_s` lacks delivered; how many lines that is.
+        """Deliver again what DataKit, running for `uptime_s`, has lost; returns the number of lines.
 
-        Whoever is killed in the middle leaves it to the next. Raises if the cache is unreachable.
+        A run that is killed leaves it to the next. Raises if the cache is unavailable.
         """
         now_s = self._clock()
         started_at_s, checked_at_s = now_s - uptime_s, self._load(_CHECKED) or now_s - KEPT_S
@@ -71,7 +71,7 @@ class TakenLines:
         return len(lost)
 
     def keep_longer(self) -> None:
-        """DataKit is unreachable: what it took last may be lost, which is known when it is back."""
+        """DataKit is unreachable: keep what it took last until its uptime says whether that is lost."""
         for minute in _minutes(self._load(_CHECKED), self._clock())[-KEPT_S // _MINUTE_S :]:
             self._cache.expire(_key(minute), KEPT_IN_OUTAGE_S, scope=self._scope)
 
@@ -91,6 +91,6 @@ def _key(at_s: float) -> str:
 
 
 def _minutes(from_s: float, until_s: float) -> List[float]:
-    """A time in each minute from the one before `from_s` on to that of `until_s`, as long as is kept."""
+    """A time in each minute from the one before `from_s` to that of `until_s`, if lines are kept as long."""
     first = int(max(from_s - _MINUTE_S, until_s - KEPT_IN_OUTAGE_S)) // _MINUTE_S
     return [float(minute * _MINUTE_S) for minute in range(first, int(until_s) // _MINUTE_S + 1)]

@@ -71,7 +71,7 @@ def test_calls_without_a_price_are_counted_by_model_once(stack: Stack) -> None:
     assert {(point.tags["service_name"], "reason" in point.tags) for point in counted} == {
         ("dataflux-func", False)
     }
-    assert any("2 call(s) of mine-2024-07-18: the price is not known" in line for line in task.log)
+    assert any("2 call(s) of mine-2024-07-18: the price is unknown" in line for line in task.log)
     stack.datakit.clear()
     stack.collect()
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]

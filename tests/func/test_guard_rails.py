@@ -323,9 +323,9 @@ def test_while_the_cache_is_away_calls_pass_and_the_log_says_so(built: Built, ow
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("allowed_models='gpt-4o-mini'", "allowed_models must be a list of names"),
-        ("allowed_models=['gpt-4o-mini', '']", "allowed_models must be a list of names"),
-        ("allowed_models=[]", "allowed_models must be a list of names"),
+        ("allowed_models='gpt-4o-mini'", "allowed_models must be a list of model names"),
+        ("allowed_models=['gpt-4o-mini', '']", "allowed_models must be a list of model names"),
+        ("allowed_models=[]", "allowed_models must be a list of model names"),
         ("allowed_models=['gpt-4o']", "the default model gpt-4o-mini must be one of allowed_models"),
         ("max_completion_tokens=15", "max_completion_tokens must be a whole number from 16 to"),
         ("max_completion_tokens='many'", "max_completion_tokens must be a whole number"),
