@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
-from ..core.answers import error_in, has_content, is_answer, read_finish_reason
+from ..core.answers import error_in, has_content, is_answer, named_finish_reason, read_finish_reason
 from ..core.call import Call, provider_name
 from ..core.errors import classify_error, classify_exception, rejected_answer, status_code_of
 from ..core.fields import fields_of, parse_events, parse_object
@@ -31,6 +31,8 @@ under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
 
+# The finish reasons of Chat Completions that are not errors, in its own words.
+_PLAIN_ENDS = ("stop", "length", "tool_calls", "function_call")
 # After these events of the Responses API and of assistants, a stream says nothing more about the answer.
 _LAST_EVENTS = (
     *("response.completed", "response.failed", "response.incomplete", "response.cancelled"),
@@ -65,6 +67,7 @@ class Observation:
     service_tier: Any = None
     finish_reason = ""
     usage: Usage = NO_USAGE
+    _usage_fields: Optional[Dict[str, Any]] = None  # a copy of the usage of a plain answer, read later
     tags: Optional[Dict[str, str]] = None
     # A body that is parsed later.
     body: Any = None
@@ -126,7 +129,8 @@ class Observation:
         if self.content is not None:
             self.content.note_answer(answer)
         if not isinstance(answer, (str, bytes, bytearray)):
-            self._note(answer, is_whole)
+            if not self._note_plain(answer):
+                self._note(answer, is_whole)
         elif self.operation_name in MAY_BE_PLAIN and answer[:1] not in ("{", b"{"):
             pass  # plain text, or sound
         elif len(answer) <= MAX_PARSED_BYTES:
@@ -138,12 +142,43 @@ class Observation:
         """Record what the end of a long body says; the rest is not parsed."""
         self.usage = usage_of(usage_at_end(end))
 
+    def _note_plain(self, answer: Any) -> bool:
+        """Note an answer that is exactly as the SDK documents it; returns False for any other.
+
+        Saves 5 us a call: the usage is copied here, and read on the exporter's thread.
+        """
+        try:
+            fields = answer.__dict__
+            (choice,) = fields["choices"]
+            usage = fields["usage"]
+            if (
+                choice.finish_reason not in _PLAIN_ENDS
+                or answer.__pydantic_extra__
+                or choice.__pydantic_extra__
+                or usage.__pydantic_extra__
+                or not usage.total_tokens
+            ):
+                return False
+            copied = dict(usage.__dict__)
+            for name in ("prompt_tokens_details", "completion_tokens_details"):
+                details = copied.get(name)
+                if details is not None:
+                    copied[name] = dict(fields_of(details))
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return False
+        self._usage_fields = copied
+        self.response_model = fields.get("model")
+        self.service_tier = fields.get("service_tier")
+        self.finish_reason = named_finish_reason(choice.finish_reason)
+        return True
+
     def _note(self, source: Any, is_whole: bool) -> None:
         fields = fields_of(source)
         usage = find_usage(source)
-        if usage is not None and (self.usage is NO_USAGE or tells_tokens(usage)):
+        is_first = self.usage is NO_USAGE and self._usage_fields is None
+        if usage is not None and (is_first or tells_tokens(usage)):
             # Copied: the object is the application's, and some libraries add to it.
-            self.usage = usage_of(usage)
+            self.usage, self._usage_fields = usage_of(usage), None
         self.response_model = fields.get("model") or self.response_model
         self.service_tier = fields.get("service_tier") or self.service_tier
         self.finish_reason = read_finish_reason(source) or self.finish_reason
@@ -193,6 +228,8 @@ class Observation:
     def to_call(self) -> Call:
         if self.body is not None:
             self._parse_body()
+        elif self._usage_fields is not None:
+            self.usage = usage_of(self._usage_fields)
         first_content_s = self.first_content_s
         rate_limit, processing_time_s = read_numbers(self.headers)
         return Call(

@@ -30,16 +30,16 @@ def pick_headers(headers: Any) -> Picked:
     try:
         # httpx's own list, with names in lower case: `raw` would take 5 us more for each call.
         found = {name: value for _, name, value in headers._list if name in _RAW_NAMES}
-        return tuple([found.get(name) for name in _RAW_NAMES])
+        return tuple(map(found.get, _RAW_NAMES))
     except (AttributeError, TypeError, ValueError):
         pass
     raw = getattr(headers, "raw", None)
     if isinstance(raw, list):  # another httpx's
         found = {name.lower(): value for name, value in raw}
-        return tuple([found.get(name) for name in _RAW_NAMES])
+        return tuple(map(found.get, _RAW_NAMES))
     if not hasattr(headers, "get"):
         return NOTHING
-    return tuple([headers.get(name) for name in _NAMES])
+    return tuple(map(headers.get, _NAMES))
 
 
 def read_numbers(picked: Optional[Picked]) -> Tuple[Dict[str, float], Optional[float]]:
