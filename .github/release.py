@@ -1,7 +1,7 @@
-"""What the release workflow does beside testing and uploading. Each step can be run by hand.
+"""What the release workflow does besides testing and uploading. Each step can also be run by hand.
 
-release.py check TAG             whether the version, the changelog and the manifest agree with the tag
-release.py notes TAG             print the changelog's section of this release
+release.py check TAG             check that version, changelog and manifest agree with the tag
+release.py notes TAG             print the changelog section of this release
 release.py links URL TAG         make the README's relative links absolute: PyPI has only the README
 release.py market TAG REMOTE     push dist/script-market to the branch `script-market` of a git remote
 """
@@ -19,12 +19,12 @@ SET = "guance_chatgpt_monitor"
 
 
 class ReleaseError(Exception):
-    """What keeps this tag from being released, and what to do."""
+    """Why this tag cannot be released, and what to do about it."""
 
 
 def version_of(tag: str) -> str:
     if not re.fullmatch(r"v\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?", tag):
-        raise ReleaseError(f"{tag} is no release tag: it looks like v1.2.3")
+        raise ReleaseError(f"{tag} is not a release tag: those look like v1.2.3")
     return tag[1:]
 
 
@@ -32,10 +32,10 @@ def check(tag: str, root: Path = ROOT) -> None:
     version = version_of(tag)
     text = (root / SET / "__init__.py").read_text("utf-8")
     if f'__version__ = "{version}"' not in text:
-        raise ReleaseError(f"{SET}/__init__.py has another version: set __version__ to {version}")
+        raise ReleaseError(f"{SET}/__init__.py has a different version: set __version__ to {version}")
     day = _day(version, (root / "CHANGELOG.md").read_text("utf-8"))
     if f'released: "{day}T' not in (root / "manifest.yaml").read_text("utf-8"):
-        raise ReleaseError(f"manifest.yaml has another day: set released to {day}T00:00:00Z")
+        raise ReleaseError(f"manifest.yaml has a different date: set released to {day}T00:00:00Z")
 
 
 def _day(version: str, changelog: str) -> str:
@@ -63,7 +63,7 @@ def links(url: str, tag: str, root: Path = ROOT) -> None:
 
 
 def market(tag: str, remote: str, root: Path = ROOT) -> None:
-    """A commit with the built market, and the texts that Func shows beside it, on top of the branch."""
+    """Push a commit with the built market, and the pages Func shows with it, on top of the branch."""
     import yaml
 
     source = root / "dist" / BRANCH
@@ -97,7 +97,7 @@ def market(tag: str, remote: str, root: Path = ROOT) -> None:
 
 
 def _texts(tag: str, info: dict, root: Path) -> "dict[str, str]":
-    """What Func writes into a market that it publishes itself, and shows: the same files."""
+    """The same files that Func writes, and shows, for a market it publishes itself."""
     import yaml
 
     meta = yaml.safe_load((root / "dist" / BRANCH / "META.yaml").read_text("utf-8"))
@@ -121,7 +121,7 @@ def _texts(tag: str, info: dict, root: Path) -> "dict[str, str]":
 
 
 def _author(root: Path) -> "list[str]":
-    """As the commit that is released: a machine that runs this may have no name set."""
+    """The author of the released commit: the machine running this may have no Git identity."""
     name, _, mail = _git(root, "log", "-1", "--format=%an%x00%ae").strip().partition("\0")
     return ["-c", f"user.name={name}", "-c", f"user.email={mail}"]
 

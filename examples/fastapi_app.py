@@ -16,7 +16,7 @@ from guance_chatgpt_monitor import monitor, shutdown
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
-    shutdown()  # uvicorn ends itself by a signal, in which no exit handler runs
+    shutdown()  # uvicorn ends with a signal, so exit handlers do not run
 
 
 app = FastAPI(lifespan=lifespan)

@@ -1,4 +1,4 @@
-"""A script that prints an answer while it arrives. Monitored as one call, with the time to its first token.
+"""A script that prints an answer as it arrives. It is recorded as one call, with its time to first token.
 
 pip install openai guance-chatgpt-monitor
 python stream.py "What is observability?"

@@ -5,8 +5,8 @@
 
     client = monitor(OpenAI())
 
-`instrument()` does that for every client of the process, `observe()` is for calls made some other way.
-The settings are described in `guance_chatgpt_monitor.app.environment`.
+`instrument()` does the same for every client in the process; `observe()` records calls that do not go
+through the SDK. For the settings, see `guance_chatgpt_monitor.core.settings`.
 """
 
 from importlib import import_module
@@ -20,7 +20,7 @@ __version__ = "0.2.0"
 
 __all__ = ["flush", "instrument", "monitor", "observe", "shutdown", "uninstrument"]
 
-# Imported at the first use: the command line, which has no use for them, starts the faster.
+# Imported on first use, so that the command line, which needs none of them, starts faster.
 _MODULES = {
     "instrument": "app.instrument",
     "monitor": "app.instrument",
@@ -42,7 +42,14 @@ def __dir__() -> List[str]:
 
 
 def flush(timeout_s: float = 5.0) -> bool:
-    """Deliver what was observed so far, or put it on the backlog; False if that took longer."""
+    """Deliver the calls recorded so far, or add them to the backlog.
+
+    Args:
+        timeout_s: how long to wait, in seconds.
+
+    Returns:
+        False if `timeout_s` was not enough. Never raises.
+    """
     from .app.exporter import existing_exporter
 
     exporter = existing_exporter()
@@ -50,7 +57,13 @@ def flush(timeout_s: float = 5.0) -> bool:
 
 
 def shutdown(timeout_s: float = 2.0) -> None:
-    """Deliver what was observed, or put it on the backlog, and stop. Called at a normal exit by itself."""
+    """Deliver the calls recorded so far, or add them to the backlog, and stop recording.
+
+    A normal exit of the process does this by itself.
+
+    Args:
+        timeout_s: how long to wait, in seconds. Never raises.
+    """
     from .app.exporter import existing_exporter
 
     exporter = existing_exporter()

@@ -1,4 +1,4 @@
-"""`python -m guance_chatgpt_monitor` is guance-chatgpt-monitor."""
+"""Makes `python -m guance_chatgpt_monitor` the same as `guance-chatgpt-monitor`."""
 
 import sys
 
