@@ -124,7 +124,8 @@ def _read_script(name: str, package_dir: Path, manifest_path: Path) -> Script:
         ) from None
     try:
         # Func's last public image has Python 3.8.
-        return Script(name, path, source, ast.parse(source, feature_version=(3, 8)))
+        tree = ast.parse(source, feature_version=(3, 8))
+        return Script(name, path, source, tree, list(ast.walk(tree)))
     except SyntaxError as error:
         raise BuildError(
             [Problem(path, error.lineno or 1, text("build.not_python", said=error.msg))]
@@ -139,7 +140,7 @@ def _line_of(path: Path, word: str) -> int:
 def _func_source(set_id: str, script: Script) -> str:
     """The source with `from ..folder.name import` turned into `from SET__name import`, and nothing else."""
     lines = script.source.splitlines(keepends=True)
-    for node in sibling_imports(script.tree):
+    for node in sibling_imports(script):
         line = lines[node.lineno - 1]
         lines[node.lineno - 1] = re.sub(r"\bfrom\s+\.+(?:\w+\.)*(\w+)", rf"from {set_id}__\1", line, count=1)
     return "".join(lines)

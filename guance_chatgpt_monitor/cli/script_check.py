@@ -32,11 +32,12 @@ class Script(NamedTuple):
     path: Path
     source: str
     tree: ast.Module
+    nodes: List[ast.AST]  # of the tree, which takes long to walk
 
 
-def sibling_imports(tree: ast.Module) -> List[ast.ImportFrom]:
+def sibling_imports(script: Script) -> List[ast.ImportFrom]:
     """The imports `from .name import A` and `from ..folder.name import A`, wherever they stand."""
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    found = [node for node in script.nodes if isinstance(node, ast.ImportFrom)]
     return [node for node in found if node.level and node.module]
 
 
@@ -58,7 +59,7 @@ def check_set(package: str, scripts: List[Script]) -> List[Problem]:
 
 
 def _imports(package: str, script: Script, by_name: Dict[str, Script]) -> Iterator[Problem]:
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         reason: Optional[str] = None
         if isinstance(node, ast.ImportFrom):
             reason = _import_from(package, node, by_name)
@@ -118,9 +119,9 @@ def _defined(tree: ast.Module) -> Dict[str, str]:
 
 
 def _annotations(script: Script) -> Iterator[Problem]:
-    classes = [node for node in ast.walk(script.tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in script.nodes if isinstance(node, ast.ClassDef)]
     affected = [node for node in classes if _reads_annotations(node)]
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if not isinstance(node, ast.ImportFrom) or node.module != "__future__":
             continue
         if affected and any(alias.name == "annotations" for alias in node.names):
@@ -146,16 +147,18 @@ def _has_text(annotation: ast.expr) -> bool:
     )
 
 
-_SYS_EXIT = ast.dump(ast.parse("sys.exit", mode="eval").body)
-
-
 def _control_flow(script: Script) -> Iterator[Problem]:
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             yield Problem(script.path, node.lineno, text("build.bare_except"))
         elif isinstance(node, ast.Name) and node.id == "BaseException":
             yield Problem(script.path, node.lineno, text("build.base_exception"))
-        elif isinstance(node, ast.Attribute) and ast.dump(node) == _SYS_EXIT:
+        elif (
+            isinstance(node, ast.Attribute)
+            and node.attr == "exit"
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "sys"
+        ):
             yield Problem(script.path, node.lineno, text("build.sys_exit"))
 
 
@@ -172,7 +175,7 @@ def _placeholders(script: Script) -> Iterator[Problem]:
 
 
 def _circles(by_name: Dict[str, Script]) -> List[Problem]:
-    imports = {name: sibling_imports(script.tree) for name, script in by_name.items()}
+    imports = {name: sibling_imports(script) for name, script in by_name.items()}
     problems: List[Problem] = []
     done: Set[str] = set()
 
