@@ -82,8 +82,8 @@ def run(environment: Environment) -> tuple[Environment, str, str, str]:
     suite = [str(ROOT / "tests" / name) for name in environment.suite]
     plugins = ["-p", "no:cacheprovider", "-p", "frozen_heap"]
     command = [python, "-m", "pytest", "--noconftest", "-q", *plugins, *suite]
-    helpers = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=helpers)
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": ""}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables)
     return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr
 
 

@@ -1,5 +1,7 @@
 """Fixtures of the whole suite: real servers on loopback, real worker processes."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from guance_chatgpt_monitor.cli.build import Built, build, default_manifest
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
 pytest_plugins = ["frozen_heap"]
+
+# The tests start hundreds of processes: what one has compiled, the next need not.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes depends on the machine.
 hypothesis.settings.register_profile("untimed", deadline=None)

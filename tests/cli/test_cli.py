@@ -14,6 +14,7 @@ from command_line import local
 
 from guance_chatgpt_monitor.cli.main import main
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 
 def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -90,13 +91,17 @@ def test_a_file_that_is_no_manifest(
 
 @pytest.fixture(scope="module")
 def demo() -> Any:
-    result = run("demo", "--json", OPENAI_API_KEY="")
+    """The demo of someone who has a key, for an OpenAI that it must not ask."""
+    with LocalOpenAI() as openai:
+        result = run("demo", "--json", OPENAI_API_KEY="sk-real-0123456789", OPENAI_BASE_URL=openai.base_url)
+        assert openai.requests == []
     assert result.returncode == 0, result.stderr
     assert "the auto-trigger fires" in result.stderr  # it takes some seconds, and says what it does
+    assert "(stand-in)" in next(line for line in result.stderr.splitlines() if line.startswith("OpenAI"))
     return json.loads(result.stdout)
 
 
-def test_demo_as_json(demo: Any) -> None:
+def test_demo_as_json_asks_no_real_openai(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
     assert demo["totals"]["question"] == len(demo["calls"])

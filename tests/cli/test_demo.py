@@ -1,6 +1,5 @@
-"""The demo: what it asks whom, and that it can be kept running to look at."""
+"""The demo with the real OpenAI, and kept running to look at; see test_cli for the rest."""
 
-import json
 import os
 import re
 import signal
@@ -32,13 +31,6 @@ def openai():
     """In place of the real one."""
     with LocalOpenAI() as openai:
         yield openai
-
-
-def test_a_key_in_the_environment_is_not_used_unless_asked_for(openai):
-    result = run("--json", OPENAI_API_KEY=REAL_KEY, OPENAI_BASE_URL=openai.base_url)
-    assert json.loads(result.stdout)["complete"] is True
-    assert openai.requests == []
-    assert "(stand-in)" in next(line for line in result.stderr.splitlines() if line.startswith("OpenAI"))
 
 
 def test_the_real_openai_is_asked_in_few_calls_and_it_says_so_first(openai):

@@ -29,7 +29,7 @@ from guance_chatgpt_monitor.local.func.worker import Backend, Cache
 pytestmark = pytest.mark.slow
 
 CALLERS = 20
-WORKERS = 5
+WORKERS = 3
 KILLS = 50
 INVALID = {"no": "question"}  # refused before OpenAI is asked: a call, and a point, within milliseconds
 
