@@ -3,7 +3,7 @@
 A link with limits passes only what is known to cost tokens. From OpenAI's API reference, November 2026.
 """
 
-from typing import Any, Collection, Dict, Iterator, List
+from typing import Any, Collection, Dict, Iterator, List, Optional
 
 # Names of parameters. `allowed_extras` names parameters and types of tools and input items.
 _COMMON = (
@@ -32,21 +32,21 @@ def extras_of(operation_name: str, body: Dict[str, Any]) -> Iterator[str]:
             continue
         if name not in _KNOWN[operation_name]:
             yield name
-    for tool in _objects(body.get("tools")):
-        if tool.get("type") not in _HARMLESS_TOOLS:
+    tools = body.get("tools") or []
+    for tool in tools if isinstance(tools, list) else ["not a list"]:
+        if not isinstance(tool, dict):
+            yield "tools"  # a gateway may accept what OpenAI refuses
+        elif tool.get("type") not in _HARMLESS_TOOLS:
             yield str(tool.get("type"))
-    if operation_name == "responses":
+    items = body.get("input")
+    if operation_name == "responses" and isinstance(items, list):
         # It refers to what was said before, perhaps to someone else.
-        yield from ("item_reference" for item in _objects(body.get("input")) if _is_reference(item))
+        yield from ("item_reference" for item in items if isinstance(item, dict) and _is_reference(item))
 
 
-def refused_extra(operation_name: str, body: Dict[str, Any], allowed: Collection[str]) -> str:
-    """The first extra in `body` that is not allowed; empty if there is none."""
-    return next((name for name in extras_of(operation_name, body) if name not in allowed), "")
-
-
-def _objects(value: Any) -> List[Dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def refused_extra(operation_name: str, body: Dict[str, Any], allowed: Collection[str]) -> Optional[str]:
+    """The first extra in `body` that is not allowed; None if there is none."""
+    return next((name for name in extras_of(operation_name, body) if name not in allowed), None)
 
 
 def _is_reference(item: Dict[str, Any]) -> bool:

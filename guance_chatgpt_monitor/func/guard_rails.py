@@ -84,7 +84,7 @@ class GuardRails:
 
     def _check_extras(self, request: Request) -> None:
         name = refused_extra(request.operation_name, request.body, self._allowed_extras)
-        if name:
+        if name is not None:
             message = (
                 f"this link has limits and does not allow {name[:64]!r}: leave it out, or have it added to "
                 "the setting allowed_extras"

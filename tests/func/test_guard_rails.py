@@ -156,6 +156,22 @@ def test_an_extra_is_refused_where_any_limit_is_set(
     assert stack.openai.requests == []
 
 
+@pytest.mark.parametrize(
+    ("body", "extra"),
+    [
+        ({"": 1, "service_tier": "priority"}, ""),
+        ({"tools": [{"type": ""}], "messages": HELLO}, ""),
+        ({"tools": {"type": "web_search"}}, "tools"),
+        ({"tools": ["web_search"]}, "tools"),
+    ],
+)
+def test_odd_forms_of_an_extra_are_refused(stack: Stack, body: dict[str, object], extra: str) -> None:
+    stack.configure(allowed_models=["gpt-4o-mini"])
+    answer = stack.post(body if "messages" in body else {"question": "Hi", **body})
+    refused(stack, answer, 403, "extra_not_allowed")
+    assert answer.json()["error"]["param"] == extra
+
+
 @pytest.mark.parametrize(("body", "extra"), EXTRAS)
 def test_an_extra_that_is_allowed_goes_out(stack: Stack, body: dict[str, object], extra: str) -> None:
     stack.configure(allowed_models=["gpt-4o-mini"], allowed_extras=[extra])
