@@ -112,7 +112,7 @@ def test_what_is_an_answer(answer: Any) -> None:
         ({"type": "error", "code": "rate_limit_exceeded", "message": "m"}, "rate_limit", "m"),
     ],
 )
-def test_what_is_none(answer: Any, error_type: str, message: str) -> None:
+def test_what_is_not_an_answer(answer: Any, error_type: str, message: str) -> None:
     error = error_in(answer)
     assert error is not None
     assert classify_error(200, error) == error_type
@@ -122,7 +122,7 @@ def test_what_is_none(answer: Any, error_type: str, message: str) -> None:
 @pytest.mark.parametrize(
     "part", [{"choices": []}, {"usage": {"total_tokens": 7}}, {"type": "response.created"}, {}]
 )
-def test_a_part_of_a_stream_need_not_answer(part: Any) -> None:
+def test_a_chunk_need_not_hold_an_answer(part: Any) -> None:
     assert error_in(part, is_whole=False) is None
     assert is_answer(part) == ("type" in part)
 

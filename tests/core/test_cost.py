@@ -58,7 +58,7 @@ def test_an_error_has_no_cost_and_is_not_counted(stack: Stack) -> None:
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
-def test_calls_without_a_price_are_counted_by_model_once(stack: Stack) -> None:
+def test_calls_without_a_price_are_counted_once_by_model(stack: Stack) -> None:
     for model in ("gpt-4o", "mine", "mine"):
         stack.ask(model=model)
     assert all("cost" not in point.fields for point in stack.points())
@@ -89,7 +89,7 @@ def test_without_a_table_nothing_is_counted(built: Built) -> None:
         assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
-def test_a_provider_that_is_none_is_told_at_once(stack: Stack) -> None:
+def test_a_wrong_provider_is_reported_at_once(stack: Stack) -> None:
     stack.configure(price_provider="https://api.openai.com/v1")
     assert "price_provider must be a provider, such as openai or azure_openai" in str(stack.ask().text)
 
@@ -131,7 +131,7 @@ def test_an_application_sends_costs_and_counts(datakit: WatchedDataKit, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python's own about fork and threads
-def test_a_forked_child_counts_its_own_only(datakit: WatchedDataKit, tmp_path: Path) -> None:
+def test_a_forked_child_counts_only_its_own_calls(datakit: WatchedDataKit, tmp_path: Path) -> None:
     exporter = Exporter(settings(datakit.url, tmp_path / "backlog.sqlite3"))
     exporter.submit(Answered("mine"))
     assert exporter.flush(20.0)

@@ -34,7 +34,7 @@ def lines(count: int) -> list[str]:
     return [f"openai,n={n} question=1.0 {NOW_NS + n}" for n in range(count)]
 
 
-def test_a_small_body_goes_as_it_is_and_a_large_one_as_gzip(server: LocalDataKit, datakit: DataKit) -> None:
+def test_only_a_large_body_is_compressed(server: LocalDataKit, datakit: DataKit) -> None:
     datakit.write(lines(1))
     datakit.write(lines(500))
     assert [request.encoding for request in server.requests_received] == ["", "gzip"]
@@ -55,7 +55,7 @@ def test_a_restart_of_datakit_costs_no_write(server: LocalDataKit, datakit: Data
     assert server.count() == 2
 
 
-def test_proxies_of_the_environment_are_not_asked(
+def test_proxies_of_the_environment_are_ignored(
     server: LocalDataKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -112,7 +112,7 @@ def test_a_refused_body_is_not_quoted(datakit: DataKit) -> None:
     assert secret not in str(caught.value)
 
 
-def test_whether_datakit_named_itself_is_told(server: LocalDataKit, datakit: DataKit) -> None:
+def test_write_returns_whether_datakit_named_itself(server: LocalDataKit, datakit: DataKit) -> None:
     assert datakit.write(lines(1)) is True
     server.mode = "no_header200"
     assert datakit.write(lines(1)) is False
@@ -176,7 +176,7 @@ class Dripping(LocalServer):
 
 
 @pytest.mark.parametrize("asks", ["write", "ping"])
-def test_a_datakit_that_drips_is_left_when_its_time_is_up(asks: str) -> None:
+def test_an_answer_byte_by_byte_ends_in_time(asks: str) -> None:
     with Dripping() as server:
         datakit = DataKit(server.url, read_timeout_s=0.3)
         started_s = time.monotonic()
@@ -185,7 +185,7 @@ def test_a_datakit_that_drips_is_left_when_its_time_is_up(asks: str) -> None:
         assert time.monotonic() - started_s < 10  # it would drip for ever
 
 
-def test_one_that_takes_no_body_is_left_when_its_time_is_up() -> None:
+def test_a_body_that_nobody_reads_ends_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:  # nobody reads
         datakit = DataKit(f"http://127.0.0.1:{listening.getsockname()[1]}", read_timeout_s=0.3)
         incompressible = [f"m f={random.random()}" * 100 for _ in range(20_000)]
@@ -206,7 +206,7 @@ def test_one_that_takes_no_body_is_left_when_its_time_is_up() -> None:
         ("5", None),
     ],
 )
-def test_uptime_is_read_as_go_writes_it(uptime: str, uptime_s: float | None) -> None:
+def test_uptime_is_read_as_go_prints_it(uptime: str, uptime_s: float | None) -> None:
     class Pinged(LocalServer):
         def respond(self, request: Request) -> Response:
             return Response(200, {"content": {"version": "1", "host": "h", "uptime": uptime}})
@@ -235,7 +235,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
     assert received[0].startswith(b"POST /v1/write/metric?input=")
 
 
-def test_a_dataway_is_written_to_with_its_token_which_nobody_sees(server: LocalDataKit) -> None:
+def test_the_token_of_a_dataway_is_sent_and_never_shown(server: LocalDataKit) -> None:
     datakit = DataKit(server.url + "?token=tkn_secret")
     assert datakit.write(lines(1))
     (request,) = server.requests_received
@@ -247,7 +247,7 @@ def test_a_dataway_is_written_to_with_its_token_which_nobody_sees(server: LocalD
     assert "tkn" not in str(caught.value) + datakit.url
 
 
-def test_no_host_is_added_where_there_is_none(server: LocalDataKit) -> None:
+def test_datakit_is_asked_to_add_no_host(server: LocalDataKit) -> None:
     DataKit(server.url, adds_host=False).write(lines(1))
     assert server.points()[0].tags == {"n": "0"}
 
@@ -285,7 +285,7 @@ def test_a_400_is_datakits_by_its_header_too() -> None:
     assert caught.value.lines_refused
 
 
-def test_nothing_under_the_url_is_told_fast() -> None:
+def test_nothing_listening_is_reported_at_once() -> None:
     with pytest.raises(DataKitError, match="cannot be reached"):
         DataKit("http://127.0.0.1:9").ping()
 

@@ -200,7 +200,7 @@ def test_the_monitors_own_points_are_not_counted_as_delivered(bench: Bench) -> N
     assert "delivered" not in bench.backlog().totals()
 
 
-def test_while_marked_down_no_call_tries(bench: Bench) -> None:
+def test_no_call_tries_a_datakit_marked_down(bench: Bench) -> None:
     bench.datakit.mode = "500"
     made = lines(20)
     for one in made:
@@ -212,7 +212,7 @@ def test_while_marked_down_no_call_tries(bench: Bench) -> None:
     bench.assert_accounted(made)
 
 
-def test_after_the_mark_one_tries_and_its_success_clears_it(bench: Bench) -> None:
+def test_after_the_mark_expires_one_call_tries_and_clears_it(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.clock.now_s += DOWN_S + 1
@@ -227,7 +227,7 @@ def test_after_the_mark_one_tries_and_its_success_clears_it(bench: Bench) -> Non
     assert len(bench.stored()) == 2
 
 
-def test_one_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
+def test_one_caller_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.clock.now_s += DOWN_S + 1
@@ -244,7 +244,7 @@ def test_one_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
     assert bench.backlog().size().lines == 7
 
 
-def test_a_mark_from_a_clock_that_was_put_back_does_not_hold(bench: Bench) -> None:
+def test_a_mark_from_before_the_clock_was_put_back_is_ignored(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.datakit.mode = None
@@ -317,7 +317,7 @@ def test_a_200_without_header_is_no_delivery_once_datakit_has_sent_it(bench: Ben
     bench.assert_accounted(made)
 
 
-def test_what_one_worker_knows_of_the_header_all_know(bench: Bench) -> None:
+def test_all_workers_know_that_datakit_sends_its_header(bench: Bench) -> None:
     made = lines(2)
     bench.worker(memory={}).deliver(made[:1])
     bench.datakit.faults.append("crash200")
@@ -346,14 +346,14 @@ def test_one_bad_line_in_a_thousand_is_dropped_alone(bench: Bench) -> None:
     assert bench.datakit.requests_total < 30
 
 
-def test_what_is_said_of_a_refused_point_names_its_own_measurement(bench: Bench) -> None:
+def test_a_refused_point_is_reported_with_its_measurement(bench: Bench) -> None:
     bench.fill([line(0), line(1, measurement="other").replace("question=1.0", "question=NaN"), line(2)])
     bench.replay_all()
     assert bench.said == ["DataKit refused 1 point(s) of other: invalidLinePoint; dropped"]
     assert "NaN" not in "".join(bench.said)
 
 
-def test_a_backlog_of_bad_lines_alone_is_worked_off_under_the_rate_limit(bench: Bench) -> None:
+def test_a_backlog_of_bad_lines_is_cleared_under_the_rate_limit(bench: Bench) -> None:
     with LocalDataKit(rate_limit=100, clock_ns=bench.clock.time_ns) as datakit:
         bench.datakit = datakit
         made = [bad_line(n) for n in range(300)]
@@ -380,7 +380,7 @@ def test_replay_is_oldest_first_in_batches_with_time_and_delay(bench: Bench) -> 
     assert received == sorted(received)
 
 
-def test_what_is_delivered_twice_is_stored_once(bench: Bench) -> None:
+def test_a_line_delivered_twice_is_stored_once(bench: Bench) -> None:
     made = lines(100)
     bench.fill(made)
     bench.datakit.faults.append("reset_after")
@@ -442,7 +442,7 @@ def test_the_lock_of_a_dead_replayer_expires() -> None:
     assert not dead.acquire("replay", 30)
 
 
-def test_each_run_goes_on_where_the_time_of_the_last_ended(bench: Bench) -> None:
+def test_each_run_continues_where_the_last_ran_out_of_time(bench: Bench) -> None:
     made = [bad_line(n) for n in range(32)]
     bench.fill(made)
     for left in reversed(range(32)):  # without any time, a run settles the lines of one request
@@ -462,7 +462,7 @@ def test_after_429_the_replayer_slows_down_and_loses_nothing(bench: Bench) -> No
         bench.assert_accounted(made)
 
 
-def test_a_rate_limit_that_stays_is_said_and_left_to_the_next_run(bench: Bench) -> None:
+def test_a_lasting_rate_limit_is_reported_and_left_to_the_next_run(bench: Bench) -> None:
     bench.fill(lines(3))
     bench.datakit.mode = "429"
     replay = bench.worker().replay(60.0)
@@ -483,7 +483,7 @@ def test_replay_leaves_half_of_datakits_requests_to_the_callers(bench: Bench) ->
 
 
 @pytest.mark.parametrize("hours", [-3, 3, 11])
-def test_points_that_are_too_old_for_their_time_are_all_stored(bench: Bench, hours: int) -> None:
+def test_points_too_old_to_keep_their_time_are_all_stored(bench: Bench, hours: int) -> None:
     """All points of a request that DataKit finds too old get one time: two of one series would be one."""
     at_ns = bench.clock.time_ns() - hours * HOUR_NS
     made = [
@@ -501,7 +501,7 @@ def test_points_that_are_too_old_for_their_time_are_all_stored(bench: Bench, hou
     assert not any("__orig_time" in point.fields for point in late)
 
 
-def test_a_point_of_now_never_has_the_time_of_one_that_is_too_old(bench: Bench) -> None:
+def test_a_new_point_never_shares_a_time_with_an_old_one(bench: Bench) -> None:
     """Of one process, the digits below the microsecond are the same."""
     now_ns = bench.clock.time_ns() // 1000 * 1000 + 123
     made = [line(0, now_ns - 3 * HOUR_NS + n * 1000) for n in range(100)]
@@ -520,7 +520,7 @@ def test_points_older_than_12_h_are_dropped_and_counted(bench: Bench) -> None:
     assert bench.datakit.requests_total == 1
 
 
-def test_points_older_than_12_h_go_also_while_datakit_is_away(bench: Bench) -> None:
+def test_points_older_than_12_h_are_dropped_during_an_outage(bench: Bench) -> None:
     now_ns = bench.clock.time_ns()
     bench.fill([*lines(700, now_ns - 13 * HOUR_NS), *lines(3, now_ns)])
     bench.datakit.stop()
@@ -570,7 +570,7 @@ def test_a_lost_list_does_not_make_the_backlog_full(bench: Bench) -> None:
     assert backlog.size().lines == 15
 
 
-def test_replay_gives_the_room_back(bench: Bench) -> None:
+def test_replay_frees_the_backlog(bench: Bench) -> None:
     for _ in range(5):
         made = lines(15)
         assert bench.backlog(max_bytes=2000).push(made) == 0
@@ -626,7 +626,7 @@ def test_without_redis_and_datakit_points_come_back_with_the_next_call(
     bench.assert_accounted(made)
 
 
-def test_in_memory_no_more_than_the_bound_is_kept(bench: Bench) -> None:
+def test_memory_keeps_no_more_lines_than_the_bound(bench: Bench) -> None:
     away = AwayBackend(bench.backend)
     memory: dict[str, Any] = {}
     bench.datakit.stop()
@@ -640,7 +640,7 @@ def test_in_memory_no_more_than_the_bound_is_kept(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("left", range(12))
-def test_redis_that_goes_away_in_the_middle_of_a_push(quick: Bench, left: int) -> None:
+def test_redis_fails_in_the_middle_of_a_push(quick: Bench, left: int) -> None:
     away = AwayBackend(quick.backend)
     away.left = left
     memory: dict[str, Any] = {}
@@ -654,7 +654,7 @@ def test_redis_that_goes_away_in_the_middle_of_a_push(quick: Bench, left: int) -
     quick.assert_accounted(made, dropped=4)
 
 
-def test_redis_that_goes_away_in_the_middle_of_a_replay(quick: Bench) -> None:
+def test_redis_fails_in_the_middle_of_a_replay(quick: Bench) -> None:
     made = [*lines(40), bad_line(100), *lines(40, time.time_ns() + 1000)]
     quick.fill(made)
     away = AwayBackend(quick.backend)
@@ -681,7 +681,7 @@ def log_line(n: int, text: str, at_ns: int = 0) -> str:
     )
 
 
-def test_a_log_comes_through_the_backlog_as_it_was(bench: Bench) -> None:
+def test_a_log_passes_the_backlog_unchanged(bench: Bench) -> None:
     text = 'a "quoted" \\ text,\n# with line breaks = 1 2\n\n'
     bench.datakit.mode = "500"
     assert bench.logger().deliver([log_line(n, text) for n in range(3)]) is False
@@ -694,7 +694,7 @@ def test_a_log_comes_through_the_backlog_as_it_was(bench: Bench) -> None:
     assert bench.stored() == []
 
 
-def test_it_is_told_whether_datakit_took_the_lines(bench: Bench) -> None:
+def test_deliver_returns_whether_datakit_took_the_lines(bench: Bench) -> None:
     assert bench.worker().deliver(lines(1)) is True
     assert bench.worker().deliver([bad_line(1)]) is True  # it was there, and said no
     bench.datakit.mode = "403"
@@ -704,13 +704,13 @@ def test_it_is_told_whether_datakit_took_the_lines(bench: Bench) -> None:
     assert bench.backlog().size().lines == 2
 
 
-def test_lines_can_be_kept_without_asking_datakit(bench: Bench) -> None:
+def test_lines_can_be_kept_without_trying_datakit(bench: Bench) -> None:
     bench.logger().keep([log_line(1, "x")])
     assert bench.datakit.requests_total == 0
     assert bench.backlog().size().lines == 1
 
 
-def test_a_request_has_a_megabyte_at_most_or_one_line(bench: Bench) -> None:
+def test_a_request_has_a_megabyte_or_one_line(bench: Bench) -> None:
     made = [log_line(n, "x" * 300_000) for n in range(8)] + [log_line(9, "x" * (BATCH_BYTES + 1))]
     bench.logger().deliver(made[:4])
     assert bench.datakit.requests_total == 2
@@ -738,7 +738,7 @@ def test_logs_whose_time_datakit_replaces_go_together(bench: Bench) -> None:
     assert len(bench.logs()) == 40
 
 
-def test_in_memory_no_more_bytes_than_the_bound_are_kept(bench: Bench) -> None:
+def test_memory_keeps_no_more_bytes_than_the_bound(bench: Bench) -> None:
     away = AwayBackend(bench.backend)
     memory: dict[str, Any] = {}
     bench.datakit.stop()
@@ -802,7 +802,7 @@ def test_a_late_point_is_written_twice_only_if_its_own_request_was_cut(quick: Be
     quick.assert_accounted(made)
 
 
-def test_a_replayer_killed_at_any_command_makes_no_line_go_for_lack_of_room(quick: Bench) -> None:
+def test_a_replayer_killed_at_any_command_has_no_line_evicted(quick: Bench) -> None:
     made, more = lines(6), lines(6, time.time_ns() + 1000)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -841,7 +841,7 @@ def test_a_slow_replayer_that_comes_back_loses_nothing_and_counts_once(quick: Be
         quick.assert_each_is_stored(made, dropped=3)
 
 
-def test_what_killed_replayers_leave_behind_is_cleared_away(quick: Bench) -> None:
+def test_what_killed_replayers_leave_behind_is_removed(quick: Bench) -> None:
     made = mixed(quick.clock)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -874,7 +874,7 @@ class Turns:
 
 
 @pytest.mark.parametrize("dies", ["never", "when it has taken one more", "when it has taken all"])
-def test_a_slow_replayer_that_comes_back_while_the_other_is_at_it(quick: Bench, dies: str) -> None:
+def test_a_slow_replayer_that_comes_back_while_another_replays(quick: Bench, dies: str) -> None:
     # The first stands still while it takes lines; the second takes over, and is in the middle of that
     # when the first goes on.
     made = lines(4)
@@ -965,7 +965,7 @@ def reported(bench: Bench) -> dict[str, float]:
     return sums
 
 
-def test_a_report_tells_what_happened_since_the_last(bench: Bench) -> None:
+def test_a_report_covers_the_time_since_the_last(bench: Bench) -> None:
     bench.worker().deliver(lines(1))
     bench.worker().deliver([bad_line(0)])
     bench.fill(lines(2, bench.clock.time_ns() - 100 * 10**9))
@@ -992,7 +992,7 @@ def test_a_report_tells_what_happened_since_the_last(bench: Bench) -> None:
     assert reported(bench) == {"delivered": 1.0, "replayed": 2.0, "dropped": 1.0}
 
 
-def test_a_report_that_cannot_be_sent_waits_as_every_point(bench: Bench) -> None:
+def test_a_report_that_cannot_be_sent_waits_like_any_point(bench: Bench) -> None:
     bench.worker().deliver(lines(3))
     bench.datakit.mode = "500"
     report_once(bench)
@@ -1036,7 +1036,7 @@ def test_a_reporter_killed_at_any_command_reports_each_count_once(quick: Bench) 
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_two_that_report_at_once_report_each_count_once(quick: Bench, dies: bool) -> None:
+def test_simultaneous_reporters_report_each_count_once(quick: Bench, dies: bool) -> None:
     commands = commands_of(lambda backend: report_once(quick, backend), quick.backend)
     for moment in range(len(commands)):
         quick.backend = MemoryBackend()
@@ -1061,7 +1061,7 @@ def test_two_that_report_at_once_report_each_count_once(quick: Bench, dies: bool
         assert reported(quick) == {"delivered": 1.0, "replayed": 0.0, "dropped": 1.0}, moment
 
 
-def test_an_emptied_cache_counts_anew(bench: Bench) -> None:
+def test_a_cleared_cache_counts_from_0(bench: Bench) -> None:
     bench.worker().deliver(lines(5))
     report_once(bench)
     cache_of(bench.backend).delete("totals", scope="guance_chatgpt_monitor")

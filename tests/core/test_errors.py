@@ -42,7 +42,7 @@ from guance_chatgpt_monitor.core.errors import (
         (None, None, "other"),
     ],
 )
-def test_errors_by_what_the_api_calls_them(status_code: int | None, error: Any, named: str) -> None:
+def test_errors_by_the_apis_names(status_code: int | None, error: Any, named: str) -> None:
     assert classify_error(status_code, error) == named
     assert named in ERROR_TYPES
 
@@ -75,7 +75,7 @@ NO_MONEY = [
 
 
 @pytest.mark.parametrize(("status_code", "error"), NO_MONEY)
-def test_money_that_is_used_up_by_its_many_names(status_code: int, error: Any) -> None:
+def test_used_up_credit_by_its_many_names(status_code: int, error: Any) -> None:
     assert classify_error(status_code, error) == "insufficient_quota"
 
 
@@ -110,7 +110,7 @@ def test_money_that_is_used_up_by_its_many_names(status_code: int, error: Any) -
         (400, {"message": "write about 'insufficient evidence' and 'no funds'"}, "bad_request"),
     ],
 )
-def test_errors_by_what_gateways_call_them(status_code: int, error: Any, named: str) -> None:
+def test_errors_by_the_gateways_names(status_code: int, error: Any, named: str) -> None:
     assert classify_error(status_code, error) == named
 
 
@@ -185,7 +185,7 @@ def test_timeouts_by_any_name(error: BaseException) -> None:
     ],
     ids=repr,
 )
-def test_connections_that_failed_are_no_timeouts(error: BaseException) -> None:
+def test_failed_connections_are_not_timeouts(error: BaseException) -> None:
     assert classify_exception(error) == "connection"
 
 
@@ -221,12 +221,12 @@ def refused(status_code: int, body: bytes = b"") -> requests.HTTPError:
     ],
     ids=repr,
 )
-def test_exceptions_that_tell_an_http_status(error: BaseException, status_code: Any, error_type: str) -> None:
+def test_exceptions_with_an_http_status(error: BaseException, status_code: Any, error_type: str) -> None:
     assert status_code_of(error) == status_code
     assert classify_exception(error) == error_type
 
 
-def test_a_body_that_was_not_read_is_left_unread() -> None:
+def test_an_unread_body_is_not_read() -> None:
     error = refused(429)
     error.response._content = False  # type: ignore
     error.response.raw = None  # it would fail if it were read

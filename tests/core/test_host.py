@@ -26,7 +26,7 @@ def test_a_container_has_none(on_a_host: pytest.MonkeyPatch) -> None:
     assert own_host() == ""
 
 
-def test_a_pod_has_its_nodes_name_where_it_is_told(on_a_host: pytest.MonkeyPatch) -> None:
+def test_a_pod_has_the_name_of_its_node_if_known(on_a_host: pytest.MonkeyPatch) -> None:
     on_a_host.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert own_host() == ""
     on_a_host.setenv("NODE_NAME", "node-7")

@@ -30,7 +30,7 @@ def points(text: st.SearchStrategy[str]) -> st.SearchStrategy[Point]:
 
 
 @given(points(ANY_TEXT | AWKWARD))
-def test_any_point_is_one_line_that_datakits_rules_take(point: Point) -> None:
+def test_any_point_is_one_line_that_datakit_takes(point: Point) -> None:
     line = encode(point)
     assert "\n" not in line
     assert "\r" not in line
@@ -54,7 +54,7 @@ NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_ ,=上海🙂"
 
 
 @given(points(NAMES))
-def test_names_and_values_come_back_as_they_were(point: Point) -> None:
+def test_names_and_values_are_read_back_unchanged(point: Point) -> None:
     parsed = line_protocol_parser.parse_line(encode(point))
     assert parsed["measurement"] == point.measurement
     assert parsed["fields"] == point.fields
@@ -87,7 +87,7 @@ def test_an_empty_tag_is_left_out(value: str) -> None:
     assert one({"a": value}) == "openai question=1.0 1"
 
 
-def test_a_tag_never_takes_the_place_of_a_field() -> None:
+def test_a_tag_never_replaces_a_field() -> None:
     assert one({"question": "x"}) == "openai question=1.0 1"
 
 
@@ -127,7 +127,7 @@ def test_fields_are_floats_without_a_plus(value: float, written: str) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_left_out(value: float) -> None:
+def test_a_field_that_is_not_finite_is_left_out(value: float) -> None:
     assert one(question=1.0, bad=value) == "openai question=1.0 1"
     with pytest.raises(ValueError, match="no finite field"):
         one(bad=value)

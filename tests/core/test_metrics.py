@@ -52,14 +52,14 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
     assert [point.fields[name] for name in limits] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_limits_that_were_not_told_are_absent() -> None:
+def test_limits_that_were_not_reported_are_absent() -> None:
     call = ended(rate_limit={"remaining_tokens": 0.0})
     fields = PointMaker().from_call(call).fields
     assert fields["remaining_tokens"] == 0.0
     assert not {"remaining_requests", "limit_requests", "limit_tokens", "processing_time"} & set(fields)
 
 
-def test_an_error_has_no_tokens_and_an_answer_without_usage_has_none_at_all() -> None:
+def test_an_error_has_0_tokens_and_an_answer_without_usage_has_no_field() -> None:
     failed = Call("chat")
     failed.end("timeout")
     assert PointMaker().from_call(failed).fields["total_tokens"] == 0.0
@@ -91,7 +91,7 @@ def test_processes_do_not_share_a_time() -> None:
     assert len(digits) > 100  # each new memory is as of a new process
 
 
-def test_a_forked_process_has_digits_of_its_own() -> None:
+def test_a_forked_process_has_its_own_digits() -> None:
     maker, call = PointMaker(), ended()
     digits = set()
     for _ in range(8):
@@ -107,14 +107,14 @@ def test_a_forked_process_has_digits_of_its_own() -> None:
     assert len(digits) > 4
 
 
-def test_a_clock_that_was_put_back_is_followed() -> None:
+def test_times_follow_a_clock_that_is_put_back() -> None:
     maker, early, late = PointMaker(), ended(), ended()
     early.ended_at_ns -= 3600 * 10**9
     stamps = [us(maker.from_call(call).timestamp_ns) for call in (late, early, early)]
     assert stamps == [us(late.ended_at_ns), us(early.ended_at_ns), us(early.ended_at_ns) + 1]
 
 
-def test_the_host_is_a_tag_that_nobody_else_gives() -> None:
+def test_callers_cannot_set_the_tag_host() -> None:
     call = ended(tags={"host": "theirs"})
     assert PointMaker(host="web-1").from_call(call).tags["host"] == "web-1"
     assert "host" not in PointMaker(tags={"host": "theirs"}).from_call(call).tags
@@ -142,7 +142,7 @@ def failed(error_type: str, requests_sent: int, **fields: Any) -> Call:
     return call
 
 
-def test_what_was_refused_takes_no_place() -> None:
+def test_refused_calls_take_no_place() -> None:
     maker = PointMaker(known_models=["gpt-4o-mini"])
     for n in range(MAX_TAG_VALUES + 5):
         tags = {f"tag-{16 * n + i}": "x" for i in range(16)}
@@ -154,7 +154,7 @@ def test_what_was_refused_takes_no_place() -> None:
     assert point.tags["team"] == "web"
 
 
-def test_what_failed_takes_a_few_places_and_gives_way() -> None:
+def test_failed_calls_take_few_places_and_give_way() -> None:
     maker = PointMaker()
     shown = {
         maker.from_call(failed("not_found", 1, request_model=f"invented-{n}")).tags["request_model"]
@@ -175,7 +175,7 @@ def test_the_models_of_the_link_always_have_their_places() -> None:
         assert maker.from_call(call).tags["request_model"] == "gpt-4o-mini"
 
 
-def test_a_place_goes_back_after_an_hour_without_use() -> None:
+def test_a_place_is_freed_after_an_unused_hour() -> None:
     maker = PointMaker()
 
     def model_at(hours: float, model: str) -> str:
@@ -217,7 +217,7 @@ def test_memory_stays_flat_over_many_values_and_names() -> None:
 
 
 @pytest.mark.parametrize("memory", [{}, {"last_timestamp_ns": 2**62}])
-def test_what_outlives_a_task_goes_on(memory: dict[str, object]) -> None:
+def test_memory_is_used_by_the_next_point_maker(memory: dict[str, object]) -> None:
     first = PointMaker(memory=memory).from_call(ended())
     second = PointMaker(memory=memory).from_call(ended())
     assert second.timestamp_ns > first.timestamp_ns

@@ -69,7 +69,7 @@ def test_by_the_published_rates(model: str, usage: Usage, usd_per_million: float
     assert cost(model, usage) == pytest.approx(usd_per_million / 1e6, rel=1e-9)
 
 
-def test_a_price_that_changed_counts_from_its_day_on() -> None:
+def test_a_changed_price_applies_from_its_day() -> None:
     usage = of(1000, 500)
     before = cost("o3", usage, at=datetime(2025, 6, 9, 23, 59, tzinfo=timezone.utc))
     after = cost("o3", usage, at=datetime(2025, 6, 10, 0, 1, tzinfo=timezone.utc))
@@ -77,7 +77,7 @@ def test_a_price_that_changed_counts_from_its_day_on() -> None:
     assert after == pytest.approx((1000 * 2 + 500 * 8) / 1e6)
 
 
-def test_a_price_that_changed_is_noticed_by_who_remembers_the_old_one() -> None:
+def test_a_changed_price_replaces_the_remembered_one() -> None:
     prices, usage = Prices(), of(1000, 0)
     for minute, rate in ((50, 10), (59, 10)):
         call = made("o3", usage, at=datetime(2025, 6, 9, 23, minute, tzinfo=timezone.utc))
@@ -110,7 +110,7 @@ def table_cost(provider: str, model: str, tokens: Dict[str, int]) -> float:
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "groq", "openrouter"])
-def test_as_the_table_itself_calculates_it(provider: str) -> None:
+def test_costs_agree_with_the_packages_own(provider: str) -> None:
     prices = Prices()
     usages: List[Dict[str, int]] = [
         {"input_tokens": 0, "output_tokens": 1},
@@ -148,7 +148,7 @@ def test_as_the_table_itself_calculates_it(provider: str) -> None:
         (of(10, 5, cached=50, reasoning=50, written=50), True),  # more than there are: nonsense, no credit
     ],
 )
-def test_tokens_that_are_not_known_cost_nothing_that_is_known(usage: Usage, known: bool) -> None:
+def test_unknown_tokens_have_no_cost(usage: Usage, known: bool) -> None:
     prices = Prices()
     found = prices.cost_usd(made(usage=usage))
     assert (found is not None) == known
@@ -167,14 +167,14 @@ def test_tokens_that_are_not_known_cost_nothing_that_is_known(usage: Usage, know
         "gpt-\ud800",
     ],
 )
-def test_a_model_whose_price_is_not_known_has_no_cost_and_is_counted(model: str) -> None:
+def test_a_model_without_a_price_has_no_cost_and_is_counted(model: str) -> None:
     prices = Prices()
     for _ in range(3):
         assert prices.cost_usd(made(model)) is None
     assert prices.unpriced == {model.replace("\ud800", "?") or "other": 3}
 
 
-def test_the_model_that_answered_then_the_one_that_was_asked_for() -> None:
+def test_the_model_that_answered_counts_then_the_requested_one() -> None:
     usd = cost("gpt-4o-mini-2024-07-18", of(1000, 0))
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), request_model="gpt-4o") == usd
     assert cost("", of(1000, 0), request_model="gpt-4o-mini") == usd
@@ -217,7 +217,7 @@ def table_prices(model: str) -> object:
         ("gpt-4o-audio-preview", 0.0, 0.0, True),
     ],
 )
-def test_audio_has_no_cost_where_the_table_has_no_price_of_it(
+def test_audio_without_a_price_has_no_cost(
     model: str, prompt_audio: Optional[float], completion_audio: Optional[float], known: bool
 ) -> None:
     if prompt_audio and "input audio" in str(table_prices(model)):
@@ -254,13 +254,13 @@ def test_audio_at_its_own_rate() -> None:
         ("", "gpt-4o-mini", False),
     ],
 )
-def test_whose_price(provider: str, model: str, known: bool) -> None:
+def test_the_providers_own_price(provider: str, model: str, known: bool) -> None:
     prices = Prices()
     assert (prices.cost_usd(made(model, provider_name=provider)) is not None) == known
     assert prices.unpriced == ({} if known else {model: 1})
 
 
-def test_a_proxy_has_the_prices_that_it_is_said_to_have() -> None:
+def test_a_proxy_has_the_prices_of_price_provider() -> None:
     call = made(provider_name="proxy.example.org")
     assert Prices("openai").cost_usd(call) == cost()
     assert Prices("azure_openai").cost_usd(call) == cost()
@@ -280,7 +280,7 @@ def test_what_cannot_be_a_provider(name: str) -> None:
 # ---- on the point, and what outlives it ----
 
 
-def test_the_point_has_the_cost_where_it_is_known() -> None:
+def test_the_point_has_the_cost_if_known() -> None:
     points = PointMaker(price_provider="")
     assert points.from_call(made()).fields["cost"] == cost()
     assert "cost" not in points.from_call(made("no-such-model")).fields
@@ -290,7 +290,7 @@ def test_the_point_has_the_cost_where_it_is_known() -> None:
     assert points.unpriced == {"no-such-model": 1}
 
 
-def test_what_is_remembered_outlives_the_object_without_being_of_our_classes() -> None:
+def test_memory_outlives_the_object_without_our_classes() -> None:
     memory: Dict[str, Any] = {}
     Prices("", memory).cost_usd(made("no-such-model"))
     Prices("", memory).cost_usd(made())
@@ -399,7 +399,7 @@ print(sorted(point("gpt-4o", usage)), points.unpriced)
         ),
     ],
 )
-def test_a_package_that_is_broken_costs_the_cost_only(package: str, unpriced: str, tmp_path: Path) -> None:
+def test_a_broken_package_only_costs_the_cost(package: str, unpriced: str, tmp_path: Path) -> None:
     (tmp_path / "genai_prices.py").write_text(package)
     (line,) = run('print(sorted(point("gpt-4o", usage)), points.unpriced)', tmp_path)
     assert "total_tokens" in line

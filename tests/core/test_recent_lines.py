@@ -36,7 +36,7 @@ def test_what_is_old_when_datakit_takes_more_is_safe() -> None:
     assert recent.is_empty()
 
 
-def test_they_stay_however_long_datakit_is_down() -> None:
+def test_lines_are_kept_however_long_datakit_is_down() -> None:
     now = [0.0]
     recent = RecentLines(lambda: now[0])
     recent.add(["m f=1 1"])

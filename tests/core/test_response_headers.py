@@ -56,7 +56,7 @@ def test_headers_of_any_kind(headers: Any) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(list(HEADERS)), unique=True), min_size=1, max_size=6))
-def test_one_answer_tells_what_it_has_whatever_the_ones_before_had(answers: list[list[str]]) -> None:
+def test_each_answer_has_its_own_headers(answers: list[list[str]]) -> None:
     """Any of the headers in any order, again and again, as from several gateways at once."""
     for n, names in enumerate(answers):
         headers = {name: f"{n}{len(name)}" for name in names}
@@ -64,14 +64,14 @@ def test_one_answer_tells_what_it_has_whatever_the_ones_before_had(answers: list
         assert read(httpx2.Headers(headers)) == read(in_lower_case)
 
 
-def test_answers_alike_with_other_values() -> None:
+def test_similar_answers_with_other_values() -> None:
     for remaining in ("9", "8", "x", "7"):
         headers = httpx2.Headers({**HEADERS, "x-ratelimit-remaining-tokens": remaining})
         told = read(headers)[0].get("remaining_tokens")
         assert told == (float(remaining) if remaining.isdigit() else None)
 
 
-def test_an_httpx_with_other_insides() -> None:
+def test_an_httpx_with_other_internals() -> None:
     for inside in ([1, 2], [(b"x", b"y")], {"a": 1}, None):
         raw = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         assert read(SimpleNamespace(_list=inside, raw=raw)) == read(IN_LOWER_CASE)
@@ -103,21 +103,21 @@ def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [5, None, ["5"]])
-def test_headers_that_are_no_text(value: Any) -> None:
+def test_headers_that_are_not_strings(value: Any) -> None:
     assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NOTHING
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [("0", 0.0), ("412.5", 412.5), ("9" * 17, 1e17), ("1e3", 1000.0), ("1e300", 1e300)]
 )
-def test_numbers_as_somebody_may_write_them(value: str, number: float) -> None:
+def test_numbers_in_unusual_notations(value: str, number: float) -> None:
     rate_limit, processing_time_s, _ = read(dict.fromkeys(IN_LOWER_CASE, value))
     assert rate_limit == dict.fromkeys(RATE_LIMIT_FIELDS, number)
     assert processing_time_s == number / 1000
 
 
 @pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
-def test_a_request_id_that_is_none(request_id: str) -> None:
+def test_what_cannot_be_a_request_id(request_id: str) -> None:
     for headers in (
         {"x-request-id": request_id},
         httpx2.Headers({"x-request-id": request_id}, encoding="utf-8"),
@@ -125,7 +125,7 @@ def test_a_request_id_that_is_none(request_id: str) -> None:
         assert read(headers)[2] == ""
 
 
-def test_a_value_with_line_breaks_tells_nothing() -> None:
+def test_a_value_with_line_breaks_is_ignored() -> None:
     """No answer over HTTP has one; one that is made by hand may."""
     headers = {"openai-processing-ms": "1\n2", "x-request-id": "1\n2", "x-ratelimit-limit-tokens": "9"}
     assert read(headers) == ({"limit_tokens": 9}, None, "")

@@ -153,7 +153,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
         ),
     ],
 )
-def test_the_names_that_gateways_have(usage: Any, read: Usage) -> None:
+def test_the_gateways_names(usage: Any, read: Usage) -> None:
     assert usage_of(usage) == read
     assert usage_of(_as_object(usage)) == read
 
@@ -172,7 +172,7 @@ def test_the_names_that_gateways_have(usage: Any, read: Usage) -> None:
         ({"prompt_tokens": 32, "completion_tokens": 200, "total_tokens": 326}, 326, 294),
     ],
 )
-def test_reasoning_beside_the_completion_is_a_part_of_it(usage: Any, total: int, completion: int) -> None:
+def test_reasoning_apart_from_the_completion_is_added_to_it(usage: Any, total: int, completion: int) -> None:
     read = usage_of({**usage, "completion_tokens_details": {"reasoning_tokens": 94}})
     assert (read.total_tokens, read.completion_tokens, read.reasoning_tokens) == (total, completion, 94)
 
@@ -279,7 +279,7 @@ TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
         {"id": "c", "meta": {"usage": TOLD}},
     ],
 )
-def test_the_places_where_gateways_put_it(answer: Any) -> None:
+def test_the_gateways_places(answer: Any) -> None:
     assert find_usage(answer) == TOLD
     assert read_usage(answer) == Usage(5, 3, 2)
 
@@ -297,7 +297,7 @@ def test_the_places_where_gateways_put_it(answer: Any) -> None:
         {"response": "text"},
     ],
 )
-def test_there_is_none_elsewhere(answer: Any) -> None:
+def test_usage_elsewhere_is_ignored(answer: Any) -> None:
     assert read_usage(answer) == Usage()
 
 
@@ -312,7 +312,7 @@ def test_there_is_none_elsewhere(answer: Any) -> None:
         ("AAAA", None),
     ],
 )
-def test_in_the_end_of_a_long_body(end: Any, found: Any) -> None:
+def test_usage_near_the_end_of_a_long_body(end: Any, found: Any) -> None:
     usage = usage_at_end(end)
     assert (usage or {}).get("total_tokens") == found
 

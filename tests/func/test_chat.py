@@ -34,7 +34,7 @@ def error_of(answer: object) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_question_is_answered_with_openais_json_unchanged(stack: Stack) -> None:
+def test_a_question_is_answered_with_openais_own_json(stack: Stack) -> None:
     answer = stack.ask(system="Be brief.")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("application/json")
@@ -108,7 +108,7 @@ def test_both_paths_of_the_link(stack: Stack) -> None:
     assert answer.status_code == 200
 
 
-def test_own_tags_are_on_the_point_and_not_sent(stack: Stack) -> None:
+def test_a_callers_tags_are_on_the_point_and_not_sent(stack: Stack) -> None:
     stack.ask(tags={"team": "web, mobile=1", "城市": "上海"})
     assert "tags" not in stack.openai.requests[-1].body
     tags = stack.point().tags
@@ -141,7 +141,7 @@ def test_own_tags_are_on_the_point_and_not_sent(stack: Stack) -> None:
         ({"question": "Hi", "tags": {f"t{n}": "x" for n in range(17)}}, "at most 16 tags"),
     ],
 )
-def test_bad_input_is_told_what_to_send(stack: Stack, body: dict[str, object], said: str) -> None:
+def test_bad_input_says_what_to_send(stack: Stack, body: dict[str, object], said: str) -> None:
     answer = stack.post(body)
     assert answer.status_code == 400
     error = error_of(answer)
@@ -173,7 +173,7 @@ def test_bad_input_is_told_what_to_send(stack: Stack, body: dict[str, object], s
         (["empty200"], 502, "other", 1),
     ],
 )
-def test_errors_are_openais(
+def test_errors_have_openais_form(
     stack: Stack, faults: list[str], status_code: int, error_type: str, requests_sent: int
 ) -> None:
     stack.openai.faults.extend(faults)
@@ -213,7 +213,7 @@ HEADROOM = {
         (["429+0.01", "reset", "reset"], {}),  # of the last attempt, which had no answer
     ],
 )
-def test_what_is_left_of_the_rate_limit(stack: Stack, faults: list[str], told: dict[str, float]) -> None:
+def test_the_rate_limit_is_on_the_point(stack: Stack, faults: list[str], told: dict[str, float]) -> None:
     stack.openai.faults.extend(faults)
     stack.ask()
     assert limits_of(stack.point()) == told
@@ -261,7 +261,7 @@ def ask_of(stack: Stack, gateway: Gateway) -> None:
         ({"error": {"code": "InvalidApiKey", "message": f"key {KEY}"}}, "authentication", "key ***"),
     ],
 )
-def test_what_is_no_answer_is_a_502_in_openais_form(
+def test_a_200_without_an_answer_is_a_502_in_openais_form(
     stack: Stack, body: dict[str, object], error_type: str, message: str
 ) -> None:
     with Gateway(body) as gateway:
@@ -275,7 +275,7 @@ def test_what_is_no_answer_is_a_502_in_openais_form(
     assert point.fields["res_status"] == 1.0
 
 
-def test_an_answer_of_a_gateways_is_read_whole(stack: Stack) -> None:
+def test_a_gateways_answer_is_read_completely(stack: Stack) -> None:
     usage = {
         "prompt_tokens": 1000,
         "completion_tokens": 10,
@@ -293,7 +293,7 @@ def test_an_answer_of_a_gateways_is_read_whole(stack: Stack) -> None:
     assert told == {"total_tokens": 1040.0, "completion_tokens": 40.0, "cached_tokens": 900.0}
 
 
-def test_a_response_that_was_cut_is_passed_on(stack: Stack) -> None:
+def test_an_incomplete_response_is_passed_on(stack: Stack) -> None:
     body = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []}
     with Gateway(body) as gateway:
         ask_of(stack, gateway)
@@ -336,7 +336,7 @@ def test_a_call_ends_within_its_deadline(stack: Stack, fault: str) -> None:
     assert point.fields["create_time"] == 1.0
 
 
-def test_a_deadline_that_passes_while_the_sdk_is_imported_is_the_response_time(built: Built) -> None:
+def test_a_deadline_reached_during_the_import_of_the_sdk_is_the_response_time(built: Built) -> None:
     with Stack(built, deadline_s=0.05) as stack:
         stack.openai.faults.append("hang")
         assert stack.ask().status_code == 504

@@ -51,7 +51,7 @@ def test_no_call_is_missing_after_a_restart(stack: Stack) -> None:
     assert "5 log line(s) that it may have lost" in said
 
 
-def test_what_a_collect_delivered_comes_again_too(stack: Stack) -> None:
+def test_replayed_points_are_sent_again_too(stack: Stack) -> None:
     stack.datakit.mode = "500"
     for _ in range(3):
         stack.post(INVALID)
@@ -63,7 +63,7 @@ def test_what_a_collect_delivered_comes_again_too(stack: Stack) -> None:
     assert len(stack.points()) == 3
 
 
-def test_nothing_comes_again_from_a_datakit_that_was_not_started(stack: Stack) -> None:
+def test_nothing_is_sent_again_without_a_restart(stack: Stack) -> None:
     stack.collect()
     stack.post(INVALID)
     for _ in range(3):
@@ -72,7 +72,7 @@ def test_nothing_comes_again_from_a_datakit_that_was_not_started(stack: Stack) -
     assert len(stack.points()) == 1
 
 
-def test_it_comes_again_once(stack: Stack) -> None:
+def test_points_are_sent_again_once(stack: Stack) -> None:
     stack.ask()
     restart(stack)
     assert "sent again" in "\n".join(stack.collect().log)
@@ -110,7 +110,7 @@ def test_what_was_taken_is_deleted_by_the_second_collect_after() -> None:
     assert 2 <= kept.count() <= 4
 
 
-def test_after_a_long_outage_what_was_taken_before_it_comes_again() -> None:
+def test_what_was_taken_before_a_long_outage_is_sent_again() -> None:
     kept = Kept()
     kept.collect(1000.0)
     kept.lines.note([line(1)])
@@ -123,7 +123,7 @@ def test_after_a_long_outage_what_was_taken_before_it_comes_again() -> None:
     assert kept.again == [line(2, int(kept.again[0].rsplit(" ", 1)[1]) - 2)]
 
 
-def test_without_collect_it_goes_by_itself_and_is_bounded() -> None:
+def test_without_collect_what_was_taken_expires_and_is_bounded() -> None:
     kept = Kept()
     for n in range(MAX_ENTRIES + 5):
         kept.lines.note([str(n)])
@@ -155,7 +155,7 @@ def test_a_collect_that_is_killed_leaves_it_to_the_next() -> None:
 # ---- what a healthy call costs ----
 
 
-def test_a_healthy_call_costs_few_commands_of_redis(stack: Stack) -> None:
+def test_a_healthy_call_costs_few_redis_commands(stack: Stack) -> None:
     stack.configure(tags={"team": "counted"})
     code = stack.func.script("startup__guance_chatgpt_monitor")
     counting = (

@@ -145,7 +145,7 @@ def test_cache_and_store_are_scoped_per_script(scripts: Scripts) -> None:
     assert scripts.run(code).data == ["1", [None, "2"], {"x": [1]}]
 
 
-def test_what_is_read_in_the_entry_script_only_is_masked(scripts: Scripts) -> None:
+def test_only_what_the_entry_script_reads_is_masked(scripts: Scripts) -> None:
     scripts.func.set_env("SECRET", "s3cret")
     scripts.add("other", "def show():\n    print(DFF.ENV('SECRET'))\n")
     assert scripts.run("from s__other import show\ndef f():\n    show()\n").log == ("s3cret",)
@@ -217,7 +217,7 @@ def test_numbers_pass_through_javascript(scripts: Scripts) -> None:
     assert as_javascript([1.5, 2.0, True, None, "1.0"]) == [1.5, 2, True, None, "1.0"]
 
 
-def test_kwargs_given_as_text_are_parsed(scripts: Scripts) -> None:
+def test_kwargs_given_as_a_string_are_parsed(scripts: Scripts) -> None:
     code = "def f(**body):\n    return body['kwargs']\n"
     assert scripts.post(code, {"kwargs": '{"a": 1}'}).json() == {"a": 1}
     assert scripts.post(code, {"kwargs": "{"}).status_code == 400
@@ -293,9 +293,7 @@ def test_five_workers_run_side_by_side(tmp_path: Path) -> None:
     assert len(seen) >= 2
 
 
-def test_it_stops_in_the_middle_of_a_task_without_a_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_stops_silently_in_the_middle_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when Ctrl-C ends the demo."""
     failed: list[object] = []
     monkeypatch.setattr(threading, "excepthook", failed.append)
@@ -337,6 +335,6 @@ def test_cron(expression: str, moment: tuple[int, ...], due: bool) -> None:
 
 
 @pytest.mark.parametrize("expression", ["* * * *", "60 * * * *", "a * * * *", "5-1 * * * *"])
-def test_an_expression_that_is_none(expression: str) -> None:
+def test_invalid_cron_expressions(expression: str) -> None:
     with pytest.raises(ValueError, match=re.compile("cron|between|invalid")):
         is_due(expression, time.localtime(0))

@@ -43,7 +43,7 @@ def test_without_limits_a_body_goes_out_as_it_came(stack: Stack) -> None:
 # ---- models ----
 
 
-def test_only_an_allowed_model_is_asked(stack: Stack) -> None:
+def test_only_allowed_models_are_called(stack: Stack) -> None:
     stack.configure(allowed_models=["gpt-4o-mini", "o3-mini"])
     assert stack.ask().status_code == 200
     assert stack.ask(model="o3-mini").status_code == 200
@@ -68,7 +68,7 @@ def test_only_an_allowed_model_is_asked(stack: Stack) -> None:
         ({"input": "Hi"}, "max_output_tokens", 100),
     ],
 )
-def test_the_limit_is_put_in_where_none_is_named(
+def test_a_request_without_a_limit_gets_one(
     stack: Stack, body: dict[str, object], name: str, put_in: int
 ) -> None:
     stack.configure(max_completion_tokens=100)
@@ -87,7 +87,7 @@ def test_the_limit_is_put_in_where_none_is_named(
         {"input": "Hi", "max_output_tokens": 16},
     ],
 )
-def test_a_request_within_the_limit_is_left_as_it_is(stack: Stack, body: dict[str, object]) -> None:
+def test_a_request_within_the_limit_is_not_changed(stack: Stack, body: dict[str, object]) -> None:
     stack.configure(max_completion_tokens=100)
     assert stack.post(body).status_code == 200
     assert stack.openai.requests[-1].body == {"model": "gpt-4o-mini", **body}
@@ -146,7 +146,7 @@ EXTRAS = [
     "limit",
     [{"allowed_models": ["gpt-4o-mini"]}, {"max_completion_tokens": 100}, {"daily_token_limit": 10**6}],
 )
-def test_an_extra_is_refused_where_any_limit_is_set(
+def test_an_extra_is_refused_if_any_limit_is_set(
     stack: Stack, body: dict[str, object], extra: str, limit: dict[str, object]
 ) -> None:
     stack.configure(**limit)
@@ -199,7 +199,7 @@ def test_an_extra_that_is_allowed_goes_out(stack: Stack, body: dict[str, object]
         },
     ],
 )
-def test_what_costs_tokens_only_goes_out(stack: Stack, body: dict[str, object]) -> None:
+def test_what_only_costs_tokens_goes_out(stack: Stack, body: dict[str, object]) -> None:
     stack.configure(allowed_models=["gpt-4o-mini"])
     assert stack.post(body).status_code == 200
 
@@ -237,7 +237,7 @@ def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | Non
         refused(stack, stack.ask(), 429, "daily_token_limit_reached")
 
 
-def test_callers_at_the_same_time_do_not_share_what_is_left_for_one(
+def test_simultaneous_callers_cannot_all_use_the_last_tokens(
     built: Built, shared_redis: LocalRedis | None
 ) -> None:
     redis_url = shared_redis.url if shared_redis else ""
@@ -256,7 +256,7 @@ def test_callers_at_the_same_time_do_not_share_what_is_left_for_one(
         assert len(stack.openai.requests) == 1
 
 
-def test_what_a_killed_call_reserved_is_given_back(stack: Stack) -> None:
+def test_what_a_killed_call_reserved_is_released(stack: Stack) -> None:
     stack.configure(daily_token_limit=10_000, max_completion_tokens=9_000)
     day = time.strftime("%Y-%m-%d", time.gmtime())
     scope = "scope='guance_chatgpt_monitor'"
@@ -270,7 +270,7 @@ def test_what_a_killed_call_reserved_is_given_back(stack: Stack) -> None:
     assert stack.ask().status_code == 200
 
 
-def test_a_call_gives_back_what_it_did_not_use(stack: Stack) -> None:
+def test_a_call_returns_what_it_did_not_use(stack: Stack) -> None:
     stack.configure(daily_token_limit=1000, max_completion_tokens=900)
     question = "x" * 400
     tokens = stack.ask(question).json()["usage"]["total_tokens"]
@@ -301,7 +301,7 @@ def test_the_day_ends_at_midnight_of_the_time_zone(
     assert stack.ask().status_code == 200
 
 
-def test_what_reports_no_tokens_is_not_counted_and_a_background_answer_not_made(stack: Stack) -> None:
+def test_an_answer_without_usage_is_not_counted_and_a_background_answer_is_refused(stack: Stack) -> None:
     stack.configure(daily_token_limit=1)
     stack.openai.faults.extend(["500"] * 3 + ["no_usage"])
     assert [stack.ask().status_code for _ in range(3)] == [500, 200, 200]
@@ -318,7 +318,9 @@ def own_redis() -> Iterator[LocalRedis]:
     redis.remove()
 
 
-def test_while_the_cache_is_away_calls_pass_and_the_log_says_so(built: Built, own_redis: LocalRedis) -> None:
+def test_while_the_cache_is_unavailable_calls_pass_and_the_log_says_so(
+    built: Built, own_redis: LocalRedis
+) -> None:
     with Stack(built, redis_url=own_redis.url, daily_token_limit=1, max_completion_tokens=100) as stack:
         assert stack.ask().status_code == 200
         refused(stack, stack.ask(), 429, "daily_token_limit_reached")
@@ -352,14 +354,14 @@ def test_while_the_cache_is_away_calls_pass_and_the_log_says_so(built: Built, ow
         ("allowed_extras='tools'", "allowed_extras must be a list"),
     ],
 )
-def test_a_wrong_limit_is_told_when_deploying(stack: Stack, setting: str, said: str) -> None:
+def test_a_wrong_limit_is_reported_when_deploying(stack: Stack, setting: str, said: str) -> None:
     stack.func.edit(STARTUP, stack.func.script(STARTUP).replace("    DFF,\n", f"    DFF,\n    {setting},\n"))
     result = stack.func.run(STARTUP)
     assert result.status == "failure"
     assert result.exception.startswith(f"ValueError: {said}")
 
 
-def test_a_failure_of_ours_does_not_stop_a_call(stack: Stack) -> None:
+def test_a_bug_of_ours_does_not_stop_a_call(stack: Stack) -> None:
     stack.patch("monitor._monitor._guard_rails.admit = lambda *_: 1 / 0")
     assert stack.ask().status_code == 200
     assert "the guard rails failed (ZeroDivisionError)" in stack.func.records[-1]["log"]

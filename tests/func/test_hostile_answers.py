@@ -67,7 +67,7 @@ def test_half_a_surrogate_pair_is_refused_and_nothing_is_sent(stack: Stack, body
 
 
 @pytest.mark.parametrize("depth", [900, 960])
-def test_a_body_nested_deep(stack: Stack, depth: int) -> None:
+def test_a_deeply_nested_body(stack: Stack, depth: int) -> None:
     """As deep as Func takes it."""
     body = json.dumps({"messages": HELLO, "metadata": "?"}).replace('"?"', "[" * depth + "]" * depth)
     headers = {"Content-Type": "application/json"}
@@ -103,7 +103,7 @@ def test_a_bom_before_the_answer(stack: Stack) -> None:
 
 @pytest.mark.parametrize("status_code", [200, 400])
 @pytest.mark.parametrize("depth", [900, 100_000])
-def test_an_answer_nested_deep(stack: Stack, status_code: int, depth: int) -> None:
+def test_a_deeply_nested_answer(stack: Stack, status_code: int, depth: int) -> None:
     deep = "[" * depth + "]" * depth
     text = json.dumps({**ANSWER, "extra": "?"}).replace('"?"', deep)
     with Gateway(Response(status_code, text, "application/json")) as server:
@@ -115,7 +115,7 @@ def test_an_answer_nested_deep(stack: Stack, status_code: int, depth: int) -> No
 
 
 @pytest.mark.parametrize("status_code", [200, 400])
-def test_an_answer_that_unpacks_to_more_than_64_mib(stack: Stack, status_code: int) -> None:
+def test_an_answer_that_decompresses_to_more_than_64_mib(stack: Stack, status_code: int) -> None:
     packed = gzip.compress(b'{"id": "' + b" " * (65 * 2**20))
     headers = {"Content-Encoding": "gzip"}
     with Gateway(Response(status_code, packed, "application/json", headers)) as server:
@@ -126,7 +126,7 @@ def test_an_answer_that_unpacks_to_more_than_64_mib(stack: Stack, status_code: i
     assert (point.tags["error_type"], point.fields["create_time"]) == ("other", 1.0)
 
 
-def test_a_compressed_answer_arrives_unpacked(stack: Stack) -> None:
+def test_a_compressed_answer_arrives_decompressed(stack: Stack) -> None:
     packed = gzip.compress(json.dumps(ANSWER).encode())
     headers = {"Content-Encoding": "gzip", "X-Request-Id": "req_1"}
     with Gateway(Response(200, packed, "application/json", headers)) as server:

@@ -112,7 +112,7 @@ def test_the_key_of_an_old_setting_is_not_used_after_it_changes(stack: Stack) ->
     assert sent == [f"Bearer {key}" for key in keys]
 
 
-def test_no_more_than_a_handful_is_kept(stack: Stack) -> None:
+def test_only_a_handful_is_kept(stack: Stack) -> None:
     for n in range(12):
         stack.configure(tags={"team": f"team-{n}"})
         assert stack.post({"no": "question"}).status_code == 400
@@ -151,7 +151,7 @@ def test_a_first_load_that_fails_leaves_nothing(stack: Stack) -> None:
     assert len(stack.points()) == 1
 
 
-def test_a_package_that_is_missing_first_and_there_then(stack: Stack) -> None:
+def test_a_package_installed_after_the_first_task(stack: Stack) -> None:
     code = stack.func.script(STARTUP)
     missing = "import sys\nsys.modules['openai'] = None\n"
     stack.func.edit(STARTUP, missing + code)
@@ -195,7 +195,7 @@ def test_a_task_that_is_killed_in_the_middle_of_the_first_load(
 # ---- what belongs to a task ----
 
 
-def test_what_is_said_is_said_in_the_task_that_made_the_call(stack: Stack) -> None:
+def test_lines_are_printed_in_the_task_that_made_the_call(stack: Stack) -> None:
     ask_ok(stack)
     stack.datakit.mode = "403"
     logs = []

@@ -91,7 +91,7 @@ def test_the_other_requests(logging: Stack, body: dict[str, Any]) -> None:
         ({"question": ["odd"], "n": {"a": QUESTION}}, [], "question must be a string"),
     ],
 )
-def test_a_call_that_failed_is_logged_whatever_the_rate(
+def test_a_failed_call_is_logged_at_any_rate(
     stack: Stack, body: dict[str, Any], faults: list[str], said: str
 ) -> None:
     stack.configure(log_content=True, log_content_rate=0, deadline_s=0.5)
@@ -106,7 +106,7 @@ def test_a_call_that_failed_is_logged_whatever_the_rate(
     assert "example.com" not in str(log)
 
 
-def test_the_keys_and_the_users_patterns_are_taken_out(stack: Stack) -> None:
+def test_keys_and_the_users_patterns_are_redacted(stack: Stack) -> None:
     stack.configure(log_content=True, redact_patterns=["CUST-[0-9]{6}"], log_content_max_chars=60)
     stack.ask(f"is x{KEY}x of CUST-123456? " + "?" * 100)
     (log,) = logs(stack)
@@ -114,7 +114,7 @@ def test_the_keys_and_the_users_patterns_are_taken_out(stack: Stack) -> None:
     assert str(log.fields["question"]).endswith("??…[cut]")
 
 
-def test_a_failure_of_ours_costs_the_log_only(stack: Stack) -> None:
+def test_a_bug_of_ours_costs_only_the_log(stack: Stack) -> None:
     stack.configure(log_content=True)
     stack.patch("monitor._monitor._content_log.line = None")
     answer = stack.ask(QUESTION)
@@ -130,7 +130,7 @@ def test_a_failure_of_ours_costs_the_log_only(stack: Stack) -> None:
 # -- outages ---------------------------------------------------------------------------------------
 
 
-def test_an_outage_costs_the_caller_one_timeout_and_no_line(logging: Stack) -> None:
+def test_an_outage_costs_one_timeout_and_no_line(logging: Stack) -> None:
     logging.datakit.mode = "hang"
     before = logging.datakit.requests_total
     assert logging.ask(QUESTION).ok
@@ -178,7 +178,7 @@ def test_a_datakit_that_refuses_logs_takes_the_points(logging: Stack) -> None:
     assert len(logs(logging)) == 2
 
 
-def test_what_waits_is_delivered_also_when_no_more_is_asked_for(logging: Stack) -> None:
+def test_waiting_logs_are_delivered_after_logs_are_switched_off(logging: Stack) -> None:
     logging.datakit.stop()
     logging.ask(QUESTION)
     logging.configure()
@@ -191,7 +191,7 @@ def test_what_waits_is_delivered_also_when_no_more_is_asked_for(logging: Stack) 
     assert len(logs(logging)) == 1
 
 
-def test_the_logs_have_bounds_of_their_own(stack: Stack) -> None:
+def test_logs_have_their_own_bounds(stack: Stack) -> None:
     stack.configure(log_content=True, backlog_max_bytes=6_000)
     stack.datakit.stop()
     for n in range(4):
@@ -205,7 +205,7 @@ def test_the_logs_have_bounds_of_their_own(stack: Stack) -> None:
     assert len(stack.points()) == 4
 
 
-def test_on_funs_python(built: Built) -> None:
+def test_on_funcs_python(built: Built) -> None:
     with Stack(built, interpreters.with_packages(interpreters.OLDEST), log_content=True) as stack:
         assert stack.ask(QUESTION).ok
         (log,) = logs(stack)

@@ -269,7 +269,7 @@ def test_a_full_backlog_and_old_points_are_counted(outage: Outage) -> None:
 # ---- what collect() says ----
 
 
-def test_collect_says_that_datakit_is_away(outage: Outage) -> None:
+def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
     outage.datakit.stop()
     outage.call()
     result = outage.collect()

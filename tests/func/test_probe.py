@@ -36,7 +36,7 @@ def test_an_api_that_is_up(stack: Stack) -> None:
     assert stack.collect().data["delivered"] == 0  # it is no call of ours
 
 
-def test_the_probe_takes_the_connection_of_the_calls(stack: Stack) -> None:
+def test_the_probe_uses_the_connection_of_the_calls(stack: Stack) -> None:
     stack.ask()
     connections = stack.openai.connections
     assert stack.collect().data["openai_up"] is True
@@ -166,14 +166,14 @@ def test_the_point_of_a_probe_waits_for_datakit_too(stack: Stack) -> None:
     assert [point.fields["up"] for point in stack.points("openai_probe")] == [1.0]
 
 
-def test_a_refused_key_is_not_repeated(stack: Stack) -> None:
+def test_a_refused_key_is_not_quoted(stack: Stack) -> None:
     stack.func.edit(STARTUP, stack.func.script(STARTUP).replace(KEY, "sk-refused"))
     result = stack.collect()
     assert probed(stack).tags["error_type"] == "authentication"
     assert "sk-refused" not in f"{result} {stack.points('openai_probe')}"
 
 
-def test_a_failure_of_ours_does_not_stop_collect(stack: Stack) -> None:
+def test_a_bug_of_ours_does_not_stop_collect(stack: Stack) -> None:
     stack.patch("monitor._monitor._probe.run = lambda connect: 1 / 0")
     result = stack.collect()
     assert (result.status, result.data["openai_up"], result.data["problem"]) == ("success", None, "")
@@ -182,7 +182,7 @@ def test_a_failure_of_ours_does_not_stop_collect(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, 10.1, float("nan")])
-def test_a_wrong_timeout_is_told_when_deploying(stack: Stack, timeout_s: float) -> None:
+def test_a_wrong_timeout_is_reported_when_deploying(stack: Stack, timeout_s: float) -> None:
     setting = f"    probe_timeout_s=float('{timeout_s}'),\n"
     stack.func.edit(STARTUP, stack.func.script(STARTUP).replace("    DFF,\n", "    DFF,\n" + setting))
     result = stack.func.run(STARTUP)

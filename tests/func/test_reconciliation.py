@@ -125,7 +125,7 @@ def numbers(requests: int, input_tokens: int, output_tokens: int, cached_tokens:
     }
 
 
-def test_the_questions_are_those_of_openais_reference(stack: Stack) -> None:
+def test_the_queries_are_those_of_openais_reference(stack: Stack) -> None:
     collect(stack, NOON_S + 59)
     first, second, costs = asked(stack)
     assert first == {
@@ -169,7 +169,7 @@ def test_a_late_correction_overwrites(stack: Stack) -> None:
     assert usage(stack) == [(-600, MINI, "proj_local", numbers(2, 101, 12, 0))]
 
 
-def test_more_than_one_request_to_datakit_holds(stack: Stack) -> None:
+def test_books_of_several_requests_to_datakit(stack: Stack) -> None:
     projects = [f"proj_{n}" for n in range(60)]
     stack.openai.books.add(
         *(Booked(NOON_S - minute * 60, MINI, 1, 1, project_id=p) for minute in range(1, 11) for p in projects)
@@ -178,7 +178,7 @@ def test_more_than_one_request_to_datakit_holds(stack: Stack) -> None:
     assert len(usage(stack)) == 600
 
 
-def test_after_a_pause_what_is_left_out_is_said(stack: Stack) -> None:
+def test_after_a_pause_collect_says_what_is_left_out(stack: Stack) -> None:
     stack.openai.books.add(Booked(NOON_S + 60, MINI, 1, 1), Booked(NOON_S + 4 * 3600, MINI, 2, 2))
     collect(stack)
     result = collect(stack, NOON_S + 5 * 3600)
@@ -249,7 +249,7 @@ def test_costs_over_midnight_and_a_correction_downward(stack: Stack) -> None:
     assert cost(stack) == pytest.approx(0.4)
 
 
-def test_amounts_may_be_text(stack: Stack) -> None:
+def test_amounts_may_be_strings(stack: Stack) -> None:
     stack.openai.books.amounts_as_text = True
     stack.openai.books.add(Booked(NOON_S - 60, MINI, 1_500_000, 0))
     collect(stack)
@@ -300,7 +300,9 @@ def test_cost_is_written_once_whenever_a_worker_dies(stack: Stack, dies_at: str)
     ],
 )
 @pytest.mark.parametrize("good_before", [0, 2], ids=["usage", "costs"])
-def test_an_error_is_said_and_read_again(stack: Stack, fault: str, said: str, good_before: int) -> None:
+def test_an_error_is_reported_and_the_books_are_read_again(
+    stack: Stack, fault: str, said: str, good_before: int
+) -> None:
     stack.openai.books.add(Booked(NOON_S - 600, MINI, 1_000_000, 0))
     stack.openai.faults.extend(["ok"] * good_before + [fault])
     result = collect(stack)
@@ -316,7 +318,7 @@ def test_an_error_is_said_and_read_again(stack: Stack, fault: str, said: str, go
     assert (len(usage(stack)), cost(stack)) == (1, pytest.approx(1.0))  # type: ignore[comparison-overlap]
 
 
-def test_a_key_that_is_no_admin_key(built: Built) -> None:
+def test_a_key_that_is_not_an_admin_key(built: Built) -> None:
     parameters = {"OpenAI admin key": "sk-proj-ordinary"}
     with Stack(built, parameters=parameters) as stack:
         result = stack.collect()
@@ -328,7 +330,7 @@ def test_a_key_that_is_no_admin_key(built: Built) -> None:
         assert result.data["problem"].endswith("the OpenAI admin key contains characters that no key has")
 
 
-def test_books_that_do_not_come_do_not_hold_up_collect(stack: Stack) -> None:
+def test_slow_books_do_not_hold_up_collect(stack: Stack) -> None:
     stack.openai.faults.append("drip:0.2")
     started_s = time.monotonic()
     result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(5.0)")
@@ -338,7 +340,7 @@ def test_books_that_do_not_come_do_not_hold_up_collect(stack: Stack) -> None:
     assert len(stack.points("openai_monitor")) == 1
 
 
-def test_with_little_time_left_it_is_left_to_the_next_run(stack: Stack) -> None:
+def test_with_little_time_left_the_next_run_reads(stack: Stack) -> None:
     result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(4.0)")
     assert asked(stack) == []
     assert (result.data["usage_points"], result.data["problem"]) == (None, "")
@@ -356,13 +358,13 @@ def test_while_datakit_is_down_nothing_is_read(stack: Stack) -> None:
     assert len(usage(stack)) == 1
 
 
-def test_two_runs_at_once_read_it_once(stack: Stack) -> None:
+def test_simultaneous_runs_read_the_books_once(stack: Stack) -> None:
     lock = "DFF.CACHE.set('lock_reconciliation', 'another', scope='guance_chatgpt_monitor', expires=60)"
     assert collect(stack, code=lock).data["usage_points"] is None
     assert asked(stack) == []
 
 
-def test_a_failure_of_ours_does_not_stop_collect(stack: Stack) -> None:
+def test_a_bug_of_ours_does_not_stop_collect(stack: Stack) -> None:
     result = collect(stack, code="books._write = lambda reading: 1 / 0")
     assert (result.status, result.data["problem"]) == ("success", "OpenAI's usage was not read")
     assert "reading OpenAI's usage failed (ZeroDivisionError)" in result.log
@@ -399,7 +401,7 @@ def in_bucket(*results: object) -> dict[str, object]:
         (None, 0),
     ],
 )
-def test_what_is_no_number_is_no_point(stack: Stack, bucket: object, points: int) -> None:
+def test_a_value_that_is_not_a_number_is_left_out(stack: Stack, bucket: object, points: int) -> None:
     with OnePage(bucket) as server:
         result = collect(stack, code=f"books._base_url = {server.url!r}")
     assert (result.data["usage_points"], result.data["problem"]) == (points, "")
@@ -463,7 +465,7 @@ def test_the_sdk_reads_the_stand_ins_books(books: LocalOpenAI) -> None:
     assert amounts[f"{MINI}, output"] == {"value": pytest.approx(20e-6), "currency": "usd"}
 
 
-def test_the_first_bucket_begins_where_the_question_does(books: LocalOpenAI) -> None:
+def test_the_first_bucket_begins_where_the_query_does(books: LocalOpenAI) -> None:
     answer = get(books, "/costs", start_time=NOON_S - 7, limit=1).json()
     assert [(b["start_time"], b["end_time"]) for b in answer["data"]] == [(NOON_S - 7, NOON_S + 12 * 3600)]
     assert (answer["has_more"], answer["next_page"]) == (False, None)

@@ -46,7 +46,7 @@ def test_nothing_leaks(stack: Stack, faults: list[str], mode: str | None) -> Non
         assert secret not in seen
 
 
-def test_a_key_that_the_api_repeats_is_taken_out(stack: Stack) -> None:
+def test_a_key_quoted_by_the_api_is_removed(stack: Stack) -> None:
     stack.func.edit(STARTUP, stack.func.script(STARTUP).replace(KEY, "sk-refused"))
     answer = stack.ask(PROMPT)
     assert answer.status_code == 401
@@ -54,7 +54,7 @@ def test_a_key_that_the_api_repeats_is_taken_out(stack: Stack) -> None:
     assert answer.json()["error"]["message"].startswith("Incorrect API key provided: ***")
 
 
-def test_a_failure_of_ours_is_no_traceback(stack: Stack) -> None:
+def test_a_bug_of_ours_is_not_a_traceback(stack: Stack) -> None:
     stack.patch("monitor._monitor._chatgpt.ask = lambda request, *_: 1 / len(request.body['secret'])")
     answer = stack.ask(PROMPT)
     assert answer.status_code == 500
