@@ -1,12 +1,13 @@
-"""A small HTTP/1.1 server on loopback: what the three stand-ins have in common.
+"""A small HTTP/1.1 server on loopback: what the stand-ins have in common.
 
 The standard library's server, because the stand-ins must do what no web framework lets them: reset a
-connection in mid-answer, send a body byte by byte, accept and never answer, and be killed and come back
-on their port.
+connection in the middle of an answer, send a body byte by byte, accept and never answer, and be killed and
+come back on their port.
 
-A page that is open in a browser of this machine can send requests here, too. It gets nowhere: the name that
-it asked for must be this machine's (a name of its own that leads to loopback is none), what it sends carries
-its origin, and what changes a stand-in under `/_local/` is JSON, which no page of another origin may send.
+A page that is open in a browser of this machine can send requests here, too. They are refused: the `Host`
+must be a name of this machine (a name of the page's own that leads to loopback is not), the `Origin` must be
+the server's, and what changes a stand-in under `/_local/` must be JSON, which a page cannot send to another
+origin.
 """
 
 import ipaddress
@@ -14,12 +15,15 @@ import json
 import socket
 import struct
 import threading
+import time
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, List, Optional, Set, Tuple, TypeVar
+from typing import Any, Dict, Iterable, Optional, Set, Tuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
+# A request must be here whole by then; an idle connection is closed.
+READ_TIMEOUT_S = 60.0
 CONTROL_PATH = "/_local/"
 
 # Names of this machine, beside addresses of loopback. The last is what a container's host is called.
@@ -29,12 +33,12 @@ _LOCAL_NAMES = ("localhost", "host.docker.internal")
 class Request:
     """One request; `body` is read whole. `url` is as sent; `query` keeps the last value of each name."""
 
-    def __init__(self, handler: "_Handler", body: bytes) -> None:
-        url = urlsplit(handler.path)
+    def __init__(self, handler: "_Handler", url: str, body: bytes) -> None:
+        path, _, query = url.partition("?")
         self.method: str = handler.command
-        self.url: str = handler.path
-        self.path: str = url.path
-        self.query: Dict[str, str] = dict(parse_qsl(url.query, keep_blank_values=True))
+        self.url = url
+        self.path = path
+        self.query: Dict[str, str] = dict(parse_qsl(query, keep_blank_values=True))
         self.headers = handler.headers
         self.client_host: str = handler.client_address[0]
         self.body = body
@@ -142,7 +146,8 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: Tuple[str, int], owner: LocalServer) -> None:
         self.owner = owner
-        self._open: List[socket.socket] = []
+        # Until when (of time.monotonic) each has to send its request; None while that is answered.
+        self._open: Dict[socket.socket, Optional[float]] = {}
         self._resetting: Set[socket.socket] = set()
         self._open_lock = threading.Lock()
         super().__init__(address, _Handler)
@@ -151,9 +156,21 @@ class _Server(ThreadingHTTPServer):
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._open_lock:
-            self._open.append(connection)
+            self._open[connection] = time.monotonic() + READ_TIMEOUT_S
             self.owner.connections += 1
         return connection, address
+
+    def expect_request(self, connection: socket.socket, expected: bool) -> None:
+        with self._open_lock:
+            if connection in self._open:
+                self._open[connection] = time.monotonic() + READ_TIMEOUT_S if expected else None
+
+    def service_actions(self) -> None:
+        """Called every 20 ms: cut the connections that have been sending for too long."""
+        now_s = time.monotonic()
+        with self._open_lock:
+            late = [each for each, until_s in self._open.items() if until_s is not None and until_s < now_s]
+        _cut(late)
 
     def close_without_fin(self, connection: socket.socket) -> None:
         """A FIN before the close would make a reset look like an ordinary end."""
@@ -161,8 +178,7 @@ class _Server(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         with self._open_lock:
-            if request in self._open:
-                self._open.remove(request)
+            self._open.pop(request, None)
         if request in self._resetting:
             self._resetting.discard(request)
             self.close_request(request)
@@ -171,14 +187,18 @@ class _Server(ThreadingHTTPServer):
 
     def cut_connections(self) -> None:
         with self._open_lock:
-            for connection in self._open:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            _cut(self._open)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a caller that went away is what the stand-ins are for."""
+        """Print nothing: callers that hang up are what the stand-ins are for."""
+
+
+def _cut(connections: Iterable[socket.socket]) -> None:
+    for connection in connections:
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -187,7 +207,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
-            request = Request(self, self.rfile.read(_body_length(self.headers)))
+            url, n_bytes = _url(self.requestline), _body_length(self.headers)
+            body = self.rfile.read(n_bytes)
+            if len(body) < n_bytes:  # the caller hung up, or was too slow
+                self.close_connection = True
+                return
+            request = Request(self, url, body)
             _check_sender(request, self.server.owner.host)
         except _RefusedError as refused:
             self.close_connection = True
@@ -195,11 +220,13 @@ class _Handler(BaseHTTPRequestHandler):
             text = "text/plain; charset=utf-8"
             self._send(Response(refused.status_code, f"{refused}\n", text, headers))
             return
+        self.server.expect_request(self.connection, False)
         response = self.server.owner.respond(request)
         if response is None:
             self.close_connection = True
             return
         self._send(response)
+        self.server.expect_request(self.connection, True)
 
     def _send(self, response: Response) -> None:
         lines = [f"HTTP/1.1 {response.status_code} {self.responses.get(response.status_code, ('-',))[0]}"]
@@ -207,9 +234,11 @@ class _Handler(BaseHTTPRequestHandler):
             lines.append(f"Content-Type: {response.content_type}")
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
         lines += [f"Content-Length: {len(response.body)}", "", ""]
-        self.wfile.write("\r\n".join(lines).encode("latin-1") + response.body)
+        body = b"" if self.command == "HEAD" else response.body
+        self.wfile.write("\r\n".join(lines).encode("latin-1") + body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815 - the base class's names
+    # The base class's names.
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Log nothing: a request line may hold a secret."""
@@ -221,30 +250,40 @@ class _RefusedError(Exception):
         self.status_code = status_code
 
 
+def _url(request_line: str) -> str:
+    """As it was sent: the base class's `path` has lost its double slashes. Raises _RefusedError."""
+    url = request_line.split()[1]
+    if not url.startswith("/") or url.startswith("//"):
+        raise _RefusedError(404, "the URL must begin with one slash")
+    return url
+
+
 def _body_length(headers: Message) -> int:
     """Raises _RefusedError."""
+    if headers.defects or len(headers.get_all("Host", [])) > 1:
+        raise _RefusedError(400, "the headers cannot be read unambiguously")
     if "Transfer-Encoding" in headers:
-        raise _RefusedError(411, "the stand-in wants a Content-Length, and no Transfer-Encoding")
+        raise _RefusedError(411, "a Content-Length is needed, and no Transfer-Encoding")
     lengths = set(headers.get_all("Content-Length", ["0"]))
     text = lengths.pop() if len(lengths) == 1 else ""
     if not (text.isascii() and text.isdigit()):
-        raise _RefusedError(400, "Content-Length is no number of bytes")
+        raise _RefusedError(400, "Content-Length is not a number of bytes")
     if len(text) > 12 or int(text) > MAX_BODY_BYTES:
         raise _RefusedError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
     return int(text)
 
 
 def _check_sender(request: Request, bound_host: str) -> None:
-    """Raises _RefusedError for what a web page of another origin has sent, or could have sent."""
+    """Raises _RefusedError for what a page of another origin sent, or could have sent."""
     header = request.headers.get
     host = header("Host", "")
     if host and not _is_local(_name_of(host), bound_host):
         raise _RefusedError(403, "Host: not a name of this machine")
     if header("Origin", f"http://{host}") != f"http://{host}":
-        raise _RefusedError(403, "Origin: a page of another origin has no business here")
+        raise _RefusedError(403, "Origin: pages of other origins are refused")
     followed_link = request.method == "GET" and header("Sec-Fetch-Mode") == "navigate"
     if header("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not followed_link:
-        raise _RefusedError(403, "Sec-Fetch-Site: a page of another origin has no business here")
+        raise _RefusedError(403, "Sec-Fetch-Site: pages of other origins are refused")
     changes = request.method in ("POST", "PUT", "PATCH") and request.path.startswith(CONTROL_PATH)
     if changes and header("Content-Type", "").split(";")[0].strip().lower() != "application/json":
         raise _RefusedError(415, "send it as JSON, with Content-Type: application/json")

@@ -7,6 +7,7 @@ import pytest
 import requests
 from command_line import local
 
+from guance_chatgpt_monitor.local import http_server
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.memory_cache import MemoryCache
 from guance_chatgpt_monitor.local.func.server import LocalFunc
@@ -14,6 +15,7 @@ from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 TIMEOUT_S = 10.0
 LINE = "openai question=1"
+RAW_HEAD = b"POST /v1/write/metric HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5"
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,66 @@ def test_a_body_that_would_not_fit_in_memory_is_refused(server):
 def test_a_body_of_unknown_length_is_refused(server):
     head = "POST /v1/write/metric HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked"
     assert raw(server, head, b"5\r\nm f=1\r\n0\r\n\r\n").startswith("HTTP/1.1 411 ")
+
+
+@pytest.mark.parametrize(
+    "header", ["Content-Length : 5", "Host: evil.example", "no colon", "\x0bOrigin: null"]
+)
+def test_headers_that_two_readers_would_read_differently_are_refused(server, header):
+    head = f"POST /v1/write/metric HTTP/1.1\nHost: localhost\n{header}\nContent-Length: 5"
+    answer = raw(server, head, b"m f=1")
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert answer.count("HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("//_local/faults", "//localhost/_local/faults", "/%5flocal/faults", "/_local/./faults"),
+        *("http://evil.example/_local/faults", "*", "/_LOCAL/faults", "/_local/faults/", "/_local//faults"),
+    ],
+)
+def test_no_other_spelling_reaches_a_control_path(server, url):
+    body = b'{"faults": ["500"]}'
+    head = f"POST {url} HTTP/1.1\nHost: localhost\nConnection: close\nContent-Type: application/json"
+    assert raw(server, f"{head}\nContent-Length: {len(body)}", body).startswith("HTTP/1.1 404 ")
+    assert not getattr(server, "faults", None)
+
+
+def test_half_a_body_is_not_taken_for_one(datakit):
+    with socket.create_connection(("127.0.0.1", datakit.port), TIMEOUT_S) as connection:
+        connection.sendall(
+            b"POST /v1/write/metric HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nm f=1"
+        )
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(4096) == b""
+    assert datakit.count() == 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/wri", RAW_HEAD, RAW_HEAD + b"\r\n\r\nm f"])
+def test_who_sends_too_slowly_is_cut_and_holds_up_nobody(server, session, monkeypatch, sent):
+    monkeypatch.setattr(http_server, "READ_TIMEOUT_S", 0.5)
+    slow = [socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) for _ in range(50)]
+    for connection in slow:
+        connection.sendall(sent)
+    assert session.get(f"{server.url}/v1/nothing", timeout=TIMEOUT_S).status_code == 404
+    for connection in slow:
+        with connection:
+            assert connection.recv(4096) == b""
+
+
+def test_a_request_that_takes_long_to_answer_is_not_cut(datakit, session, monkeypatch):
+    monkeypatch.setattr(http_server, "READ_TIMEOUT_S", 0.1)
+    datakit.faults.append("slow:0.5")
+    assert session.post(f"{datakit.url}/v1/write/metric", LINE, timeout=TIMEOUT_S).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_the_viewer_is_for_this_machine_too(datakit, session, headers):
+    for path in ("/", "/_local/view/calls", "/_local/view/page.js"):
+        assert session.get(datakit.url + path, headers=headers, timeout=TIMEOUT_S).status_code == 403
 
 
 # --- the key of the local Func

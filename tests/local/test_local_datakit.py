@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,10 @@ import zlib
 import line_protocol_parser
 import pytest
 import requests
+from command_line import local
 
+from guance_chatgpt_monitor.cli.main import main
+from guance_chatgpt_monitor.local.datakit.dataway import LocalDataway
 from guance_chatgpt_monitor.local.datakit.line_parser import LineError, parse_lines
 from guance_chatgpt_monitor.local.datakit.server import CATEGORIES, MAX_REQUESTS_KEPT, LocalDataKit
 
@@ -107,8 +111,30 @@ def test_no_content_type_or_plain_text_means_line_protocol(server, write, conten
     assert server.count() == 1
 
 
-def test_what_the_stand_in_does_not_read_is_said_so(server, write):
-    assert write("[]", headers={"Content-Type": "application/json"}).status_code == 501
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("form", ["json", "pbjson"])
+def test_json_points_are_taken_in_both_forms_that_echo_gives(server, write, session, form):
+    echoed = write(f'm,t=a f=1.5,b=t,s="x" {NOW_NS}', "tracing", echo=form, dry="1").text
+    assert write(echoed, "tracing", headers=JSON).status_code == 200
+    (point,) = server.points(category="tracing")
+    assert (point.measurement, point.tags["t"], point.timestamp_ns) == ("m", "a", NOW_NS)
+    assert point.fields == {"f": 1.5, "b": True, "s": "x"}
+
+
+def test_json_points_are_checked_like_lines(server, write):
+    points = [{"measurement": "m", "fields": {"n": 1, "s": "x"}, "time": 1_700_000_000}]
+    assert write(json.dumps(points), headers=JSON, precision="s").status_code == 200
+    (point,) = server.points()
+    assert (point.fields, point.timestamp_ns) == ({"n": 1.0}, 1_700_000_000 * 10**9)
+    for body in ("{", "{}", "[1]", '[{"measurement": "m"}]', '[{"measurement": "m", "fields": {"f": null}}]'):
+        answer = write(body, headers=JSON)
+        assert error_of(answer)[0] == 400, body
+
+
+def test_protobuf_is_said_not_to_be_read(write):
+    assert write(b"\n", headers={"Content-Type": "application/protobuf"}).status_code == 501
 
 
 def test_gzip_body(server, write):
@@ -896,18 +922,96 @@ def test_these_errors_have_no_message(server, session):
 
 
 def test_deflate_is_taken(server, session):
-    body, headers = zlib.compress(b"m f=1"), {"Content-Encoding": "deflate"}
-    assert session.post(f"{server.url}/v1/write/metric", data=body, headers=headers, timeout=TIMEOUT_S).ok
+    url, headers = f"{server.url}/v1/write/metric", {"Content-Encoding": "deflate"}
+    with_zlib_header = zlib.compress(b"m f=1")
+    raw = with_zlib_header[2:-4]
+    assert session.post(url, data=raw, headers=headers, timeout=TIMEOUT_S).ok
     assert server.count() == 1
+    assert error_of(session.post(url, data=with_zlib_header, headers=headers, timeout=TIMEOUT_S)) == (
+        400,
+        "datakit.decodeBodyFailed",
+    )
 
 
 def test_encoding_in_the_query_over_a_plain_body_is_answered_200_and_lost(server, session):
-    answer = session.post(f"{server.url}/v1/write/metric?encoding=gzip", data=b"m f=1", timeout=TIMEOUT_S)
-    assert (answer.status_code, server.count()) == (200, 0)
+    url = f"{server.url}/v1/write/metric?encoding=gzip"
+    assert session.post(url, data=b"m f=1", timeout=TIMEOUT_S).status_code == 200
+    assert server.count() == 0
+    assert session.post(url, data=gzip.compress(b"m f=1"), timeout=TIMEOUT_S).ok
+    assert server.count() == 1
 
 
 def test_a_bracket_in_a_field_key_refuses_the_batch(write):
-    assert error_of(write("m f=1\nm a]=1")) == (400, "datakit.invalidLinePoint")
+    for line in ("a]=1", 'a]=1,s="x"'):
+        assert error_of(write(f"m f=1\nm {line}")) == (400, "datakit.invalidLinePoint")
+
+
+def test_a_bracket_in_one_field_key_and_a_quote_in_a_later_one_reach_into_the_next_line(server, write):
+    lines = 'm a[=t,b"=t\nm c=3\nm d=4'
+    assert error_of(write(lines)) == (400, "datakit.invalidLinePoint")
+    assert write(lines.replace("a[", "a")).status_code == 200
+    assert server.count() == 1  # of one series and time
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[1,2.5]", [1.0, 2.5]),
+        ("[1i,-2i]", [1, -2]),
+        ("[true,false]", [True, False]),
+        ('["a,b","]"]', ["a,b", "]"]),
+    ],
+)
+def test_arrays_are_fields(server, write, text, value):
+    assert write(f"m f={text},g=1").status_code == 200
+    (point,) = server.points()
+    assert point.fields == {"f": value, "g": 1.0}
+    assert write(f"m f={text}", echo="lp", dry="1").text.split()[1] == f"f={text}"
+
+
+@pytest.mark.parametrize("text", ["[1,2", "[]", "[1,x]", "[1]2"])
+def test_what_is_not_an_array_is_refused(write, text):
+    assert error_of(write(f"m f={text}")) == INVALID_LINE
+
+
+def test_a_tag_value_may_begin_with_an_equals_sign_but_not_hold_another(server, write):
+    assert write("m,t==b f=1", ignore_global_host_tags="1").status_code == 200
+    assert server.points()[0].tags == {"t": "=b"}
+    assert error_of(write("m,t==b=c f=1")) == INVALID_LINE
+
+
+def test_a_log_above_1_mib_is_answered_200_and_skipped(server, session, write):
+    logs = [f'm,n={n} message="{"x" * size}"' for n, size in enumerate((10, 1024 * 1024, 1024 * 1000))]
+    assert write("\n".join(logs), "logging").status_code == 200
+    assert [point.tags["n"] for point in server.points(category="logging")] == ["0", "2"]
+    metrics = session.get(f"{server.url}/metrics", timeout=TIMEOUT_S).text
+    assert 'datakit_io_dataway_skipped_point_total{category="logging"} 1' in metrics
+
+
+def test_a_log_without_status_is_a_warning(server, write):
+    answer = write('m message="x"', "logging", strict="1")
+    assert error_of(answer) == (400, "datakit.pointGotWarning")
+    assert write('m,status=ok message="x"', "logging", strict="1").status_code == 200
+
+
+def test_answers_have_the_headers_of_the_real_one(make, session):
+    server = make(rate_limit=100)
+    answer = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
+    assert answer.headers["Content-Type"] == ""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Rate-Limit-Limit"] == "100.00"
+    assert answer.headers["X-Rate-Limit-Duration"] == "1"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    url = f"{server.url}/v1/write/metric"
+    assert session.options(url, timeout=TIMEOUT_S).status_code == 204
+
+
+def test_head_and_double_slashes_are_404(server, session):
+    assert session.head(f"{server.url}/v1/ping", timeout=TIMEOUT_S).status_code == 404
+    for path in ("//v1/ping", "//localhost/v1/ping", "/v1//ping"):
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 404 "), path
 
 
 def test_a_slash_at_the_end_is_redirected(server, session):
@@ -931,11 +1035,60 @@ def test_a_forgetful_one_loses_its_last_ten_seconds_when_it_is_restarted(make, c
     assert [point.fields["n"] for point in server.points()] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_forgetful_one_that_was_killed_loses_them_as_well(tmp_path, clock):
-    path = str(tmp_path / "points.sqlite3")
-    with LocalDataKit(database=path, clock_ns=lambda: clock.now_ns) as killed:
-        for n in range(15):
-            requests.post(f"{killed.url}/v1/write/metric", data=f"m n={n}".encode(), timeout=TIMEOUT_S)
-            clock.now_ns += 10**9
-    with LocalDataKit(database=path, forgetful=True) as started:
-        assert [point.fields["n"] for point in started.points()] == [0, 1, 2, 3, 4]
+FORGETFUL = """
+import sys, threading, time
+from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+began_ns, speed = time.time_ns(), int(sys.argv[2])
+clock_ns = lambda: began_ns + (time.time_ns() - began_ns) * speed
+server = LocalDataKit(database=sys.argv[1], forgetful=True, clock_ns=clock_ns).start()
+print(server.url, flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize(("speed", "kept"), [(1, 0), (100, 1)])
+def test_a_forgetful_one_that_is_killed_loses_its_last_ten_seconds(tmp_path, session, speed, kept):
+    database = str(tmp_path / "points.sqlite")
+    command = [sys.executable, "-c", FORGETFUL, database, str(speed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        assert session.post(f"{url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S).ok
+        while kept and "m" not in uptime(session, url).replace("ms", ""):
+            pass  # until a minute has passed by its clock
+        process.kill()
+    with LocalDataKit(database=database, forgetful=True) as started:
+        assert started.count() == kept
+
+
+def test_the_command_keeps_its_points_in_a_file(tmp_path, session, capsys):
+    database = str(tmp_path / "points.sqlite")
+    counts = []
+    for _ in range(2):
+        with local("datakit", "--database", database) as printed:
+            url = re.search(r"http://[\d.:]+", printed.readline())[0]
+            counts.append(len(session.get(f"{url}/_local/points", timeout=TIMEOUT_S).json()))
+            assert session.post(f"{url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S).ok
+    assert counts == [0, 1]
+    assert main(["local", "datakit", "--database", str(tmp_path)]) == 1
+    assert "cannot be used as a database" in capsys.readouterr().err
+
+
+def uptime(session, url):
+    return session.get(f"{url}/v1/ping", timeout=TIMEOUT_S).json()["content"]["uptime"]
+
+
+# -- Dataway ---------------------------------------------------------------------------------------
+
+
+def test_dataway_takes_points_with_its_token_alone(session):
+    with LocalDataway("tkn_right") as dataway:
+        url = f"{dataway.url}/v1/write/metric"
+        answer = session.post(url, params={"token": "tkn_right"}, data=b"m f=1", timeout=TIMEOUT_S)
+        assert answer.status_code == 200
+        assert "X-Datakit" not in answer.headers
+        assert [point.tags for point in dataway.points()] == [{}]
+        for query in ({"token": "tkn_wrong"}, {"token": ""}, {}):
+            refused = session.post(url, params=query, data=b"m f=1", timeout=TIMEOUT_S)
+            assert error_of(refused) == (403, "kodo.tokenNotFound")
+        assert session.get(f"{dataway.url}/v1/ping", timeout=TIMEOUT_S).status_code == 404
+        assert dataway.count() == 1

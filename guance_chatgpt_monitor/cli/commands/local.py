@@ -27,6 +27,7 @@ def _nothing(_: Any) -> None:
 
 def _add_datakit(parser: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text("help.local_host"))
+    parser.add_argument("--database", default=":memory:", metavar="FILE", help=text("help.database"))
     parser.add_argument("--forgetful", action="store_true", help=text("help.forgetful"))
 
 
@@ -59,9 +60,16 @@ def run(options: Any) -> int:
 
 
 def _datakit(options: Any) -> Any:
+    import sqlite3
+
     from ...local.datakit.server import LocalDataKit
 
-    server = LocalDataKit(port=options.port, host=options.host, forgetful=options.forgetful).start()
+    try:
+        server = LocalDataKit(
+            options.port, options.database, host=options.host, forgetful=options.forgetful
+        ).start()
+    except sqlite3.DatabaseError as error:
+        raise UserError("tools.no_database", path=options.database, reason=error) from None
     say(text("tools.local_datakit", url=server.url))
     return server
 

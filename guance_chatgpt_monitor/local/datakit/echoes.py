@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any, Callable, Dict, Sequence
 
-from .line_parser import FieldValue, ParsedPoint, Unsigned
+from .checked_point import FieldValue, ParsedPoint, Unsigned
 
 
 def _echo_line_protocol(points: Sequence[ParsedPoint]) -> str:
@@ -25,6 +25,8 @@ def _escape(text: str) -> str:
 
 
 def _format(value: FieldValue) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_format, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
@@ -69,6 +71,8 @@ def _echo_protobuf_json(points: Sequence[ParsedPoint]) -> str:
 
 
 def _typed(key: str, value: FieldValue) -> Dict[str, Any]:
+    if isinstance(value, list):
+        return {"key": key, "a": value}
     if isinstance(value, bool):
         return {"key": key, "b": value}
     if isinstance(value, int):

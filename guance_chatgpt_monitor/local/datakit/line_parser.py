@@ -1,23 +1,20 @@
-r"""Text -> points, as DataKit reads line protocol: what it refuses, cuts and drops without a word.
+r"""Line protocol -> points, as DataKit reads it: what it refuses, and what it makes of the rest.
 
 Written apart from `line_protocol.py` and importing nothing of it, so that each can be held against the other.
-The rules were observed on DataKit 1.84.1; the limit of a whole series and the sizes behind a guessed
-precision were read in its source, and run; what becomes of a log's keys was read only. A backslash escapes
-the delimiter behind it and nothing else, not even another backslash. Refused here and not there: arrays and
-base64 strings, and what passes by accident, such as a tag value that begins with a bare `=`, or a backslash
-before a line break.
+The rules were observed on DataKit 1.84.1; the limit of a whole series, the sizes behind a guessed precision,
+and where a line with brackets ends were read in its source. A backslash escapes the delimiter behind it and
+nothing else, not even another backslash. Refused here and not there: base64 strings, and what passes by
+accident, such as a backslash before a line break.
 """
 
 import math
 import re
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Pattern, Set, Tuple, TypeVar, Union
+from typing import Dict, Iterator, List, Pattern, Tuple
 
-# In bytes. What is over is cut, in mid-character if it so falls, or dropped.
-MAX_MEASUREMENT_BYTES = 1024
-MAX_KEY_BYTES = 256
-MAX_TAG_VALUE_BYTES = 1024
-MAX_TAGS = 256
-MAX_FIELDS = 1024
+from .checked_point import FieldValue, ParsedPoint, Scalar, Unsigned, checked
+
+__all__ = ["LineError", "ParsedPoint", "parse_lines"]
+
 # Measurement and tags as written, with a field key: what is over is refused.
 MAX_SERIES_BYTES = 65535
 _SERIES_SEPARATOR_BYTES = 4
@@ -41,11 +38,7 @@ NS_BY_PRECISION = {
 # Without one, it is guessed: (smaller than, nanoseconds).
 _GUESSES = ((10**10, 10**9), (10**13, 10**6), (10**16, 10**3))
 
-# Of a log: what its measurement and time are called elsewhere is dropped, and a status it has always.
-_NOT_IN_LOGS = ("source", "date")
-_LOG_STATUS = "info"
-
-_BLANKS = " \t\0"
+_SPACES = " \t\0"
 _BOOLEANS = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
     **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
@@ -54,12 +47,13 @@ _FLOAT = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?[0-9]+i|[0-9]+u")
 _TIMESTAMP = re.compile(r"-?[0-9]+")
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_FIELD = re.compile(r"([^,= \\]*(?:\\(?:[,= ]|(?![,= ]))[^,= \\]*)*)=(" + _STRING + r'|[^", ]*)', re.DOTALL)
-# A line break in a string field does not end the line; a quote before the first blank is a plain character.
-_LINE_WITH_STRINGS = re.compile(
-    r"[ \t\0]*[^ \n\\]*(?:\\ ?[^ \n\\]*)*" + r'(?:[^\n="\\]+|\\[^\n]?|=' + _STRING + r'|=|")*',
-    re.DOTALL,
+_ARRAY = r"\[(?:" + _STRING + r'|[^"\]])*\]'
+_FIELD = re.compile(
+    rf'([^,= \\]*(?:\\(?:[,= ]|(?![,= ]))[^,= \\]*)*)=({_STRING}|{_ARRAY}|[^", ]*)', re.DOTALL
 )
+_ITEM = re.compile(_STRING + r"|[^,]+", re.DOTALL)
+_SIGN = re.compile(r'[\\ =,\[\]"\n]')
+_STRING_END = re.compile(_STRING[1:], re.DOTALL)
 _UNESCAPED = {delimiter: re.compile(rf"(?<!\\){delimiter}") for delimiter in (" ", ",", "=")}
 _ESCAPED_NAME = re.compile(r'\\([,= "])')
 _ESCAPED_TAG_VALUE = re.compile(r"\\([,= ])")
@@ -76,24 +70,6 @@ class LineError(ValueError):
         self.reason = reason
 
 
-class Unsigned(int):
-    """The value of an unsigned integer field, `1u`."""
-
-
-FieldValue = Union[bool, int, float, str]
-Value = TypeVar("Value")
-
-
-class ParsedPoint(NamedTuple):
-    """One point as DataKit takes it. `dropped_fields` are the names of its string fields, if dropped."""
-
-    measurement: str
-    tags: Dict[str, str]
-    fields: Dict[str, FieldValue]
-    timestamp_ns: int
-    dropped_fields: List[str]
-
-
 def parse_lines(
     body: bytes, category: str = "metric", precision: str = "n", received_at_ns: int = 0
 ) -> List[ParsedPoint]:
@@ -105,29 +81,10 @@ def parse_lines(
     """
     points: List[ParsedPoint] = []
     for raw_line in _split_lines(body.decode("utf-8", "replace")):
-        line = raw_line.lstrip(_BLANKS)
+        line = raw_line.lstrip(_SPACES)
         if line and line[0] != "#":
-            point = _parse_line(line, category != "metric", precision, received_at_ns)
-            points.append(_as_log(point) if category == "logging" else point)
+            points.append(checked(_parse_line(line, precision, received_at_ns), category))
     return points
-
-
-def _as_log(point: ParsedPoint) -> ParsedPoint:
-    tags = _log_keys(point.tags, {})
-    fields = _log_keys(point.fields, tags)
-    if "status" not in tags:
-        fields.setdefault("status", _LOG_STATUS)
-    return point._replace(tags=tags, fields=fields)
-
-
-def _log_keys(values: Dict[str, Value], taken: Mapping[str, object]) -> Dict[str, Value]:
-    """Without dots in the keys; a key that is there already keeps its value."""
-    kept = {}
-    for key, value in values.items():
-        name = key.replace(".", "_")
-        if name not in _NOT_IN_LOGS and (name == key or not (name in values or name in taken)):
-            kept[name] = value
-    return kept
 
 
 def _split_lines(text: str) -> Iterator[str]:
@@ -136,13 +93,47 @@ def _split_lines(text: str) -> Iterator[str]:
         return
     position = 0
     while position < len(text):
-        match = _LINE_WITH_STRINGS.match(text, position)
-        assert match is not None  # every part of it may be empty
-        yield match.group()
-        position = match.end() + 1
+        end = _line_end(text, position)
+        yield text[position:end]
+        position = end + (text[end : end + 1] == "\n")
 
 
-def _parse_line(line: str, keep_strings: bool, precision: str, received_at_ns: int) -> ParsedPoint:
+def _line_end(text: str, position: int) -> int:
+    """Where the line ends that begins here. A line break in a string of a field does not end it.
+
+    A comma within brackets is not counted, in a key neither: so a bracket makes a later quote begin a string.
+    """
+    in_fields = False
+    equals = commas = brackets = 0
+    while True:
+        found = _SIGN.search(text, position)
+        if found is None:
+            return len(text)
+        sign, position = found.group(), found.end()
+        if sign == "\n":
+            return position - 1
+        if sign == "\\":
+            position += 1
+        elif sign == " ":
+            in_fields = True
+        elif not in_fields:
+            pass
+        elif sign == "=":
+            equals += 1
+        elif sign == ",":
+            commas += not brackets
+        elif sign in "[]":
+            brackets += 1 if sign == "[" else -1
+            if not 0 <= brackets <= 1:
+                return position
+        elif equals > commas:  # a quote, where a value is
+            string_end = _STRING_END.match(text, position)
+            if string_end is None:
+                return len(text)
+            position = string_end.end()
+
+
+def _parse_line(line: str, precision: str, received_at_ns: int) -> ParsedPoint:
     series, *rest = _split(line, " ", 1)
     if not rest:
         raise LineError("missing fields")
@@ -150,23 +141,11 @@ def _parse_line(line: str, keep_strings: bool, precision: str, received_at_ns: i
     if not measurement:
         raise LineError("missing measurement")
     tags = _read_tags(tag_texts)
-    text = rest[0].lstrip(_BLANKS)
+    text = rest[0].lstrip(_SPACES)
     fields, end = _read_fields(text)
     _check_series(series, fields)
-    timestamp = _read_timestamp(text[end:])
-    # A tag and a field of one name: the tag wins.
-    fields = {key: value for key, value in fields.items() if key not in tags}
-    tags, fields = _limit(tags, fields)
-    dropped = [] if keep_strings else [key for key, value in fields.items() if isinstance(value, str)]
-    for key in dropped:
-        del fields[key]
-    return ParsedPoint(
-        _cut(_unescape(measurement, _ESCAPED_NAME), MAX_MEASUREMENT_BYTES),
-        tags,
-        fields,
-        _to_ns(timestamp, precision, received_at_ns),
-        dropped,
-    )
+    time_ns = to_ns(_read_timestamp(text[end:]), precision, received_at_ns)
+    return ParsedPoint(_unescape(measurement, _ESCAPED_NAME), tags, fields, time_ns)
 
 
 def _split(text: str, delimiter: str, times: int = 0) -> List[str]:
@@ -185,6 +164,8 @@ def _read_tags(tag_texts: List[str]) -> Dict[str, str]:
         key, *values = _split(text, "=")
         if not key:
             raise LineError("missing tag key")
+        if len(values) > 1 and not values[0]:
+            values = ["=" + values[1], *values[2:]]  # DataKit does not look at a value's first character
         if not values or not values[0]:
             raise LineError("missing tag value")
         if len(values) > 1:
@@ -223,6 +204,14 @@ def _read_fields(text: str) -> Tuple[Dict[str, FieldValue], int]:
 
 
 def _read_value(text: str) -> FieldValue:
+    if text.startswith("["):
+        if text[-1] != "]":
+            raise LineError("missing closing bracket")
+        return [_read_scalar(item) for item in _ITEM.findall(text[1:-1]) or [""]]
+    return _read_scalar(text)
+
+
+def _read_scalar(text: str) -> Scalar:
     if not text:
         raise LineError("missing field value")
     if text[0] == '"':
@@ -255,7 +244,7 @@ def _read_integer(text: str) -> int:
 
 def _read_timestamp(text: str) -> int:
     """0 if there is none."""
-    text = text.lstrip(_BLANKS).rstrip(" ")
+    text = text.lstrip(_SPACES).rstrip(" ")
     if not text:
         return 0
     if not _TIMESTAMP.fullmatch(text):
@@ -268,7 +257,8 @@ def _read_timestamp(text: str) -> int:
     return timestamp
 
 
-def _to_ns(timestamp: int, precision: str, received_at_ns: int) -> int:
+def to_ns(timestamp: int, precision: str, received_at_ns: int) -> int:
+    """A point's time in nanoseconds: that of receipt, if it is 0 or negative."""
     if timestamp <= 0:
         return received_at_ns
     if precision:
@@ -288,32 +278,3 @@ def _check_series(series: str, fields: Dict[str, FieldValue]) -> None:
     longest_bytes = max(len(key.encode("utf-8")) for key in fields)
     if len(series.encode("utf-8")) + longest_bytes > room_bytes:
         raise LineError("max key length exceeded")
-
-
-def _limit(
-    tags: Dict[str, str], fields: Dict[str, FieldValue]
-) -> Tuple[Dict[str, str], Dict[str, FieldValue]]:
-    kept_tags = sorted(tags)[:MAX_TAGS]
-    kept_fields = list(fields)[:MAX_FIELDS]
-    taken = {*kept_tags, *kept_fields}
-    return (
-        {name: _cut(tags[key], MAX_TAG_VALUE_BYTES) for key, name in _cut_keys(kept_tags, taken)},
-        {name: fields[key] for key, name in _cut_keys(kept_fields, taken)},
-    )
-
-
-def _cut_keys(keys: List[str], taken: Set[str]) -> Iterator[Tuple[str, str]]:
-    """Each key with its name within the limit, but for those whose name another one has."""
-    for key in keys:
-        name = _cut(key, MAX_KEY_BYTES)
-        if name != key:
-            if name in taken:
-                continue
-            taken.add(name)
-        yield key, name
-
-
-def _cut(text: str, limit_bytes: int) -> str:
-    if len(text) * 4 <= limit_bytes:  # UTF-8 takes four bytes for a character at most
-        return text
-    return text.encode("utf-8")[:limit_bytes].decode("utf-8", "replace")

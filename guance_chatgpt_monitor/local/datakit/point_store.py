@@ -6,7 +6,7 @@ import threading
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..viewer.points import Row
-from .line_parser import FieldValue
+from .checked_point import FieldValue
 
 
 class Point(NamedTuple):
@@ -44,6 +44,9 @@ class PointStore:
                 "CREATE UNIQUE INDEX IF NOT EXISTS series"
                 " ON points (category, measurement, tags, timestamp_ns) WHERE category <> 'logging'"
             )
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS alive AS SELECT max(received_at_ns) AS until_ns FROM points"
+            )
 
     def write(self, points: Iterable[Point]) -> None:
         rows = [
@@ -66,13 +69,18 @@ class PointStore:
         count: int = self._select("count(*)", measurement, category)[0][0]
         return count
 
-    def forget_last(self, lost_ns: int, stopped_at_ns: Optional[int]) -> None:
-        """Delete what came in the last `lost_ns` before the stop; or before the last point, if None tells."""
+    def note_alive(self, now_ns: int) -> None:
+        """Remember that the DataKit ran until now."""
+        with self._lock, self._connection:
+            self._connection.execute("UPDATE alive SET until_ns = ?", (now_ns,))
+
+    def forget_last(self, lost_ns: int) -> None:
+        """Delete what came in the last `lost_ns` before the DataKit stopped, in whatever way."""
         with self._lock, self._connection:
             self.generation += 1
-            newest = "SELECT max(received_at_ns) FROM points"
-            stop_ns = stopped_at_ns or self._connection.execute(newest).fetchone()[0] or 0
-            self._connection.execute("DELETE FROM points WHERE received_at_ns > ?", (stop_ns - lost_ns,))
+            self._connection.execute(
+                "DELETE FROM points WHERE received_at_ns > (SELECT until_ns FROM alive) - ?", (lost_ns,)
+            )
 
     def clear(self) -> int:
         with self._lock, self._connection:

@@ -271,5 +271,7 @@ class _Table:
 
 
 def _storable(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value)
     # SQLite's integers end at 64 bits; DataKit's may be unsigned.
     return float(value) if type(value) is int and abs(value) >= 1 << 63 else value

@@ -28,6 +28,7 @@ TEXTS: Dict[str, Text] = {
     "old_shtab": ("the shtab installed here knows no {shell}", "pip install --upgrade shtab"),
     # ---- local ----
     "ctrl_c_stops": "Ctrl-C stops it",
+    "no_database": ("{path} cannot be used as a database: {reason}", "give --database another path"),
     "port_taken": ("port {port} is taken", "choose another with --port, or leave it out for a free one"),
     "port_not_allowed": (
         "you may not listen on port {port}",

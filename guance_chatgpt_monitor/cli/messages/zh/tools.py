@@ -25,6 +25,7 @@ TEXTS: Dict[str, Text] = {
     "old_shtab": ("已安装的 shtab 不支持 {shell}", "pip install --upgrade shtab"),
     # ---- local ----
     "ctrl_c_stops": "按 Ctrl-C 停止",
+    "no_database": ("{path} 不能用作数据库：{reason}", "用 --database 换一个路径"),
     "port_taken": ("端口 {port} 已被占用", "用 --port 换一个端口，或不指定以使用空闲端口"),
     "port_not_allowed": (
         "没有权限监听端口 {port}",
