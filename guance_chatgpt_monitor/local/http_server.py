@@ -16,6 +16,7 @@ import socket
 import struct
 import threading
 import time
+from email.errors import MissingHeaderBodySeparatorDefect
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Dict, Iterable, Optional, Set, Tuple, TypeVar
@@ -34,9 +35,12 @@ class Request:
     """One request; `body` is read whole. `url` is as sent; `query` keeps the last value of each name."""
 
     def __init__(self, handler: "_Handler", url: str, body: bytes) -> None:
-        path, _, query = url.partition("?")
+        # A client that takes the server for its proxy sends the whole URL.
+        sent = urlsplit(url) if "://" in url else None
+        path, _, query = (sent.path + "?" + sent.query if sent else url).partition("?")
         self.method: str = handler.command
         self.url = url
+        self.host: str = sent.netloc if sent else handler.headers.get("Host", "")
         self.path = path
         self.query: Dict[str, str] = dict(parse_qsl(query, keep_blank_values=True))
         self.headers = handler.headers
@@ -253,14 +257,15 @@ class _RefusedError(Exception):
 def _url(request_line: str) -> str:
     """As it was sent: the base class's `path` has lost its double slashes. Raises _RefusedError."""
     url = request_line.split()[1]
-    if not url.startswith("/") or url.startswith("//"):
-        raise _RefusedError(404, "the URL must begin with one slash")
+    if url.startswith("//"):
+        raise _RefusedError(404, "the URL begins with two slashes")
     return url
 
 
 def _body_length(headers: Message) -> int:
     """Raises _RefusedError."""
-    if headers.defects or len(headers.get_all("Host", [])) > 1:
+    cut_short = any(isinstance(each, MissingHeaderBodySeparatorDefect) for each in headers.defects)
+    if cut_short or len(headers.get_all("Host", [])) > 1:
         raise _RefusedError(400, "the headers cannot be read unambiguously")
     if "Transfer-Encoding" in headers:
         raise _RefusedError(411, "a Content-Length is needed, and no Transfer-Encoding")
@@ -276,7 +281,7 @@ def _body_length(headers: Message) -> int:
 def _check_sender(request: Request, bound_host: str) -> None:
     """Raises _RefusedError for what a page of another origin sent, or could have sent."""
     header = request.headers.get
-    host = header("Host", "")
+    host = request.host
     if host and not _is_local(_name_of(host), bound_host):
         raise _RefusedError(403, "Host: not a name of this machine")
     if header("Origin", f"http://{host}") != f"http://{host}":

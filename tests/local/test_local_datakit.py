@@ -1065,7 +1065,7 @@ def test_the_command_keeps_its_points_in_a_file(tmp_path, session, capsys):
     counts = []
     for _ in range(2):
         with local("datakit", "--database", database) as printed:
-            url = re.search(r"http://[\d.:]+", printed.readline())[0]
+            url = re.findall(r"http://[\d.:]+", printed.readline())[0]
             counts.append(len(session.get(f"{url}/_local/points", timeout=TIMEOUT_S).json()))
             assert session.post(f"{url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S).ok
     assert counts == [0, 1]

@@ -25,8 +25,8 @@ class Unsigned(int):
     """The value of an unsigned integer field, `1u`."""
 
 
-Scalar = Union[bool, int, float, str]
-FieldValue = Union[Scalar, List[Scalar]]
+# Or a list of them: arrays are so rare that they are not worth a check wherever a value is used.
+FieldValue = Union[bool, int, float, str]
 Value = TypeVar("Value")
 
 

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any, Callable, Dict, Sequence
 
-from .checked_point import FieldValue, ParsedPoint, Unsigned
+from .checked_point import ParsedPoint, Unsigned
 
 
 def _echo_line_protocol(points: Sequence[ParsedPoint]) -> str:
@@ -24,7 +24,7 @@ def _escape(text: str) -> str:
     return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
-def _format(value: FieldValue) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_format, value))}]"
     if isinstance(value, bool):
@@ -34,7 +34,7 @@ def _format(value: FieldValue) -> str:
     if isinstance(value, float):
         text = f"{Decimal(repr(value)):f}"  # never with an exponent
         return text[:-2] if text.endswith(".0") else text
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
@@ -70,7 +70,7 @@ def _echo_protobuf_json(points: Sequence[ParsedPoint]) -> str:
     )
 
 
-def _typed(key: str, value: FieldValue) -> Dict[str, Any]:
+def _typed(key: str, value: Any) -> Dict[str, Any]:
     if isinstance(value, list):
         return {"key": key, "a": value}
     if isinstance(value, bool):

@@ -9,9 +9,9 @@ accident, such as a backslash before a line break.
 
 import math
 import re
-from typing import Dict, Iterator, List, Pattern, Tuple
+from typing import Any, Dict, Iterator, List, Pattern, Tuple
 
-from .checked_point import FieldValue, ParsedPoint, Scalar, Unsigned, checked
+from .checked_point import FieldValue, ParsedPoint, Unsigned, checked
 
 __all__ = ["LineError", "ParsedPoint", "parse_lines"]
 
@@ -203,7 +203,7 @@ def _read_fields(text: str) -> Tuple[Dict[str, FieldValue], int]:
     return fields, position
 
 
-def _read_value(text: str) -> FieldValue:
+def _read_value(text: str) -> Any:
     if text.startswith("["):
         if text[-1] != "]":
             raise LineError("missing closing bracket")
@@ -211,7 +211,7 @@ def _read_value(text: str) -> FieldValue:
     return _read_scalar(text)
 
 
-def _read_scalar(text: str) -> Scalar:
+def _read_scalar(text: str) -> FieldValue:
     if not text:
         raise LineError("missing field value")
     if text[0] == '"':

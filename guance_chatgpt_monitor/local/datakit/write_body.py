@@ -5,7 +5,7 @@ import json
 import zlib
 from typing import Any, Dict, List
 
-from .checked_point import FieldValue, ParsedPoint, Unsigned, checked
+from .checked_point import ParsedPoint, Unsigned, checked
 from .line_parser import LineError, parse_lines, to_ns
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -88,7 +88,7 @@ def _read_point(given: Dict[str, Any]) -> ParsedPoint:
     return ParsedPoint(given["name"] or _DEFAULT_MEASUREMENT, tags, fields, time)
 
 
-def _as_go_reads_it(value: Any) -> FieldValue:
+def _as_go_reads_it(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)  # JSON has no other numbers
     if not isinstance(value, (bool, float, str, list)):
@@ -96,7 +96,7 @@ def _as_go_reads_it(value: Any) -> FieldValue:
     return value
 
 
-def _typed(field: Dict[str, Any]) -> FieldValue:
+def _typed(field: Dict[str, Any]) -> Any:
     """One value of `{"key": …, "f": 1.5}`."""
     if "i" in field or "u" in field:
         return int(field["i"]) if "i" in field else Unsigned(field["u"])

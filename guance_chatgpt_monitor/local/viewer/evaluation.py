@@ -147,12 +147,7 @@ class _Evaluation:
         """What SQLite aggregated of each class -> of each group."""
         key = (id(plan), function, field)
         if key not in self._merged:
-            parts: Dict[Tuple[Group, Any], List[Any]] = {}
-            by_time = bool(plan.span.step_ns)
-            for number, start, value in self._reading.aggregate(plan, function, field):
-                group = plan.groups.get(number)
-                if group is not None:
-                    parts.setdefault((group, start if by_time else None), []).append(value)
             merge = _AGGREGATES[function]
+            parts = self._reading.aggregate(plan, function, field)
             self._merged[key] = {at: merge(values) for at, values in parts.items()}
         return self._merged[key]

@@ -141,7 +141,7 @@ class PointIndex:
         collected, self._collected[:] = list(self._collected), []
         for row in rows:
             for place in lists:
-                row[place] = collected[row[place]]
+                row[place] = [value for value in collected[row[place]] if value is not None]
         return rows
 
     def values(self, source: Source, field: str, span: Span, where: str = "1") -> List[List[Any]]:
@@ -195,15 +195,13 @@ def _collector(collected: List[List[Any]]) -> Any:
 
     class Collector:
         def __init__(self) -> None:
-            self._values: List[Any] = []
-
-        def step(self, value: Any) -> None:
-            if value is not None:
-                self._values.append(value)
+            values: List[Any] = []
+            collected.append(values)
+            self._place = len(collected) - 1
+            self.step = values.append  # without a Python frame: it is called once a point
 
         def finalize(self) -> int:
-            collected.append(self._values)
-            return len(collected) - 1
+            return self._place
 
     return Collector
 

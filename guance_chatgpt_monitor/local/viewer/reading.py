@@ -18,8 +18,8 @@ _STEPS_S = (1, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 14400, 43200,
 _SECOND_NS = 10**9
 _DAY_NS = 86400 * _SECOND_NS
 
-# (class, start of the interval or None) -> value
-ByClass = List[Tuple[int, Any, Any]]
+# (group, start of the interval or None) -> something of each class in it
+Grouped = Dict[Tuple[Group, Any], List[Any]]
 
 
 class Range(NamedTuple):
@@ -61,11 +61,15 @@ class Reading:
         self._plans: Dict[Tuple[Series, int], Plan] = {}
         self._wanted: Dict[Tuple[Source, Span, str], Set[Tuple[str, str]]] = {}
         self._folded: Dict[Tuple[Source, Span, str], Tuple[Source, Span, str]] = {}
-        self._read: Dict[Tuple[Source, Span, str], Dict[Tuple[str, str], ByClass]] = {}
+        self._read: Dict[Tuple[Source, Span, str], Tuple[List[Tuple[str, str]], List[List[Any]]]] = {}
+        self._grouped: Dict[int, Grouped] = {}
 
     def announce(self, series: Series) -> None:
         """Which tags matter: series that differ in others only are read together."""
-        self._tags.setdefault(_source(series), set()).update(series.tags)
+        tags = self._tags.setdefault(_source(series), set())
+        tags.update(series.groups)
+        # A variable that is open filters nothing: series that differ in its tag only are read together, too.
+        tags.update(c.tag for c in series.conditions if self._values_of(c) is not None)
 
     def plan(self, series: Series, step_ns: int, aggregates: Sequence[Tuple[str, str]]) -> Plan:
         """Raises DQLError. `aggregates` are the (function, field) that `aggregate()` will be asked for."""
@@ -86,23 +90,24 @@ class Reading:
                     self._folded[key] = other
                     break
 
-    def aggregate(self, plan: Plan, function: str, field: str) -> ByClass:
-        """(class, start of the interval, value), of the classes that have one."""
+    def aggregate(self, plan: Plan, function: str, field: str) -> Grouped:
+        """What SQLite aggregated of each class, where it has points, by the group that the class is in."""
         key = (plan.source, plan.span, plan.where)
         key = self._folded.get(key, key)
         if key not in self._read:
             wanted = sorted(self._wanted[key])
-            rows = self._index.aggregate(plan.source, wanted, key[1], plan.where)
-            self._read[key] = {
-                (name, of): [
-                    (row[0], row[1], row[place])
-                    for row in rows
-                    # Nothing was summed up of none; to count 0 is to have none.
-                    if row[place] is not None and (row[place] or name not in ("count", "collect"))
-                ]
-                for place, (name, of) in enumerate(wanted, 2)
-            }
-        return self._read[key][function, field]
+            self._read[key] = (wanted, self._index.aggregate(plan.source, wanted, key[1], plan.where))
+        wanted, rows = self._read[key]
+        if id(plan) not in self._grouped:
+            self._grouped[id(plan)] = _by_group(plan, rows)
+        place = 2 + wanted.index((function, field))
+        found = (
+            (at, [row[place] for row in same if row[place]])
+            if function in ("count", "collect")
+            else (at, [row[place] for row in same if row[place] is not None])
+            for at, same in self._grouped[id(plan)].items()
+        )
+        return {at: values for at, values in found if values}
 
     def values(self, plan: Plan, field: str) -> List[List[Any]]:
         """Class, start of the interval, time and value of each point."""
@@ -179,6 +184,16 @@ class Reading:
         if not variable:
             return [condition.value]
         return self._within.chosen(variable) or None
+
+
+def _by_group(plan: Plan, rows: Sequence[List[Any]]) -> Grouped:
+    grouped: Grouped = {}
+    by_time = bool(plan.span.step_ns)
+    for row in rows:
+        group = plan.groups.get(row[0])
+        if group is not None:
+            grouped.setdefault((group, row[1] if by_time else None), []).append(row)
+    return grouped
 
 
 def _matches(tag: str, values: Sequence[str]) -> bool:
