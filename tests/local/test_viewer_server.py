@@ -99,7 +99,7 @@ def test_the_page_comes_from_here_alone_and_without_inline_scripts(page):
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
-    for part in ("page.js", "page.css"):
+    for part in ("page.js", "texts.js", "page.css"):
         assert page.get(f"/_local/view/{part}").status_code == 200
     assert "http" not in answer.text
 
@@ -164,6 +164,17 @@ def test_the_layout_is_the_shipped_one(page):
     assert layout["title"] == shipped_one["title"]
     assert [c["position"] for c in layout["charts"]] == [c["pos"] for c in shipped_one["main"]["charts"]]
     assert [v["code"] for v in layout["variables"]] == [v["code"] for v in shipped_one["main"]["vars"]]
+
+
+@pytest.mark.parametrize("language", shipped.LANGUAGES)
+def test_links_of_charts_lead_to_the_tabs_of_this_page(page, language):
+    layouts = page.ask("dashboards", lang=language)
+    calls = {"tab": "calls", "name": ""}
+    health = {"tab": "openai_monitor", "name": layouts["openai_monitor"]["title"]}
+    back = {"tab": "openai", "name": layouts["openai"]["title"]}
+    links = [link for layout in layouts.values() for chart in layout["charts"] for link in chart["links"]]
+    assert {tuple(link.items()) for link in links} == {tuple(each.items()) for each in (calls, health, back)}
+    assert layouts["openai"]["charts"][0]["links"] == [calls, health]
 
 
 def test_the_numbers_are_those_of_the_points(page):

@@ -1,7 +1,8 @@
 """A dashboard's JSON -> what the page draws: where its charts stand, and the answers to their queries."""
 
 import re
-from typing import Any, Dict, List, Mapping, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Tuple, Union
+from urllib.parse import parse_qsl, urlsplit
 
 from .dql import duration_s
 from .dql_tokens import DQLError
@@ -15,14 +16,17 @@ _SHOW_TAG_VALUE = re.compile(r"SHOW_TAG_VALUE\(from=\['(\w+)'\], keyin=\['(\w+)'
 _EARLIER_S = {"hourCompare": 3600, "dayCompare": 86400, "weekCompare": 7 * 86400}
 
 
-def layout(dashboard: Mapping[str, Any], index: PointIndex) -> Dict[str, Any]:
-    """Title, variables with their values, groups, and charts."""
+def layout(dashboard: Mapping[str, Any], index: PointIndex, titles: Mapping[str, str]) -> Dict[str, Any]:
+    """Title, variables with their values, groups, and charts. `titles`: tab -> title of its dashboard."""
     main = dashboard["main"]
     return {
         "title": dashboard["title"],
         "variables": [_variable(variable, index) for variable in main["vars"]],
         "groups": [group["name"] for group in main["groups"]],
-        "charts": [_chart(number, chart) for number, chart in enumerate(main["charts"])],
+        "charts": [
+            {**_chart(number, chart), "links": list(_links(chart, titles))}
+            for number, chart in enumerate(main["charts"])
+        ],
     }
 
 
@@ -120,3 +124,12 @@ def _chart(number: int, chart: Mapping[str, Any]) -> Dict[str, Any]:
         "queries": len(chart["queries"]),
         "columns": [(column["field"], column["headerName"]) for column in shown],
     }
+
+
+def _links(chart: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[Dict[str, str]]:
+    """Tab and name of each link that leads somewhere on this page: to the calls, or to a dashboard."""
+    for link in chart["extend"].get("links") or ():
+        if link["type"] == "logging":
+            yield {"tab": "calls", "name": link.get("alias") or ""}
+        wanted = dict(parse_qsl(urlsplit(link["url"]).query)).get("name")
+        yield from ({"tab": tab, "name": link["alias"]} for tab, title in titles.items() if title == wanted)

@@ -1,192 +1,162 @@
 // The local page. Whatever came in as data is put into the page as text, never as HTML.
 "use strict";
 
-const TEXTS = {
-  en: {
-    name: "ChatGPT monitor", range: "Time range", today: "today", min: "min", h: "h", all: "all", language: "中文",
-    live: "live", paused: "paused", dark: "dark", light: "light", tabs: { openai: "Dashboard", calls: "Calls", monitors: "Monitors", openai_monitor: "Health" },
-    none: "no data in this range", unknown: "This query is not known here: ", untyped: "Not drawn here: a chart of type ",
-    asTable: "table", asTableOf: "Show as a table: ", chart: "Chart", highest: "highest", last: "last", time: "Time", group: "Group",
-    plotly: "The charts are drawn with plotly, which is not installed. Install it, then start this again:",
-    lost: "The local DataKit does not answer. Is it still running?", failed: "The local DataKit could not answer: ",
-    welcome: "Nothing has come in yet", curl: "Send a point by hand:", python: "Or run a Python program of yours with its OpenAI calls monitored:",
-    inCode: "Or in its code:", noCalls: "No call in this range, or none that the filters let through.",
-    columns: ["Time", "Service", "Model", "Operation", "Status", "Response time", "Requests", "Tokens", "Cost"],
-    filters: { service_name: "Service", request_model: "Model", status: "Status" }, tags: "Tags", fields: "Fields", said: "What was said",
-    notSaid: "What was said is shown here with log_content=True.", monitorColumns: ["State", "Monitor", "Value", "Since", "Thresholds"],
-    states: { ok: "ok", warning: "warning", error: "error", critical: "critical", fatal: "fatal", nodata: "no data", none: "no data yet" },
-    longer: "30 min or longer", checked: (every, s) => `checked every ${every} over ${s / 60} min`,
-  },
-  zh: {
-    name: "ChatGPT 监控", range: "时间范围", today: "今天", min: "分钟", h: "小时", all: "全部", language: "English",
-    live: "实时", paused: "已暂停", dark: "深色", light: "浅色", tabs: { openai: "仪表板", calls: "调用", monitors: "监控器", openai_monitor: "监控自身" },
-    none: "该时间范围内没有数据", unknown: "无法识别此查询：", untyped: "此处不支持的图表类型：",
-    asTable: "表格", asTableOf: "以表格显示：", chart: "图表", highest: "最大", last: "最新", time: "时间", group: "分组",
-    plotly: "图表由 plotly 绘制，当前未安装。请安装后重新启动：",
-    lost: "本地 DataKit 没有响应，是否仍在运行？", failed: "本地 DataKit 无法响应：",
-    welcome: "还没有收到数据", curl: "手动发送一个数据点：", python: "或运行您的 Python 程序，并监控其 OpenAI 调用：",
-    inCode: "或在代码中：", noCalls: "该时间范围内没有调用，或都被筛选条件排除。",
-    columns: ["时间", "服务", "模型", "操作", "状态", "响应时间", "请求数", "Token", "费用"],
-    filters: { service_name: "服务", request_model: "模型", status: "状态" }, tags: "标签", fields: "字段", said: "对话内容",
-    notSaid: "设置 log_content=True 后，此处显示对话内容。", monitorColumns: ["状态", "监控器", "当前值", "开始时间", "阈值"],
-    states: { ok: "正常", warning: "警告", error: "错误", critical: "紧急", fatal: "致命", nodata: "数据断档", none: "暂无数据" },
-    longer: "30 分钟或更久", checked: (every, s) => `每 ${every} 检测一次，区间 ${s / 60} 分钟`,
-  },
-};
 const COLORS = ["#4c7de0", "#2bae8a", "#e2a33c", "#8b72d6", "#35a7c8", "#d773a2", "#94a23a", "#b9805a", "#8794ab", "#5f6fb0"];
-const RED = "#dd5a5f";
-const REFRESH_MS = 5000, MINUTE_MS = 60000;
+const RED = "#dd5a5f", GRAY = "#98a2b3";
+// What has not changed is redrawn, too, now and then: its time axis moves.
+const REFRESH_MS = 5000, REDRAW_MS = 15000, MINUTE_MS = 60000;
 const view = {
   language: localStorage.language || (navigator.language.startsWith("zh") ? "zh" : "en"),
   theme: localStorage.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
-  tab: location.hash.slice(1) || "openai", range: "60", live: true, chosen: {}, open: new Set(), tables: new Set(), layouts: {}, drawn: {},
+  tab: location.hash.slice(1) || "openai", live: true, chosen: {}, open: new Set(), tables: new Set(), drawn: {}, layouts: {},
 };
 const $ = (id) => document.getElementById(id);
 const t = () => TEXTS[view.language];
 
-// An element with properties (on…: listeners; the rest: attributes) and children, which are elements or text.
+// --- elements
+
+// Properties that begin with "on" are listeners, the rest attributes; children are elements or text.
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name === "style") Object.entries(value).forEach(([key, to]) => element.style.setProperty(key, to));
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
   element.append(...children.filter((child) => child != null));
   return element;
 }
-
-// --- numbers
-
-function digits(value, precision) {
-  return value.toLocaleString(view.language, { maximumFractionDigits: precision });
+const button = (properties, text) => h("button", { type: "button", ...properties }, text);
+// A cell is its content, or [content, class].
+const cells = (tag, row) => row.map((cell) => (Array.isArray(cell) ? h(tag, { class: cell[1] }, cell[0]) : h(tag, {}, cell)));
+function table(heads, rows, id) {
+  const body = rows.map((row) => (row instanceof Element ? row : h("tr", {}, ...cells("td", row))));
+  return h("table", { id }, h("thead", {}, h("tr", {}, ...cells("th", heads))), h("tbody", {}, ...body));
 }
-function format(value, unit = [], precision = 2) {
-  const [kind, name] = unit;
+// A row that opens when it is clicked; one cell holds the button for the keyboard.
+function opening(key, row, place, detail) {
+  const isOpen = view.open.has(key);
+  const toggle = () => { view.open[isOpen ? "delete" : "add"](key); refresh(key); };
+  row[place] = button({ "aria-expanded": isOpen, "data-key": key }, row[place]);
+  const shown = h("tr", { class: "call", onclick: toggle }, ...cells("td", row));
+  return isOpen ? [shown, h("tr", {}, h("td", { colspan: row.length }, detail()))] : [shown];
+}
+
+// --- numbers and times
+
+const digits = (value, options) => value.toLocaleString(view.language, options);
+function format(value, [kind, name] = [], precision = 2) {
   if (value == null) return "–";
-  if (kind === "percent") return digits(value, precision) + "%";
-  if (kind === "time" && name === "s") return Math.abs(value) < 1 ? digits(value * 1000, 0) + " ms" : digits(value, precision) + " s";
-  if (name === "USD") return "$" + (Math.abs(value) < 1 ? value.toLocaleString(view.language, { maximumSignificantDigits: 2 }) : digits(value, precision));
+  const rounded = (number) => digits(number, { maximumFractionDigits: precision });
+  if (kind === "percent") return rounded(value) + "%";
+  if (name === "s") return Math.abs(value) < 1 ? digits(value * 1000, { maximumFractionDigits: 0 }) + " ms" : rounded(value) + " s";
+  if (name === "USD") return "$" + (Math.abs(value) < 1 ? digits(value, { maximumSignificantDigits: 2 }) : rounded(value));
   const scale = kind === "digital" ? [["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 1024], ["B", 1]] : [["M", 1e6], ["", 1]];
-  const [suffix, size] = scale.find(([, size]) => Math.abs(value) >= size) || scale[scale.length - 1];
-  const rest = kind === "digital" || !name || name === "count" || name === "tokens" ? "" : " " + name;
-  return digits(value / size, precision) + (suffix && " " + suffix) + rest;
+  const [suffix, size] = scale.find((each) => Math.abs(value) >= each[1]) || scale[scale.length - 1];
+  const unit = suffix || (["count", "tokens"].includes(name) ? "" : name);
+  return rounded(value / size) + (unit ? ` ${unit}` : "");
 }
-const clock = (ms, options = {}) => new Date(ms).toLocaleTimeString(view.language, { hour12: false, ...options });
-const label = (group) => group.filter(Boolean).join(" · ") || "–";
-const unitOf = (chart, name) => chart.units[name] || chart.unit;
-
+const clock = (ms) => new Date(ms).toLocaleTimeString(view.language, { hour12: false });
 function range() {
-  const to = Date.now();
-  const from = view.range === "today" ? new Date().setHours(0, 0, 0, 0) : to - view.range * MINUTE_MS;
+  const to = Date.now(), chosen = $("range").value;
+  const from = chosen === "today" ? new Date().setHours(0, 0, 0, 0) : to - chosen * MINUTE_MS;
   return { from: Math.min(from, to - MINUTE_MS), to };
 }
+const label = (group) => group.filter(Boolean).join(" · ") || "–";
+const shown = (chart, column, value) => format(value, chart.units[column.name] || chart.unit, chart.precision);
 
-// --- charts: what a card's body shows
+// --- charts: what a panel's body shows
 
-function drawNumber(body, chart, answer) {
-  const [now, before] = [answer.columns.find((c) => !c.comparedWith), answer.columns.find((c) => c.comparedWith)];
-  const value = now && now.values.length ? now.values[0][2] : null;
-  const level = value != null && chart.levels.find((one) => holds(one, value));
+const DRAW = { singlestat: drawNumber, sequence: drawSequence, toplist: drawTop, log: drawLog, table: drawTable };
+
+function drawNumber(body, chart, { columns }) {
+  const [now, before] = columns.map((column) => column.values[0]?.[2]);
+  const holds = ({ operation, value: [low, high] }) =>
+    ({ between: now >= low && now < high, ">=": now >= low, ">": now > low, "<=": now <= low, "<": now < low, "=": now === low })[operation];
+  const level = now == null ? null : chart.levels.map((one) => ({ ...one, value: [].concat(one.value).map(Number) })).find(holds);
   body.parentElement.classList.toggle("leveled", Boolean(level));
   if (level) body.parentElement.style.setProperty("--level", level.bgColor);
-  const was = before && before.values.length && before.values[0][2];
-  const change = was && value != null ? `${value >= was ? "+" : "−"}${digits(Math.abs(value / was - 1) * 100, 1)}% · ${before.comparedWith}` : null;
-  body.replaceChildren(h("div", { class: "number" }, h("b", { "data-value": value ?? "" }, format(value, unitOf(chart, now && now.name), chart.precision)), change && h("small", {}, change)));
+  const percent = before && now != null && digits(now / before - 1, { style: "percent", signDisplay: "always", maximumFractionDigits: 1 });
+  const change = percent ? h("small", { class: "soft" }, `${percent} · ${columns[1].comparedWith}`) : null;
+  const value = columns.length ? shown(chart, columns[0], now) : "–";
+  body.replaceChildren(h("p", { class: "number" }, h("b", { "data-value": now ?? "" }, value), change));
 }
-function holds(level, value) {
-  const [low, high] = [].concat(level.value).map(Number);
-  return { between: value >= low && value < high, ">=": value >= low, ">": value > low, "<=": value <= low, "<": value < low, "=": value === low }[level.operation];
+function drawTable(body, chart, { columns }) {
+  const groups = [...new Set(columns.flatMap((column) => column.values.map((value) => label(value[0]))))];
+  const byGroup = columns.map((column) => new Map(column.values.map((value) => [label(value[0]), value[2]])));
+  const rows = groups.map((group) => [group, ...columns.map((column, place) => [shown(chart, column, byGroup[place].get(group)), "n"])]);
+  body.replaceChildren(table(["", ...columns.map((column) => [column.name, "n"])], rows));
 }
-function tableOf(columns, chart) {
-  const groups = [...new Map(columns.flatMap((c) => c.values.map((v) => [label(v[0]), v[0]]))).keys()];
-  const heads = [h("th", {}, ""), ...columns.map((c) => h("th", { class: "n" }, c.name))];
-  const rows = groups.map((group) => h("tr", {}, h("td", {}, group), ...columns.map((c) => {
-    const found = c.values.find((v) => label(v[0]) === group);
-    return h("td", { class: "n" }, format(found && found[2], unitOf(chart, c.name), chart.precision));
-  })));
-  return h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows));
+function drawTop(body, chart, { columns: [column] }) {
+  const values = [...column.values].sort((a, b) => b[2] - a[2]).slice(0, 10), max = values[0][2];
+  const rows = values.map(([group, , value]) => [label(group), h("meter", { max, value }), [shown(chart, column, value), "n"]]);
+  body.replaceChildren(table([], rows));
 }
-function drawTop(body, chart, answer) {
-  const [column] = answer.columns;
-  const values = [...column.values].sort((a, b) => b[2] - a[2]).slice(0, 10);
-  const most = Math.max(...values.map((v) => v[2]), 1e-12);
-  body.replaceChildren(h("div", { class: "bars" }, ...values.map(([group, , value]) => h("div", {},
-    h("span", {}, label(group)), h("span", {}, format(value, unitOf(chart, column.name), chart.precision)),
-    h("i", { style: { width: `${Math.max(1, (100 * value) / most)}%` } })))));
+function drawLog(body, chart, { rows }) {
+  const listed = rows.map((row) => [clock(row.time), ...chart.columns.map(([field]) => String(row[field] ?? ""))]);
+  body.replaceChildren(table([t().time, ...chart.columns.map(([, head]) => head)], listed));
 }
-function drawLog(body, chart, answer) {
-  const rows = answer.rows.map((row) => h("tr", {}, h("td", {}, clock(row.time)), ...chart.columns.map(([field]) => h("td", {}, String(row[field] ?? "")))));
-  const heads = [t().time, ...chart.columns.map(([, head]) => head)];
-  body.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", {}, head)))), h("tbody", {}, ...rows)));
-}
-function seriesOf(chart, answer) {
-  const series = [];
-  for (const column of answer.columns) {
-    const groups = new Map();
+function seriesOf(chart, { columns }) {
+  const series = new Map();
+  for (const column of columns) {
     for (const [group, ms, value] of column.values) {
-      const name = group.length ? label(group) : column.name;
-      if (!groups.has(name)) groups.set(name, []);
-      groups.get(name).push([ms, value]);
+      const name = [group.length ? label(group) : column.name, column.comparedWith].filter(Boolean).join(" · ");
+      if (!series.has(name)) series.set(name, { name, column, points: [] });
+      series.get(name).points.push({ ms, value, text: shown(chart, column, value) });
     }
-    for (const [name, points] of groups) series.push({ name: column.comparedWith ? `${name} · ${column.comparedWith}` : name, points, unit: unitOf(chart, column.name), dashed: Boolean(column.comparedWith) });
   }
   let next = 0;
-  for (const one of series) one.color = one.dashed ? "#98a2b3" : /^(errors?|错误数?)$/i.test(one.name) ? RED : COLORS[next++ % COLORS.length];
-  return series;
+  for (const one of series.values()) {
+    one.color = one.column.comparedWith ? GRAY : /^(errors?|错误数?)$/i.test(one.name) ? RED : COLORS[next++ % COLORS.length];
+  }
+  return [...series.values()];
 }
 function drawSequence(body, chart, answer) {
   const series = seriesOf(chart, answer);
-  const said = series.map((s) => `${s.name}: ${t().last} ${format(s.points[s.points.length - 1][1], s.unit, chart.precision)}, ${t().highest} ${format(Math.max(...s.points.map((p) => p[1])), s.unit, chart.precision)}`);
-  const legend = h("ul", { class: "legend", "aria-hidden": "true" }, ...(series.length > 1 ? series.map((s) => h("li", {}, h("span", { class: "dot", style: { background: s.color } }), s.name)) : []));
   if (!window.Plotly || view.tables.has(chart.key)) {
-    const rows = series.flatMap((s) => s.points.map(([ms, value]) => [ms, s.name, format(value, s.unit, chart.precision)])).sort((a, b) => b[0] - a[0]);
-    body.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, t().time), h("th", {}, t().group), h("th", { class: "n" }, chart.name))),
-      h("tbody", {}, ...rows.map(([ms, name, value]) => h("tr", {}, h("td", {}, clock(ms)), h("td", {}, name), h("td", { class: "n" }, value))))));
+    const rows = series.flatMap((one) => one.points.map((point) => ({ ...point, name: one.name }))).sort((a, b) => b.ms - a.ms);
+    body.replaceChildren(table([t().time, t().group, [chart.name, "n"]], rows.map((row) => [clock(row.ms), row.name, [row.text, "n"]])));
     return;
   }
   let canvas = body.querySelector(".canvas");
-  if (!canvas) body.replaceChildren(canvas = h("div", { class: "canvas", role: "img" }), h("div"));
-  canvas.setAttribute("aria-label", `${t().chart}: ${chart.name}. ${said.join("; ")}`);
-  body.lastChild.replaceWith(legend);
+  if (!canvas) body.replaceChildren(canvas = h("div", { class: "canvas", role: "img" }), h("ul", { class: "legend", "aria-hidden": "true" }));
+  const largest = (points) => points.reduce((a, b) => (b.value > a.value ? b : a));
+  const spoken = series.map(({ name, points }) => `${name}: ${t().last} ${points[points.length - 1].text}, ${t().highest} ${largest(points).text}`);
+  canvas.setAttribute("aria-label", `${chart.name}. ${spoken.join("; ")}`);
+  const legend = body.lastChild;
+  legend.replaceChildren(...(series.length > 1 ? series.map(({ name, color }) => h("li", {}, h("span", { style: `color: ${color}` }, "■ "), name)) : []));
   canvas.style.height = `${body.clientHeight - legend.offsetHeight}px`;
-  // Plotly reads some HTML in names: there, too, what came in is text. Its times are UTC: ours are local.
+  plot(canvas, chart, series);
+}
+function plot(canvas, chart, series) {
+  // Plotly reads some HTML in texts: there, too, what came in is text. Its times are UTC: ours are local.
   const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const local = (ms) => ms - new Date(ms).getTimezoneOffset() * MINUTE_MS;
-  const bars = chart.style === "bar";
-  const traces = series.map((s) => ({
-    type: bars ? "bar" : "scatter", name: plain(s.name), x: s.points.map((p) => local(p[0])), y: s.points.map((p) => p[1]),
-    text: s.points.map((p) => plain(format(p[1], s.unit, chart.precision))), textposition: "none", hovertemplate: "%{text}",
-    mode: s.points.length < 3 ? "lines+markers" : "lines", line: { color: s.color, width: 2, dash: s.dashed ? "dot" : "solid" },
-    marker: { color: s.color, size: 5 }, fill: chart.style === "areaLine" ? "tozeroy" : "none", fillcolor: s.color + "26",
+  const { color: soft, backgroundColor: card, borderColor: line } = getComputedStyle(canvas);
+  const points = series.flatMap((one) => one.points), units = series.map(({ column }) => chart.units[column.name] || chart.unit);
+  const highest = points.reduce((most, { value }) => Math.max(most, value), 0);
+  const { from, to } = range(), first = points.reduce((least, { ms }) => Math.min(least, ms), from);
+  const counts = highest > 0 && highest < 5 && units.every((unit) => unit[1] === "count");
+  const traces = series.map(({ name, color, column, points }) => ({
+    type: chart.style === "bar" ? "bar" : "scatter", mode: points.length < 3 ? "lines+markers" : "lines", name: plain(name),
+    x: points.map((point) => local(point.ms)), y: points.map((point) => point.value), text: points.map((point) => plain(point.text)),
+    textposition: "none", hovertemplate: "%{text}", line: { color, width: 2, dash: column.comparedWith ? "dot" : "solid" },
+    marker: { color, size: 5 }, fill: chart.style === "areaLine" ? "tozeroy" : "none", fillcolor: color + "26",
   }));
-  const css = getComputedStyle(document.documentElement);
-  const [soft, line] = ["--soft", "--line"].map((name) => css.getPropertyValue(name).trim());
-  const highest = Math.max(...series.flatMap((s) => s.points.map((p) => p[1])), 0);
-  const times = series.flatMap((s) => s.points.map((p) => p[0]));
-  const shown = range();
-  const percent = series.every((s) => s.unit[0] === "percent");
+  const levels = chart.levels.map((level) => ({ color: level.bgColor, from: Number([].concat(level.value)[0]) }));
+  const lines = levels.filter((level) => level.from <= highest * 1.3).map((level) => (
+    { type: "line", xref: "paper", x0: 0, x1: 1, y0: level.from, y1: level.from, line: { color: level.color, width: 1, dash: "dash" } }));
   Plotly.react(canvas, traces, {
-    autosize: true, margin: { l: 46, r: 6, t: 8, b: 22 }, showlegend: false, hovermode: "x unified", barmode: chart.stacked ? "stack" : "group", bargap: 0.25,
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: soft },
-    xaxis: { type: "date", range: [Math.min(shown.from, ...times), shown.to].map(local), showgrid: false, fixedrange: true, linecolor: line, nticks: 6, tickformat: shown.to - Math.min(shown.from, ...times) > 1440 * MINUTE_MS ? "%m-%d %H:%M" : "%H:%M" },
-    yaxis: { rangemode: "tozero", gridcolor: line, zeroline: false, fixedrange: true, nticks: 5, dtick: highest && highest < 5 && series.every((s) => s.unit[1] === "count") ? 1 : undefined, tickformat: highest < 1000 ? "" : "~s", ticksuffix: percent ? "%" : "", range: highest ? undefined : [0, 1] },
-    hoverlabel: { bgcolor: css.getPropertyValue("--card").trim(), bordercolor: line, font: { color: css.getPropertyValue("--text").trim() }, namelength: -1 },
-    shapes: chart.levels.filter((one) => one.value <= highest * 1.3).map((one) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: one.value, y1: one.value, line: { color: one.bgColor, width: 1, dash: "dash" } })),
+    margin: { l: 46, r: 6, t: 8, b: 22 }, showlegend: false, hovermode: "x unified", barmode: chart.stacked ? "stack" : "group",
+    paper_bgcolor: card, plot_bgcolor: card, font: { size: 11, color: soft }, hoverlabel: { bgcolor: card, namelength: -1 }, shapes: lines,
+    xaxis: {
+      type: "date", range: [local(first), local(to)], showgrid: false, fixedrange: true, nticks: 6,
+      tickformat: to - first > 1440 * MINUTE_MS ? "%m-%d %H:%M" : "%H:%M",
+    },
+    yaxis: {
+      rangemode: "tozero", range: highest ? undefined : [0, 1], gridcolor: line, zeroline: false, fixedrange: true, nticks: 5,
+      dtick: counts ? 1 : undefined, tickformat: highest < 1000 ? "" : "~s", ticksuffix: units.every((unit) => unit[0] === "percent") ? "%" : "",
+    },
   }, { displayModeBar: false, responsive: true });
-}
-const DRAW = { singlestat: drawNumber, sequence: drawSequence, toplist: drawTop, pie: drawTop, log: drawLog, table: (body, chart, answer) => body.replaceChildren(tableOf(answer.columns, chart)) };
-
-function drawChart(card, chart, answer) {
-  const body = card.querySelector(".body");
-  const state = JSON.stringify([answer, view.theme, view.language, view.range, Boolean(window.Plotly), view.tables.has(chart.key), chart.type === "sequence" && Math.floor(Date.now() / 15000)]);
-  if (view.drawn[chart.key] === state) return;
-  view.drawn[chart.key] = state;
-  const empty = !answer.rows.length && !answer.columns.some((c) => c.values.length) && chart.type !== "singlestat";
-  const says = answer.error ? t().unknown + answer.error : !DRAW[chart.type] ? t().untyped + chart.type : empty ? t().none : "";
-  body.className = "body" + (chart.type === "sequence" && window.Plotly && !view.tables.has(chart.key) ? " chart" : "");
-  if (says) body.replaceChildren(h("p", { class: "empty" }, says));
-  else DRAW[chart.type](body, chart, answer);
 }
 
 // --- tabs
@@ -194,98 +164,125 @@ function drawChart(card, chart, answer) {
 async function drawDashboard(name, first) {
   const layout = view.layouts[name];
   const charts = layout.charts.map((chart) => ({ ...chart, key: `${name}/${chart.id}` }));
-  const answers = await ask("data", { dashboard: name, ...chosen(layout.variables.map((one) => one.code)) });
+  const answers = await ask("data", { dashboard: name, ...chosen(layout.variables.map((variable) => variable.code)) });
   if (first) {
     view.drawn = {};
-    const groups = layout.groups.map((group) => {
-      const inside = charts.filter((chart) => chart.group === group);
-      const rows = [...new Set(inside.map((chart) => chart.position.y))].sort((a, b) => a - b);
-      return h("section", { "aria-label": group }, h("h2", {}, group), ...rows.map((y) => h("div", { class: "row" }, ...inside.filter((chart) => chart.position.y === y).map(panel))));
-    });
-    $("main").replaceChildren(...groups);
+    $("main").replaceChildren(...layout.groups.map((group) => {
+      const rows = Map.groupBy(charts.filter((chart) => chart.group === group), (chart) => chart.position.y);
+      const inOrder = [...rows].sort((a, b) => a[0] - b[0]);
+      return h("section", { "aria-label": group }, h("h2", {}, group), ...inOrder.map(([, row]) => h("div", { class: "row" }, ...row.map(panel))));
+    }));
   }
   filters(layout.variables);
   for (const chart of charts) {
-    const card = document.getElementById(chart.key);
-    if (card) drawChart(card, chart, answers[chart.id]);
-    if (chart.id % 6 === 5) await new Promise((done) => setTimeout(done));
+    const answer = answers[chart.id], how = [view.theme, Boolean(window.Plotly), view.tables.has(chart.key), $("range").value];
+    const state = JSON.stringify([answer, how, Math.floor(Date.now() / REDRAW_MS)]);
+    if (view.drawn[chart.key] !== state) drawChart(chart, answer);
+    view.drawn[chart.key] = state;
   }
 }
 function panel(chart) {
   const { x, w, h: height } = chart.position;
-  const toggle = () => {
-    view.tables.has(chart.key) ? view.tables.delete(chart.key) : view.tables.add(chart.key);
-    button.setAttribute("aria-pressed", view.tables.has(chart.key));
+  const toggle = (event) => {
+    const isTable = !view.tables.delete(chart.key);
+    if (isTable) view.tables.add(chart.key);
+    event.target.setAttribute("aria-pressed", isTable);
     refresh();
   };
-  const button = h("button", { type: "button", class: "as-table", "aria-pressed": view.tables.has(chart.key), "aria-label": t().asTableOf + chart.name, onclick: toggle }, t().asTable);
-  return h("article", { id: chart.key, class: `card panel ${chart.type}`, "aria-label": chart.name, style: { "grid-column": `${x + 1} / span ${w}`, "--height": `${height * 26 - 10}px` } },
-    h("div", {}, h("h3", { title: chart.description || chart.name }, chart.name), chart.type === "sequence" ? button : null), h("div", { class: "body" }));
+  const asTable = { class: "more as-table", "aria-pressed": view.tables.has(chart.key), "aria-label": t().showTable + chart.name, onclick: toggle };
+  const links = chart.links.map(({ tab, name }) => h("a", { class: "more", href: `#${tab}` }, name || t().tabs[tab]));
+  const card = h("article", { id: chart.key, class: `card panel ${chart.type}`, "aria-label": chart.name },
+    h("div", { class: "head" }, h("h3", { title: chart.description || chart.name }, chart.name), ...links,
+      chart.type === "sequence" ? button(asTable, t().table) : null), h("div", { class: "body" }));
+  card.style.gridColumn = `${x + 1} / span ${w}`;
+  card.style.setProperty("--height", `${height * 26 - 10}px`);
+  return card;
+}
+function drawChart(chart, answer) {
+  const body = $(chart.key).querySelector(".body");
+  const isEmpty = chart.type !== "singlestat" && !answer.rows.length && !answer.columns.some((column) => column.values.length);
+  const says = answer.error ? t().unknown + answer.error : !DRAW[chart.type] ? t().unknown + chart.type : isEmpty ? t().none : "";
+  if (says) body.replaceChildren(h("p", { class: "empty" }, says));
+  else DRAW[chart.type](body, chart, answer);
 }
 
 async function drawCalls() {
   const { calls, filters: values } = await ask("calls", chosen(Object.keys(t().filters)));
   filters(Object.entries(t().filters).map(([code, name]) => ({ code, name, values: values[code] })));
-  const body = h("tbody");
-  for (const call of calls) {
-    const { tags, fields } = call, key = call.time + JSON.stringify(tags);
-    const isOpen = view.open.has(key), failed = tags.status !== "ok";
-    const toggle = () => { isOpen ? view.open.delete(key) : view.open.add(key); refresh(key); };
-    const time = h("button", { type: "button", "aria-expanded": isOpen, "data-key": key }, clock(call.time));
-    const status = h("span", { class: `pill ${failed ? "critical" : "ok"}` }, failed ? [tags.error_type, tags.status_code].filter(Boolean).join(" ") || tags.status : tags.status_code || "ok");
-    const numbers = [format(fields.response_time, ["time", "s"]), format(fields.create_time), format(fields.total_tokens), format(fields.cost, ["custom", "USD"])];
-    body.append(h("tr", { class: "call", onclick: toggle }, h("td", {}, time), h("td", { class: "optional" }, tags.service_name ?? ""), h("td", {}, tags.request_model ?? ""), h("td", { class: "optional" }, tags.operation_name ?? ""),
-      h("td", {}, status), ...numbers.map((text, place) => h("td", { class: place % 3 ? "n optional" : "n" }, text))));
-    if (isOpen) body.append(h("tr", {}, h("td", { colspan: 9 }, detail(call))));
-  }
-  const heads = t().columns.map((head, place) => h("th", { class: [1, 3, 6, 7].includes(place) ? (place > 4 ? "n optional" : "optional") : place > 4 ? "n" : "" }, head));
-  $("main").replaceChildren(h("div", { class: "card wide" }, calls.length ? h("table", { id: "calls" }, h("thead", {}, h("tr", {}, ...heads)), body) : h("p", { class: "empty" }, t().noCalls)));
+  const rows = calls.flatMap((call) => {
+    const { tags, fields } = call, failed = tags.status !== "ok";
+    const says = failed ? [tags.error_type, tags.status_code].filter(Boolean).join(" ") || tags.status : tags.status_code;
+    const row = [
+      clock(call.time), [tags.service_name ?? "", "optional"], tags.request_model ?? "", [tags.operation_name ?? "", "optional"],
+      h("span", { class: `pill ${failed ? "critical" : "ok"}` }, says || "ok"), [format(fields.response_time, ["time", "s"]), "n"],
+      [format(fields.create_time), "n optional"], [format(fields.total_tokens), "n optional"], [format(fields.cost, ["custom", "USD"]), "n"],
+    ];
+    return opening(call.time + JSON.stringify(tags), row, 0, () => detail(call));
+  });
+  const styles = ["", "optional", "", "optional", "", "n", "n optional", "n optional", "n"];
+  const heads = t().calls.map((head, place) => [head, styles[place]]);
+  const content = calls.length ? table(heads, rows, "calls") : h("p", { class: "empty" }, t().noCalls);
+  $("main").replaceChildren(h("div", { class: "card wide" }, content));
 }
 function detail(call) {
-  const list = (title, pairs) => h("div", {}, h("h4", {}, title), h("dl", {}, ...Object.entries(pairs).sort().flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, typeof value === "number" ? String(+value.toPrecision(6)) : String(value))])));
-  const texts = Object.entries(call.said || {}).filter(([, value]) => typeof value === "string" && value).sort(([, a], [, b]) => b.length - a.length);
-  const said = texts.length ? texts.flatMap(([name, text]) => [h("h4", {}, name), h("pre", {}, text)]) : [h("p", { class: "soft" }, t().notSaid)];
-  return h("div", { class: "detail" }, list(t().tags, call.tags), list(t().fields, call.fields), h("div", { class: "said" }, h("h4", {}, t().said), ...said));
+  const text = (value) => (typeof value === "number" ? String(+value.toPrecision(6)) : String(value));
+  const list = (title, pairs) => h("div", {}, h("h4", {}, title),
+    h("dl", {}, ...Object.entries(pairs).sort().flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, text(value))])));
+  const texts = Object.entries(call.said || {}).filter(([, value]) => typeof value === "string" && value).sort((a, b) => b[1].length - a[1].length);
+  const said = texts.flatMap(([name, value]) => [h("h4", {}, name), h("pre", {}, value)]);
+  if (!said.length) said.push(h("p", { class: "soft" }, t().notSaid));
+  return h("div", { class: "detail" }, list(t().tags, call.tags), list(t().fields, call.fields),
+    h("div", { class: "said" }, h("h4", {}, t().said), ...said));
 }
 
 async function drawMonitors() {
   filters([]);
-  const order = Object.keys(t().states);
-  const rows = (await ask("monitors", {})).flatMap((monitor) => (monitor.states.length ? monitor.states : [{ group: {}, status: "none" }]).map((state) => ({ monitor, state })));
-  const severity = (row) => ["fatal", "critical", "error", "warning", "nodata", "ok", "none"].indexOf(row.state.status);
-  rows.sort((a, b) => severity(a) - severity(b));
-  const body = rows.map(({ monitor, state }) => {
-    const name = monitor.name.replace(/{{\s*(\w+)\s*}}/g, (_, tag) => state.group[tag] || "–").replace(state.status === "none" ? /\s*[（(].*[)）]$/ : /$^/, "");
-    const key = monitor.name + JSON.stringify(state.group), isOpen = view.open.has(key);
-    const toggle = () => { isOpen ? view.open.delete(key) : view.open.add(key); refresh(key); };
-    const more = isOpen ? h("tr", {}, h("td", { colspan: 5 }, h("div", { class: "detail" }, h("div", { class: "said" }, h("p", { class: "soft" }, t().checked(monitor.every, monitor.interval)), h("pre", {}, monitor.dql), h("pre", {}, monitor.message))))) : null;
-    return [h("tr", { class: "call", onclick: toggle }, h("td", {}, h("span", { class: `pill ${state.status}` }, t().states[state.status])),
-      h("td", {}, h("button", { type: "button", "aria-expanded": isOpen, "data-key": key, style: { "white-space": "normal" } }, name), monitor.error ? h("div", { class: "soft" }, t().unknown + monitor.error) : null),
-      h("td", { class: "n" }, format(state.value)), h("td", { class: "optional" }, state.status === "none" ? "" : state.since ? clock(state.since) : t().longer),
-      h("td", { class: "optional soft" }, monitor.levels.map(([status, sign, limit]) => `${t().states[status]} ${{ ">=": "≥", "<=": "≤" }[sign] || sign} ${limit}`).join(", "))), more];
+  const order = Object.keys(t().states), nothing = [{ group: {}, status: "none" }];
+  const monitors = await ask("monitors", {});
+  const judged = monitors.flatMap((monitor) => (monitor.states.length ? monitor.states : nothing).map((state) => ({ monitor, state })));
+  judged.sort((a, b) => order.indexOf(a.state.status) - order.indexOf(b.state.status));
+  const rows = judged.flatMap(({ monitor, state }) => {
+    // Without data there is no group: what names it, in brackets at the end, says nothing.
+    const named = state.status === "none" ? monitor.name.replace(/\s*[（(].*[)）]$/, "") : monitor.name;
+    const name = named.replace(/{{\s*(\w+)\s*}}/g, (_, tag) => state.group[tag] || "–");
+    const limits = monitor.levels.map(([status, sign, limit]) => `${t().states[status]} ${{ ">=": "≥", "<=": "≤" }[sign] || sign} ${limit}`);
+    const since = state.status === "none" ? "" : state.since ? clock(state.since) : t().longer;
+    const row = [
+      h("span", { class: `pill ${state.status}` }, t().states[state.status]), name + (monitor.error ? ` ${t().unknown}${monitor.error}` : ""),
+      [format(state.value), "n"], [since, "optional"], [limits.join(", "), "optional soft"],
+    ];
+    return opening(monitor.name + JSON.stringify(state.group), row, 1, () =>
+      h("div", {}, h("p", {}, t().checked(monitor.every, monitor.interval / 60)), h("pre", {}, monitor.dql), h("pre", {}, monitor.message)));
   });
-  const heads = t().monitorColumns.map((head, place) => h("th", { class: place === 2 ? "n" : place > 2 ? "optional" : "" }, head));
-  $("main").replaceChildren(h("div", { class: "card wide" }, h("table", { id: "monitors" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...body.flat().filter(Boolean)))));
+  const styles = ["", "", "n", "optional", "optional"];
+  $("main").replaceChildren(h("div", { class: "card wide" }, table(t().monitors.map((head, place) => [head, styles[place]]), rows, "monitors")));
 }
 
 function drawWelcome() {
   filters([]);
-  const url = location.origin;
-  const code = (title, text) => [h("p", {}, title), h("pre", { tabindex: 0 }, text)];
-  $("main").replaceChildren(h("div", { class: "card welcome" }, h("h2", {}, t().welcome),
-    ...code(t().curl, `curl ${url}/v1/write/metric -d 'openai,service_name=demo,request_model=gpt-4o-mini,status=ok question=1,response_time=0.8,create_time=1,res_status=0,total_tokens=42'`),
-    ...code(t().python, `CHATGPT_MONITOR_DATAKIT_URL=${url} guance-chatgpt-monitor run python app.py`),
-    ...code(t().inCode, `from guance_chatgpt_monitor import monitor\n\nmonitor(datakit_url="${url}", service_name="shop")`)));
+  const tags = "service_name=demo,request_model=gpt-4o-mini,status=ok";
+  const point = `openai,${tags} question=1,response_time=0.8,create_time=1,res_status=0,total_tokens=42`;
+  const ways = {
+    curl: `curl ${location.origin}/v1/write/metric -d '${point}'`,
+    run: `CHATGPT_MONITOR_DATAKIT_URL=${location.origin} guance-chatgpt-monitor run python app.py`,
+    inCode: `from guance_chatgpt_monitor import monitor\n\nmonitor(datakit_url="${location.origin}", service_name="shop")`,
+  };
+  const shownWays = Object.entries(ways).flatMap(([name, text]) => [h("p", {}, t()[name]), h("pre", { tabindex: 0 }, text)]);
+  $("main").replaceChildren(h("div", { class: "card welcome" }, h("h2", {}, t().welcome), ...shownWays));
 }
 
 // --- the page around them
 
+// Draws `make()` into an element, unless that would draw what is there.
+function redraw(id, state, make) {
+  const known = JSON.stringify([view.language, state]);
+  if ($(id).dataset.state === known) return;
+  $(id).dataset.state = known;
+  $(id).replaceChildren(...make());
+}
 function filters(variables) {
-  const known = JSON.stringify([view.language, variables]);
-  if (filters.known === known) return;
-  filters.known = known;
   $("filters").hidden = !variables.length;
-  $("filters").replaceChildren(...variables.map(({ code, name, values }) => {
+  redraw("filters", variables, () => variables.map(({ code, name, values }) => {
     const options = [["*", t().all], ...values.map((value) => [value, value])].map(([value, text]) => h("option", { value }, text));
     const select = h("select", { name: code, onchange: () => { view.chosen[code] = select.value; refresh(); } }, ...options);
     select.value = values.includes(view.chosen[code]) ? view.chosen[code] : "*";
@@ -293,6 +290,33 @@ function filters(variables) {
   }));
 }
 const chosen = (codes) => Object.fromEntries(codes.filter((code) => view.chosen[code]).map((code) => [`v.${code}`, view.chosen[code]]));
+function tabs() {
+  const names = [...new Set([...Object.keys(t().tabs), ...Object.keys(view.layouts)])];
+  const hadFocus = $("tabs").contains(document.activeElement);
+  const keydown = (event, place) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) location.hash = names[(place + step + names.length) % names.length];
+  };
+  redraw("tabs", [names, view.tab], () => names.map((name, place) => button({
+    role: "tab", id: `tab-${name}`, "aria-selected": name === view.tab, "aria-controls": "main", tabindex: name === view.tab ? 0 : -1,
+    onclick: () => { location.hash = name; }, onkeydown: (event) => keydown(event, place),
+  }, t().tabs[name] || view.layouts[name].title)));
+  if (hadFocus) $(`tab-${view.tab}`)?.focus();
+}
+function words() {
+  document.documentElement.lang = view.language;
+  document.documentElement.style.colorScheme = view.theme;
+  document.title = t().name;
+  document.querySelectorAll("[data-text]").forEach((element) => { element.textContent = t()[element.dataset.text]; });
+  $("range").setAttribute("aria-label", t().range);
+  $("theme").textContent = view.theme === "dark" ? t().light : t().dark;
+  $("live").textContent = `${view.live ? t().live : t().paused} ${view.updated ? clock(view.updated) : ""}`;
+  $("live").setAttribute("aria-pressed", view.live);
+}
+function notice(text, code) {
+  $("notice").hidden = !text;
+  $("notice").replaceChildren(text, code ? h("code", {}, ` ${code}`) : "");
+}
 
 async function ask(what, parameters) {
   const all = { lang: view.language, ...range(), offset: -new Date().getTimezoneOffset(), ...parameters };
@@ -301,75 +325,37 @@ async function ask(what, parameters) {
   if (!answer.ok) throw new Error(content.error);
   return content;
 }
-
 let turn = 0;
 async function refresh(focus) {
-  const mine = ++turn, first = view.shown !== view.tab + view.language;
+  const mine = ++turn;
   try {
     view.layouts = await ask("dashboards", {});
     if (mine !== turn) return;
-    const known = Object.values(view.layouts).flatMap((layout) => layout.variables).some((one) => one.values.length);
     tabs();
-    if (!known && !(await ask("calls", {})).calls.length) drawWelcome(), view.shown = "";
-    else {
-      if (view.tab === "calls") await drawCalls();
-      else if (view.tab === "monitors") await drawMonitors();
-      else await drawDashboard(view.layouts[view.tab] ? view.tab : "openai", first);
-      view.shown = view.tab + view.language;
-    }
-    view.updated = clock(Date.now());
-    notice(window.Plotly || !view.noPlotly ? "" : t().plotly, 'pip install "guance-chatgpt-monitor[viewer]"');
+    const hasPoints = Object.values(view.layouts).some((layout) => layout.variables.some((variable) => variable.values.length));
+    const drawn = view.tab + view.language, first = view.shown !== drawn;
+    if (!hasPoints && !(await ask("calls", {})).calls.length) drawWelcome();
+    else if (view.tab === "calls") await drawCalls();
+    else if (view.tab === "monitors") await drawMonitors();
+    else await drawDashboard(view.layouts[view.tab] ? view.tab : "openai", first);
+    view.shown = document.querySelector(".welcome") ? "" : drawn;
+    view.updated = Date.now();
+    notice(view.noPlotly ? t().noPlotly : "", 'pip install "guance-chatgpt-monitor[viewer]"');
     if (focus) document.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
   } catch (error) {
-    notice(error instanceof TypeError ? t().lost : t().failed + error.message);
-    if (!(error instanceof TypeError)) console.error(error);
+    const isLost = error instanceof TypeError && /fetch/i.test(error.message);
+    notice(isLost ? t().lost : t().failed + error.message);
+    if (!isLost) console.error(error);
   }
   $("main").setAttribute("aria-busy", "false");
   words();
 }
-function notice(text, code) {
-  $("notice").hidden = !text;
-  $("notice").replaceChildren(text, ...(text && code ? [" ", h("code", {}, code)] : []));
-}
-function tabs() {
-  const others = Object.keys(view.layouts).filter((name) => !(name in t().tabs));
-  const names = [...Object.keys(t().tabs), ...others];
-  const known = view.language + view.tab + names;
-  if (tabs.known === known) return;
-  tabs.known = known;
-  const hadFocus = $("tabs").contains(document.activeElement);
-  $("tabs").replaceChildren(...names.map((name, place) => h("button", {
-    type: "button", role: "tab", id: `tab-${name}`, "aria-selected": name === view.tab, "aria-controls": "main", tabindex: name === view.tab ? 0 : -1,
-    onclick: () => { location.hash = name; },
-    onkeydown: (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) location.hash = names[(place + step + names.length) % names.length];
-    },
-  }, t().tabs[name] || view.layouts[name].title)));
-  if (hadFocus) $(`tab-${view.tab}`)?.focus();
-}
-function words() {
-  document.documentElement.lang = view.language;
-  document.documentElement.dataset.theme = view.theme;
-  document.title = t().name;
-  document.querySelectorAll("[data-text]").forEach((element) => { element.textContent = t()[element.dataset.text]; });
-  $("language").textContent = t().language;
-  $("language").lang = view.language === "en" ? "zh" : "en";
-  $("theme").textContent = view.theme === "dark" ? t().light : t().dark;
-  $("live").textContent = `${view.live ? t().live : t().paused} ${view.updated || ""}`;
-  $("live").setAttribute("aria-pressed", view.live);
-  const names = { 15: `15 ${t().min}`, 60: `1 ${t().h}`, 360: `6 ${t().h}`, today: t().today };
-  if (words.known !== view.language) $("range").replaceChildren(...["15", "60", "360", "today"].map((value) => h("option", { value }, names[value])));
-  words.known = view.language;
-  $("range").value = view.range;
-}
 
-$("range").onchange = () => { view.range = $("range").value; refresh(); };
+$("range").onchange = () => refresh();
 $("live").onclick = () => { view.live = !view.live; words(); if (view.live) refresh(); };
-$("language").onclick = () => { localStorage.language = view.language = view.language === "en" ? "zh" : "en"; words(); refresh(); };
-$("theme").onclick = () => { localStorage.theme = view.theme = view.theme === "dark" ? "light" : "dark"; words(); refresh(); };
+$("language").onclick = () => { localStorage.language = view.language = view.language === "en" ? "zh" : "en"; refresh(); };
+$("theme").onclick = () => { localStorage.theme = view.theme = view.theme === "dark" ? "light" : "dark"; refresh(); };
 onhashchange = () => { view.tab = location.hash.slice(1) || "openai"; refresh(); };
-document.onvisibilitychange = () => { if (!document.hidden && view.live) refresh(); };
 setInterval(() => { if (view.live && !document.hidden) refresh(); }, REFRESH_MS);
 words();
 tabs();

@@ -26,7 +26,8 @@ MAX_CALLS = 200
 ROWS_AT_ONCE = 5000
 INSTALL = 'pip install "guance-chatgpt-monitor[viewer]"'
 
-_FILES = {"page.js": "text/javascript; charset=utf-8", "page.css": "text/css; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+_FILES = {"page.js": _SCRIPT, "texts.js": _SCRIPT, "page.css": "text/css; charset=utf-8"}
 _FILTERS = ("service_name", "request_model", "status")
 _MS_NS = 10**6
 # Plotly sets styles on what it draws; scripts come from here, and from nowhere else.
@@ -104,7 +105,8 @@ class Viewer:
 
     def _dashboards(self, query: Mapping[str, str]) -> Any:
         found = shipped.dashboards(query.get("lang", "en"))
-        return {name: charts.layout(dashboard, self._index) for name, dashboard in found.items()}
+        titles = {name: dashboard["title"] for name, dashboard in found.items()}
+        return {name: charts.layout(dashboard, self._index, titles) for name, dashboard in found.items()}
 
     def _data(self, query: Mapping[str, str]) -> Any:
         dashboard = shipped.dashboards(query.get("lang", "en"))[query["dashboard"]]
@@ -193,4 +195,4 @@ def _plotly(request: Request) -> Response:
     headers = {**_HEADERS, "Cache-Control": "no-cache", "ETag": tag}
     if request.headers.get("If-None-Match") == tag:
         return Response(304, b"", headers=headers)
-    return Response(200, get_plotlyjs(), "text/javascript; charset=utf-8", headers)
+    return Response(200, get_plotlyjs(), _SCRIPT, headers)
