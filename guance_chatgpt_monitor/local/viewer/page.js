@@ -15,6 +15,8 @@ const t = () => TEXTS[view.language];
 
 // --- elements
 
+// Marks that would reorder what stands around a text are shown instead of obeyed.
+const visible = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16)}`);
 // Properties that begin with "on" are listeners, the rest attributes; children are elements or text.
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -22,7 +24,7 @@ function h(tag, properties = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child != null));
+  element.append(...children.filter((child) => child != null).map((child) => (typeof child === "string" ? visible(child) : child)));
   return element;
 }
 const button = (properties, text) => h("button", { type: "button", ...properties }, text);
@@ -46,6 +48,7 @@ function opening(key, row, place, detail) {
 const digits = (value, options) => value.toLocaleString(view.language, options);
 function format(value, [kind, name] = [], precision = 2) {
   if (value == null) return "–";
+  if (Math.abs(value) >= 1e15) return value.toExponential(precision);
   const rounded = (number) => digits(number, { maximumFractionDigits: precision });
   if (kind === "percent") return rounded(value) + "%";
   if (name === "s") return Math.abs(value) < 1 ? digits(value * 1000, { maximumFractionDigits: 0 }) + " ms" : rounded(value) + " s";
@@ -129,7 +132,7 @@ function drawSequence(body, chart, answer) {
 }
 function plot(canvas, chart, series) {
   // Plotly reads some HTML in texts: there, too, what came in is text. Its times are UTC: ours are local.
-  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const plain = (text) => visible(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const local = (ms) => ms - new Date(ms).getTimezoneOffset() * MINUTE_MS;
   const { color: soft, backgroundColor: card, borderColor: line } = getComputedStyle(canvas);
   const points = series.flatMap((one) => one.points), units = series.map(({ column }) => chart.units[column.name] || chart.unit);
@@ -189,11 +192,11 @@ function panel(chart) {
     event.target.setAttribute("aria-pressed", isTable);
     refresh();
   };
-  const asTable = { class: "more as-table", "aria-pressed": view.tables.has(chart.key), "aria-label": t().showTable + chart.name, onclick: toggle };
-  const links = chart.links.map(({ tab, name }) => h("a", { class: "more", href: `#${tab}` }, name || t().tabs[tab]));
+  const asTable = { class: "as-table", "aria-pressed": view.tables.has(chart.key), "aria-label": t().showTable + chart.name, onclick: toggle };
+  const links = chart.links.map(({ tab, name }) => h("a", { href: `#${tab}` }, name || t().tabs[tab]));
+  if (chart.type === "sequence") links.push(button(asTable, t().table));
   const card = h("article", { id: chart.key, class: `card panel ${chart.type}`, "aria-label": chart.name },
-    h("div", { class: "head" }, h("h3", { title: chart.description || chart.name }, chart.name), ...links,
-      chart.type === "sequence" ? button(asTable, t().table) : null), h("div", { class: "body" }));
+    h("h3", { title: chart.description || chart.name }, chart.name), h("div", { class: "links" }, ...links), h("div", { class: "body" }));
   card.style.gridColumn = `${x + 1} / span ${w}`;
   card.style.setProperty("--height", `${height * 26 - 10}px`);
   return card;
@@ -315,7 +318,7 @@ function words() {
 }
 function notice(text, code) {
   $("notice").hidden = !text;
-  $("notice").replaceChildren(text, code ? h("code", {}, ` ${code}`) : "");
+  $("notice").replaceChildren(text, text && code ? h("code", {}, ` ${code}`) : "");
 }
 
 async function ask(what, parameters) {
