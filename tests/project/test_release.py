@@ -73,7 +73,7 @@ def test_a_tag_that_agrees_with_everything_passes(release: ModuleType, clone: Pa
     ("tag", "name", "old", "new", "reason"),
     [
         ("0.2.0", "manifest.yaml", "", "", "is not a release tag"),
-        ("v0.2.1", "manifest.yaml", "", "", "another version: set __version__ to 0.2.1"),
+        ("v0.2.1", "manifest.yaml", "", "", "different version: set __version__ to 0.2.1"),
         ("v0.2.0", "CHANGELOG.md", "[0.2.0]", "[0.3.0]", r"no section: write `## \[0.2.0\]"),
         ("v0.2.0", "manifest.yaml", "11-27", "11-23", "set released to 2026-11-27"),
     ],
