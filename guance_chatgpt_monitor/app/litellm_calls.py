@@ -1,20 +1,21 @@
-"""LiteLLM, by its public callbacks: the calls that it makes without the openai SDK.
+"""LiteLLM, through its public callbacks: the calls that it makes without the openai SDK.
 
-Most of its providers, and the Responses API of all, it asks by an HTTP client of its own. What it asks
-through the SDK is seen there, and told apart by this: LiteLLM announces each call in the thread or task that
-makes it.
+It asks most of its providers, and the Responses API of all, with an HTTP client of its own. Calls that it
+makes through the SDK are recorded there. What tells them apart: LiteLLM announces each call, most of them in
+the thread or task that makes it.
 """
 
+import asyncio
 import sys
 import threading
 from collections import OrderedDict
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .failsafe import guarded
 from .observation import Observation, under_way
 from .routing import Scope
 
-MAX_UNDER_WAY = 10_000  # further ones push out the oldest, which then count as not seen
+MAX_UNDER_WAY = 10_000  # of more, the oldest is forgotten, and not recorded
 
 _OPERATIONS = {
     "completion": "chat",
@@ -33,12 +34,12 @@ _PROVIDERS = {"azure": "azure_openai", "azure_text": "azure_openai"}
 
 
 def watch_litellm(scope: Scope) -> None:
-    """Have the calls of LiteLLM go to `scope`, if the application has imported it."""
+    """Send the calls of LiteLLM to `scope`, if the application has imported it."""
     litellm: Any = sys.modules.get("litellm")
     if litellm is None or not hasattr(litellm, "callbacks"):
         return
     _calls.scope = scope
-    # One for all times: LiteLLM copies its callbacks to where nobody takes them back.
+    # Only one, ever: LiteLLM copies its callbacks to places where they stay.
     if _Shared.callback is None:
         _Shared.callback = _make_callback(_calls)
     if not any(hasattr(each, "of_monitor") for each in litellm.callbacks):
@@ -53,7 +54,7 @@ def forget_litellm() -> None:
 
 
 class _Announced:
-    """A call that LiteLLM is about to make. The SDK's wrappers tell it if they see it."""
+    """A call that LiteLLM is about to make. The SDK's wrapper sets `is_seen` if it comes by there."""
 
     client = None
 
@@ -66,11 +67,14 @@ class _Announced:
 
 
 class _Calls:
-    """Which calls are under way, by LiteLLM's own ids."""
+    """The calls that are under way, by LiteLLM's own ids."""
 
     def __init__(self) -> None:
         self.scope: Optional[Scope] = None
         self._announced: OrderedDict[str, _Announced] = OrderedDict()
+        # Announced in a thread of the event loop's executor, where the task that makes them has no context:
+        # their operation and model, by which the SDK's wrapper knows them.
+        self.strays: Dict[str, Tuple[str, Any]] = {}
         self._lock = threading.Lock()
 
     def announce(self, kwargs: Dict[str, Any]) -> None:
@@ -83,17 +87,26 @@ class _Calls:
             announced.is_seen = before is not None and before.is_seen
             self._announced[kwargs["litellm_call_id"]] = announced
             while len(self._announced) > MAX_UNDER_WAY:
-                self._announced.popitem(last=False)
+                self.strays.pop(self._announced.popitem(last=False)[0], None)
+            if _is_async(kwargs) and not _is_on_loop():
+                self.strays[kwargs["litellm_call_id"]] = (_operation_of(kwargs), kwargs.get("model"))
         under_way.set(announced)
+
+    def claim(self, operation_name: str, model: Any) -> None:
+        """The SDK's wrapper sees a call: if it was announced elsewhere, it is that one."""
+        with self._lock:
+            for call_id, stray in self.strays.items():
+                if stray == (operation_name, model):
+                    del self.strays[call_id]
+                    self._announced[call_id].is_seen = True
+                    return
 
     def end(self, kwargs: Dict[str, Any], answer: Any, started: Any, ended: Any) -> None:
         announced, scope = self._take(kwargs), self.scope
         if kwargs.get("cache_hit") or announced is None or announced.is_seen or scope is None:
             return
-        call_type = str(kwargs.get("call_type") or "completion")
-        operation_name = _OPERATIONS.get(call_type[1:] if call_type.startswith("a") else call_type)
-        operation_name = operation_name or _OPERATIONS.get(call_type)
-        if operation_name is None:
+        operation_name = _operation_of(kwargs)
+        if not operation_name:
             return
         observation = Observation(scope.submit, operation_name, scope.clock)
         observation.request_model = kwargs.get("model")
@@ -117,12 +130,37 @@ class _Calls:
     def _take(self, kwargs: Dict[str, Any]) -> Optional[_Announced]:
         with self._lock:
             announced = self._announced.pop(kwargs["litellm_call_id"], None)
+            self.strays.pop(kwargs["litellm_call_id"], None)
         if announced is not None:
-            announced.options = None  # calls that follow it in its thread are not of it
+            announced.options = None  # later calls in its thread do not belong to it
         return announced
 
 
+def _call_type(kwargs: Dict[str, Any]) -> str:
+    return str(kwargs.get("call_type") or "completion")
+
+
+def _is_async(kwargs: Dict[str, Any]) -> bool:
+    call_type = _call_type(kwargs)
+    return call_type not in _OPERATIONS and call_type[:1] == "a"
+
+
+def _operation_of(kwargs: Dict[str, Any]) -> str:
+    """Empty if it uses no model."""
+    call_type = _call_type(kwargs)
+    return _OPERATIONS.get(call_type[1:] if _is_async(kwargs) else call_type, "")
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 _calls = _Calls()
+strays, claim = _calls.strays, _calls.claim
 
 
 class _Shared:

@@ -16,6 +16,7 @@ from .call_content import Content, NothingSaid
 from .client_keys import keys_of
 from .failsafe import guarded
 from .jobs import Job, JobRequest, asks_for_job, goes_on
+from .litellm_calls import claim, strays
 from .observation import Observation, under_way
 from .operations import operation_of
 from .routing import ATTRIBUTE, scope_of
@@ -137,6 +138,8 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
         observation.request_model = body.get("model")
     if outer is not None:
         outer.note_call(operation_name)
+    elif strays:
+        claim(operation_name, observation.request_model)
     if stream:
         observation.stream = True
         if scope.stream_usage:

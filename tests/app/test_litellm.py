@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from monitored import monitor_environment
@@ -18,6 +19,7 @@ litellm = pytest.importorskip("litellm")
 pytest_plugins = ["monitored_fixtures"]
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
+USAGE = {"include_usage": True}
 CLAUDE = "anthropic/claude-3-5-sonnet-20241022"
 OF_ANTHROPIC = {
     "id": "msg_1",
@@ -38,14 +40,88 @@ OF_OPENAI = {
 }
 
 
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-4o-mini-2024-07-18",
+    "status": "completed",
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        }
+    ],
+    "usage": {
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "total_tokens": 7,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}
+EMBEDDED = {
+    "object": "list",
+    "model": "text-embedding-3-small",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "usage": {"prompt_tokens": 2, "total_tokens": 2},
+}
+COMPLETED = {
+    **OF_OPENAI,
+    "object": "text_completion",
+    "choices": [{"index": 0, "text": "Hi", "finish_reason": "stop"}],
+}
+REFUSED = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
+
+
+def chunks():
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini-2024-07-18"}
+    for delta, reason in (({"role": "assistant", "content": "Hi"}, None), ({}, "stop")):
+        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+    yield {**head, "choices": [], "usage": OF_OPENAI["usage"]}
+
+
+def anthropic_events():
+    message = {**OF_ANTHROPIC, "content": [], "stop_reason": None, "usage": {"input_tokens": 9}}
+    yield {"type": "message_start", "message": message}
+    block = {"type": "text", "text": ""}
+    yield {"type": "content_block_start", "index": 0, "content_block": block}
+    yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}}
+    yield {"type": "message_stop"}
+
+
 class Providers(http.server.BaseHTTPRequestHandler):
-    """Anthropic's API, and OpenAI's."""
+    """Anthropic's API, and OpenAI's. The model `busy` is refused."""
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        body = json.dumps(OF_OPENAI if "chat" in self.path else OF_ANTHROPIC).encode()
-        self.send_response(401 if self.headers.get("x-api-key") == "wrong" else 200)
-        self.send_header("content-type", "application/json")
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        kind, status = "application/json", 200
+        answers = {"chat": OF_OPENAI, "embeddings": EMBEDDED, "responses": RESPONSE, "completions": COMPLETED}
+        answer = next((answers[name] for name in answers if name in self.path), OF_ANTHROPIC)
+        body = json.dumps(answer).encode()
+        if self.headers.get("x-api-key") == "wrong":
+            status = 401
+        if request["model"] == "busy":
+            status, body = 429, json.dumps(REFUSED).encode()
+        elif request.get("stream"):
+            kind = "text/event-stream"
+            if answer is RESPONSE:
+                events = [{"type": "response.completed", "sequence_number": 0, "response": RESPONSE}]
+            else:
+                events = list(chunks() if answer is OF_OPENAI else anthropic_events())
+            body = "".join(
+                f"event: {event.get('type', '')}\ndata: {json.dumps(event)}\n\n" for event in events
+            ).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -106,6 +182,65 @@ def test_asynchronous_calls_likewise(api, url):
 
     asyncio.run(asyncio.wait_for(ask(), 60))
     assert [call.usage.total_tokens for call in api.collector.calls()] == [5, 13]
+
+
+def asked(api, url, *calls):
+    """The calls that are recorded where these are made, one after the other, and one that ends last."""
+
+    async def ask():
+        for call in calls:
+            result = await call(api_key="k", api_base=url)
+            if hasattr(result, "__aiter__"):
+                async for _ in result:
+                    pass
+        await litellm.acompletion(CLAUDE, MESSAGES, api_key="k", api_base=url)
+        while not any(each.request_model == LAST for each in api.collector.observations):
+            await asyncio.sleep(0.01)  # its callbacks run on this loop
+
+    asyncio.run(asyncio.wait_for(ask(), 60))
+    recorded = api.collector.calls()
+    return [call for call in recorded if call.request_model != LAST or call.stream]
+
+
+LAST = CLAUDE.partition("/")[2]
+OPENAI = "openai/gpt-4o-mini"
+TEXT = "text-completion-openai/gpt-3.5-turbo-instruct"
+
+
+@pytest.mark.parametrize(
+    ("call", "operation_name", "total_tokens"),
+    [
+        (partial(litellm.acompletion, OPENAI, MESSAGES, stream=True, stream_options=USAGE), "chat", 5),
+        (partial(litellm.acompletion, CLAUDE, MESSAGES, stream=True), "chat", 13),
+        (partial(litellm.aresponses, model=OPENAI, input="Hi"), "responses", 7),
+        (partial(litellm.aresponses, model=OPENAI, input="Hi", stream=True), "responses", 7),
+        (partial(litellm.aembedding, model="openai/text-embedding-3-small", input=["Hi"]), "embeddings", 2),
+        (partial(litellm.atext_completion, model=TEXT, prompt="Hi"), "text_completion", 5),
+    ],
+    ids=["streamed through the SDK", "streamed", "responses", "responses streamed", "embedding", "text"],
+)
+def test_each_way_of_asking_is_one_call(api, url, call, operation_name, total_tokens):
+    (recorded,) = asked(api, url, call)
+    assert (recorded.operation_name, recorded.usage.total_tokens) == (operation_name, total_tokens)
+    assert recorded.error_type is None
+
+
+@pytest.mark.parametrize(("own", "n_refused"), [("openai/busy", 3), ("anthropic/busy", 3)])
+def test_each_attempt_and_fallback_of_a_router_is_one_call(api, url, own, n_refused):
+    parameters = {"api_key": "k", "api_base": url}
+    models = [("main", own), ("spare", OPENAI)]
+    router = litellm.Router(
+        model_list=[
+            {"model_name": name, "litellm_params": {"model": model, "max_retries": 0, **parameters}}
+            for name, model in models
+        ],
+        fallbacks=[{"main": ["spare"]}],
+        num_retries=n_refused - 1,
+        retry_after=0,
+    )
+    calls = asked(api, url, lambda **_: router.acompletion(model="main", messages=MESSAGES))
+    errors = [call.error_type for call in calls]
+    assert errors == ["rate_limit"] * n_refused + [None]
 
 
 def test_run_monitors_it_too(datakit):
