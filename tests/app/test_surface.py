@@ -1,6 +1,7 @@
 """Every method of the SDK that uses a model is one point, whatever its answer looks like."""
 
 import asyncio
+import inspect
 import io
 from typing import Dict
 
@@ -134,6 +135,51 @@ def test_the_asynchronous_client_likewise(operation, api):
     check(api.collector.call(), operation)
 
 
+class Through:
+    """A client whose every method is called by way of `with_raw_response` or `with_streaming_response`."""
+
+    def __init__(self, resource, way):
+        self._resource, self._way = resource, way
+
+    def __getattr__(self, name):
+        found = getattr(self._resource, name)
+        if inspect.ismethod(found):
+            return getattr(needs(self._resource, self._way), name)
+        return Through(found, self._way)
+
+
+WAYS = ["with_raw_response", "with_streaming_response"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("operation", SURFACE)
+def test_raw_responses_likewise(operation, way, api):
+    body, ask, _ = SURFACE[operation]
+    answer = ask(Through(api.client(**canned(**options(body))), way))
+    if way == "with_streaming_response":
+        with answer as response:
+            response.read()
+    check(api.collector.call(), operation)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("operation", SURFACE)
+def test_asynchronous_raw_responses_likewise(operation, way, api):
+    body, ask, _ = SURFACE[operation]
+
+    async def ask_async():
+        http_client = httpx.AsyncClient(transport=Canned(**options(body)))
+        answer = ask(Through(api.async_client(http_client=http_client), way))
+        if way == "with_raw_response":
+            await answer
+        else:
+            async with answer as response:
+                await response.read()
+
+    asyncio.run(ask_async())
+    check(api.collector.call(), operation)
+
+
 def test_a_transcription_as_plain_text_is_no_error(api):
     client = api.client(**canned(body=b"Hello there", content_type="text/plain"))
     text = client.audio.transcriptions.create(model="whisper-1", file=sound(), response_format="text")
@@ -177,7 +223,7 @@ def test_what_is_posted_by_hand_counts_however_its_path_is_written(path, api):
 
 
 @pytest.mark.parametrize("path", ["/files", "/responses/input_tokens", "/fine_tuning/jobs", "/uploads"])
-def test_what_costs_nothing_by_nature_is_no_call(path, api):
+def test_a_request_that_uses_no_model_is_no_call(path, api):
     client = api.client(**canned(body={"id": "x"}))
     client.post(path, body={"model": "gpt-4o-mini"}, cast_to=ANYTHING)
     client.chat.completions.create(model="m", messages=[])
