@@ -51,7 +51,9 @@ def environments() -> list[Environment]:
         Environment("2-newest", newest(), ["openai<3"], BETWEEN),
         Environment("3-oldest", "", ["openai==3.0.0"], BETWEEN),
         Environment("3-newest", newest(), ["openai"]),
-        Environment("litellm", "", ["litellm"], ["app/test_litellm.py"]),
+        Environment(
+            "litellm", "", ["litellm", "openai-agents"], ["app/test_litellm.py", "app/test_agents.py"]
+        ),
         Environment("cost-3.9", "3.9", [], ["core/test_prices.py"], "[cost]"),
         Environment("cost-3.10", "3.10", [], ["core/test_prices.py"], "[cost]"),
     ]

@@ -13,7 +13,7 @@ from inspect import Parameter
 from types import FunctionType, MethodType
 from typing import Any, Callable, Dict, List, NamedTuple, TypeVar
 
-from .connections import wrap_resources
+from .connections import wrap_agents, wrap_resources
 from .failsafe import guarded
 from .litellm_calls import forget_litellm, watch_litellm
 from .routing import ATTRIBUTE, Scope, open_scope, scope_of
@@ -65,8 +65,8 @@ def instrument(**settings: Any) -> None:
     """Monitor the calls of every client in this process, including those that exist already.
 
     The settings are those of `guance_chatgpt_monitor.app.environment`. A second call changes nothing. LiteLLM
-    is monitored, too, if it has been imported. Raises ValueError for an invalid setting and ImportError if
-    openai is not installed.
+    and the websockets of openai-agents are monitored, too, if they have been imported. Raises ValueError for
+    an invalid setting and ImportError if openai is not installed.
     """
     scope = open_scope(settings)
     if scope is not None:
@@ -76,13 +76,15 @@ def instrument(**settings: Any) -> None:
         guarded(watch_litellm, scope)
 
 
-def watch_imported_litellm() -> None:
-    """If the classes are instrumented, send LiteLLM's calls where theirs go."""
+def watch_imported() -> None:
+    """If the classes are instrumented, watch LiteLLM and openai-agents, if they are imported now."""
     import openai
 
     scope = scope_of(openai.OpenAI)
     if scope is not None:
         guarded(watch_litellm, scope)
+        with _lock:
+            guarded(wrap_agents, _replace)
 
 
 def uninstrument() -> None:
@@ -138,6 +140,7 @@ def _patch(cls: Any) -> None:
             wrapper.of_monitor = True
             _replace(owner, name, wrapper)
     guarded(wrap_resources, cls, _replace)
+    guarded(wrap_agents, _replace)
 
 
 def _replace(owner: Any, name: str, wrapper: Any) -> None:

@@ -1,101 +1,24 @@
-"""The SDK's websockets: each response is one call. A real server on loopback, with the API's events."""
+"""The SDK's websockets: each response is one call."""
 
 import asyncio
+import gc
 import inspect
-import json
 import subprocess
 import sys
-import threading
-from typing import Iterator
 
-import openai
 import pytest
-from monitored import monitor_environment, needs, needs_parameter
+from monitored import monitor_environment, needs
 
 pytest.importorskip("websockets.sync.server")
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.connection import Connection
-from websockets.sync.server import serve
 
-pytest_plugins = ["monitored_fixtures"]
+pytest_plugins = ["monitored_fixtures", "websocket_server"]
 
 # As the SDK's blocking connection calls it; its asynchronous one does with less.
 blocking = pytest.mark.skipif(
     "decode" not in inspect.signature(Connection.recv).parameters,
     reason="the SDK's blocking connection needs websockets 14, for Python 3.9 or later",
 )
-
-REALTIME_USAGE = {
-    "total_tokens": 30,
-    "input_tokens": 10,
-    "output_tokens": 20,
-    "input_token_details": {"audio_tokens": 8, "cached_tokens": 4, "text_tokens": 2},
-    "output_token_details": {"audio_tokens": 15, "text_tokens": 5},
-}
-FAILED = {"type": "server_error", "code": "server_error", "message": "x"}
-
-
-def realtime(kind, number):
-    """The events of one response."""
-    response = {"id": f"resp_{number}", "object": "realtime.response"}
-    yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
-    yield {"type": "response.output_audio.delta", "delta": "aGk=", "response_id": response["id"]}
-    if kind == "hang up":
-        return
-    done = {"status": kind, "status_details": None, "usage": REALTIME_USAGE}
-    if kind == "failed":
-        done["status_details"] = {"type": "failed", "error": FAILED}
-    if kind == "cancelled":
-        done["status_details"] = {"type": "cancelled", "reason": "turn_detected"}
-    yield {"type": "response.done", "response": {**response, **done}}
-
-
-def responses(kind, number):
-    response = {"id": f"resp_{number}", "object": "response", "model": "gpt-5-2026", "output": []}
-    yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
-    yield {"type": "response.output_text.delta", "delta": "Hi"}
-    done = {**response, "status": kind, "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}
-    if kind == "failed":
-        done["error"] = {"code": "rate_limit_exceeded", "message": "x"}
-    yield {"type": f"response.{kind}", "response": done}
-
-
-class Server:
-    """Answers each `response.create` by the next of `kinds`."""
-
-    def __init__(self) -> None:
-        self.kinds: list[str] = []
-
-    def __call__(self, socket):
-        number = 0
-        try:
-            for message in socket:
-                if json.loads(message)["type"] != "response.create":
-                    continue
-                number += 1
-                kind = self.kinds.pop(0)
-                if kind == "refused":
-                    error = {"type": "invalid_request_error", "code": "invalid_value", "message": "x"}
-                    socket.send(json.dumps({"type": "error", "error": error, "event_id": "e"}))
-                    continue
-                events = realtime if "realtime" in socket.request.path else responses
-                for event in events(kind, number):
-                    socket.send(json.dumps({"event_id": "e", "sequence_number": 0, **event}))
-                if kind == "hang up":
-                    return
-        except ConnectionClosed:
-            pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    needs_parameter(openai.OpenAI.__init__, "websocket_base_url")
-    handler = Server()
-    with serve(handler, "127.0.0.1", 0) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        handler.url = f"ws://127.0.0.1:{listening.socket.getsockname()[1]}"
-        yield handler
-        listening.shutdown()
 
 
 def connect_realtime(client):
@@ -185,6 +108,22 @@ def test_a_connection_that_breaks_ends_what_was_under_way(api, server):
     call = api.collector.call()
     assert call.error_type in ("cancelled", "connection")
     assert call.usage.total_tokens is None
+
+
+def test_a_connection_that_is_dropped_ends_what_was_under_way(api, server):
+    server.kinds = ["hang"]
+
+    async def talk():
+        client = api.async_client(websocket_base_url=server.url)
+        connection = await connect_realtime(client).enter()
+        await connection.response.create()
+        async for event in connection:
+            if event.type == "response.output_audio.delta":
+                break
+
+    asyncio.run(talk())
+    gc.collect()
+    assert api.collector.call().error_type == "cancelled"
 
 
 @blocking

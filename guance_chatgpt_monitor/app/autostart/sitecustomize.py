@@ -1,8 +1,8 @@
 """Found by every Python that `guance-chatgpt-monitor run` starts, before the application: see run.py.
 
-Monitors the openai package once something imports it, and LiteLLM likewise; then imports the `sitecustomize`
-in whose way it stands. It may be read by a Python that has neither this project nor openai, or is older than
-both.
+Monitors the openai package, LiteLLM and openai-agents once something imports them; then imports the
+`sitecustomize` that it hides. It may be read by a Python that has neither this project nor openai, or that is
+older than both.
 """
 # mypy: allow-untyped-defs, allow-untyped-calls
 # ruff: noqa: PTH100, PTH120 - to import pathlib takes longer than all else here, in every process
@@ -18,12 +18,12 @@ _looking = set()  # type: ignore[var-annotated]
 
 
 class _Finder:
-    """Finds these two as everybody does, and has each monitored as soon as it is imported."""
+    """Finds these packages as everybody does, and has each monitored as soon as it is imported."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         thread = _thread.get_ident()
-        if name not in ("openai", "litellm") or thread in _looking:
+        if name not in ("openai", "litellm", "agents") or thread in _looking:
             return None
         _looking.add(thread)
         try:
@@ -60,8 +60,8 @@ class _Loader:
         self._loader.exec_module(module)
         if module.__name__ == "openai":
             _instrument()
-        else:
-            _watch_litellm()
+        elif "openai" in sys.modules:  # else it is an `agents` of the application's own
+            _watch_imported()
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
@@ -79,12 +79,12 @@ def _instrument():
             sys.stderr.write("".join(said))
 
 
-def _watch_litellm():
+def _watch_imported():
     try:
-        # LiteLLM imports openai before it has callbacks of its own.
-        from guance_chatgpt_monitor.app.instrument import watch_imported_litellm
+        # They import openai, which is monitored then, before they are ready themselves.
+        from guance_chatgpt_monitor.app.instrument import watch_imported
 
-        watch_imported_litellm()
+        watch_imported()
     except Exception:
         pass  # then the openai package is not monitored either, and that was said
 
