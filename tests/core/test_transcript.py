@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from guance_chatgpt_monitor.core.content.streamed_answer import MAX_TEXT_CHARS, MAX_TOOL_CALLS
+from guance_chatgpt_monitor.core.content.streamed_answer import MAX_CHOICES, MAX_TEXT_CHARS, MAX_TOOL_CALLS
 from guance_chatgpt_monitor.core.content.transcript import (
     Conversation,
     read_conversation,
@@ -390,3 +390,22 @@ def test_whatever_is_sent_and_answered_reads_as_texts(request_: Any, answer: Any
 )
 def test_the_message_of_an_error_in_any_form(answer: Any, message: str) -> None:
     assert read_conversation({}, answer).error_message == message
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_a_stream_has_up_to_1000_choices() -> None:
+    chunks = [{"choices": [{"index": n, "delta": {"content": "x"}}]} for n in range(5000)]
+    assert read_conversation({}, chunks).answer == "\n".join("x" * MAX_CHOICES)
+    events = [{"type": "response.output_text.delta", "output_index": n, "delta": "x"} for n in range(5000)]
+    assert read_conversation({}, events).answer == "\n".join("x" * MAX_CHOICES)
+
+
+def test_an_integer_of_any_length_is_read() -> None:
+    function = {"name": "f", "arguments": '{"n": 12, "long": ' + "1" * 5000 + "}"}
+    custom = {"name": "f", "input": {"long": 10**5000}}
+    calls = [{"function": function}, {"custom": custom}]
+    read = read_conversation({}, {"choices": [{"message": {"tool_calls": calls}}]}).tool_calls
+    assert json.loads(json.dumps(read)) == read
+    assert read[0]["arguments"] == {"n": 12, "long": "1" * 5000}

@@ -162,3 +162,19 @@ def test_a_redirect_on_the_same_host_is_followed(stack: Stack) -> None:
         ]
         assert server.received[0].body == server.received[1].body
     assert stack.point().fields["create_time"] == 2.0
+
+
+# ---- what is printed ----
+
+HOSTILE = "gpt\n2026-01-01 forged\r\x1b[31m\u2028\u2029\u202e\u2066\u200b\x85"
+
+
+def test_each_line_that_collect_prints_is_one_and_printable(stack: Stack) -> None:
+    stack.datakit.mode = "500"
+    stack.ask(model=HOSTILE)
+    stack.datakit.mode = "400"  # its error quotes the line
+    stack.datakit.version = "1.84.1\x1b[31m"
+    result = stack.collect()
+    assert result.status == "success"
+    assert any("forged" in line for line in result.log), result.log
+    assert all(line.isprintable() for line in result.log)

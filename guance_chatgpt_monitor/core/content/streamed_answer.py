@@ -10,6 +10,10 @@ from ..fields import read_field, read_text
 # later; this is what an answer of many megabytes may cost at most.
 MAX_TEXT_CHARS = 1 << 18
 MAX_TOOL_CALLS = 100
+# Choices, or items of output, of one stream.
+MAX_CHOICES = 1000
+# JSON has integers of any length, and the time to read one grows with the square of it.
+_MAX_INT_DIGITS = 40
 
 
 class StreamedAnswer:
@@ -33,7 +37,9 @@ class StreamedAnswer:
             _add_event(self._events, kind, chunk)
         parts = read_field(chunk, "choices")
         for part in parts if isinstance(parts, (list, tuple)) else ():
-            self._choices.setdefault(_index(part, "index"), _Choice()).add(part)
+            index = _index(part, "index")
+            if index in self._choices or len(self._choices) < MAX_CHOICES:
+                self._choices.setdefault(index, _Choice()).add(part)
         self._error = error_in(chunk, is_whole=False) or self._error
 
     def answer(self) -> Any:
@@ -143,6 +149,8 @@ class Pieces:
 def _add_event(items: Dict[int, Any], kind: str, event: Any) -> None:
     """Take in an event of the Responses API: an item of its output, whole or in pieces."""
     index = _index(event, "output_index")
+    if index not in items and len(items) >= MAX_CHOICES:
+        return
     item = read_field(event, "item")
     if item and kind == "response.output_item.done":
         items[index] = item
@@ -191,9 +199,13 @@ def _index(source: Any, name: str) -> int:
 def parse_arguments(text: str) -> Any:
     """Arguments are JSON in a text, where escapes would hide what is to be redacted."""
     try:
-        return json.loads(text) if len(text) <= MAX_TEXT_CHARS else cut(text)
+        return json.loads(text, parse_int=_int) if len(text) <= MAX_TEXT_CHARS else cut(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _int(digits: str) -> Any:
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else digits
 
 
 def cut(text: str) -> str:

@@ -22,6 +22,7 @@ TOO_LONG = "…[cut]"
 MAX_ARGUMENTS_CHARS = MAX_TEXT_CHARS + 1000
 MAX_VALUES = 20_000
 MAX_DEPTH = 50
+_MAX_INT_BITS = 1024
 
 
 class Conversation(NamedTuple):
@@ -239,6 +240,8 @@ def _within(value: Any, left: _Left, depth: int) -> Any:
         return {_within(str(name), left, depth): _within(item, left, depth - 1) for name, item in pairs}
     if isinstance(value, (list, tuple)):
         return [_within(item, left, depth - 1) for item in islice(value, left.n_values + 1)]
+    if isinstance(value, int) and value.bit_length() > _MAX_INT_BITS:
+        return TOO_LONG
     if value is None or isinstance(value, (bool, int, float)):
         left.n_chars -= 8
         return value
