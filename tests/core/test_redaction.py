@@ -126,6 +126,10 @@ def test_email_addresses(email: str) -> None:
     [
         ("password=hunter2", "password=[key]"),
         ("password: hunter2 and more", "password: [key] and more"),
+        ("password: hunter2 user=bob", "password: [key] user=bob"),
+        ("账号/密码：bob/hunter2", "账号/密码：bob/[key]"),
+        ('{"password": ["a1b2"], "next": "stays"}', '{"password": ["[key]"], "next": "stays"}'),
+        (r'"{\"token\": \"a1b2c3d4\", \"n\": \"x\"}"', r'"{\"token\": \"[key]\", \"n\": \"x\"}"'),
         ('{"password": "correct horse battery"}', '{"password": "[key]"}'),
         (r"{\"password\": \"correct horse\"}", r"{\"password\": \"[key]\"}"),
         ("DB_PASSWORD='p4ss'; PORT=1", "DB_PASSWORD='[key]'; PORT=1"),

@@ -311,6 +311,9 @@ Password for bob@x.io:\n{S}
 账号 bob 密码 {S}
 password 是 {S}
 kodeord: {S}
+kind: Secret\nstringData:\n  db: {S}
+user/pass = bob/{S}
+net user bob {S} /add
 """
 # Further from the label: only what cannot be anything else.
 NEARBY = r"""
@@ -322,6 +325,9 @@ Password? {S}
 new password will be {S}
 password ➜ {S}
 пароль от почты: {S}
+smtp.login('me@x.io', '{S}')
+try {S} for the password
+bob / {S} (password)
 """
 LINES = [line for line in ASSIGNED.strip("\n").split("\n") if line]
 
@@ -432,6 +438,10 @@ SharedAccessKey={S}=
 -----BEGIN PGP PRIVATE KEY BLOCK-----\n{S}
 setx API_KEY {S}
 client secret {S}
+headers={{"Authorization": "Bearer " + "{S}"}}
+if token in ('{S}', 'x'):
+AK: {S} SK: {S}
+twine upload -u me -p {S}
 私钥 {S}
 secrets:\n  db: {S}\n  mq: {S}
 req.headers.set('Authorization', 'Bearer {S}')

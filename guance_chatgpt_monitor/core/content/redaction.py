@@ -18,6 +18,7 @@ begins only where a run of its characters begins.
 from itertools import chain
 from typing import Iterator, List, Sequence, Tuple
 
+from .redaction_code import find_in_calls
 from .redaction_credentials import find_credentials
 from .redaction_json import keep_json
 from .redaction_keys import KEY, find_addresses, find_keys
@@ -99,6 +100,7 @@ def _spans(
         find_credentials(text, lowered),
         find_assigned(text, lowered, labels),
         find_headed(text, lowered, labels),
+        find_in_calls(text) if "(" in text else (),
     )
     for start, end in extents:
         yield (*view.origin(start, end), KEY)

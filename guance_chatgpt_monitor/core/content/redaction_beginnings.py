@@ -19,7 +19,9 @@ _OF_WHAT = re.compile(
 )
 # ---- between label and value ----
 _SYMBOL = re.compile(
-    r"\u3011?[ \t]*(?:\r?\n[ \t]*)?(?::[ \t]*[A-Za-z&][\w.&<>\[\], |?']{0,40}=(?![=>])"  # with its type
+    r"\u3011?[ \t]*(?:\r?\n[ \t]*)?(?:"
+    # Behind the type of what is assigned.
+    r":[ \t]*(?:&(?:'\w{1,10}[ ])?)?[A-Za-z_.<>\[\]|?]{1,40}[ \t]+=[ \t]*(?=\w{0,2}\#*[\"'`(])"
     r"|:=|=>|[!=]?={1,2}|->|\u2192|\u2014>|:(?!:)|:(?=[ \t]+:))[ \t]*"
 )
 _CELL = re.compile(r"[ \t]*\|[ \t]*")

@@ -7,7 +7,7 @@ import re
 from typing import Iterator, Tuple
 
 from .redaction_labels import TOKEN, Label
-from .redaction_plausible import is_loose, is_mixed, is_random_enough, is_term
+from .redaction_plausible import is_loose, is_mixed, is_password_like, is_random_enough, is_term
 
 _Extent = Tuple[int, int]
 
@@ -19,6 +19,9 @@ _CALL = re.compile(
     r"(?:\.(?:is_?)?(?:eq|compare)\w{0,20}|[\"']?\]?[ \t]*(?::[^=\n(]{0,40})?=[ \t]*(?:(?:new|await)[ \t]+)?"
     r"(?:\[\])?[\w.:]{0,80}(?:<[^<>\n]{0,40}>)?)?[ \t]?\(",
 )
+_IS_IN = re.compile(r"[ \t]+(?:not[ \t]+)?in[ \t]*[(\[{]")
+# A call that takes a password, whatever is beside it.
+_LOGIN = re.compile(r"(?:log_?in|connect(?:ion)?|sign_?in|authenticate|basic)\(", re.IGNORECASE)
 # The label is a string, and another string comes next.
 _NEXT_STRING = re.compile(r"\\*[\"'`](?:[ \t]*,\s{0,20}|;s:[0-9]{1,4}:)(?=\\*[\"'`])")
 _ARGUMENT = re.compile(r"\([ \t]*\\*[\"'`][\w.-]*\Z")
@@ -33,14 +36,24 @@ def find_passed(text: str, label: Label) -> Iterator[_Extent]:
         if string is not None and _is_secret(string.group(2), label, is_argument):
             yield string.span(2)
         return
-    call = _CALL.match(text, label.end)
-    if call is None:
-        return
-    line_end = text.find("\n", call.end(), call.end() + _MAX_STATEMENT_CHARS)
-    end = line_end if line_end >= 0 else call.end() + _MAX_STATEMENT_CHARS
-    for string in _STRING.finditer(text, call.end(), end):
+    call = _CALL.match(text, label.end) or _IS_IN.match(text, label.end)
+    for string in _strings(text, call.end()) if call else ():
         if _is_secret(string.group(2), label, False):
             yield string.span(2)
+
+
+def find_in_calls(text: str) -> Iterator[_Extent]:
+    """What can only be a password, in `login("bob", "S")` and its like."""
+    for call in _LOGIN.finditer(text):
+        for string in _strings(text, call.end()):
+            if is_password_like(string.group(2)):
+                yield string.span(2)
+
+
+def _strings(text: str, position: int) -> Iterator["re.Match[str]"]:
+    """In the rest of the statement."""
+    line_end = text.find("\n", position, position + _MAX_STATEMENT_CHARS)
+    return _STRING.finditer(text, position, line_end if line_end >= 0 else position + _MAX_STATEMENT_CHARS)
 
 
 def _is_secret(chars: str, label: Label, is_argument: bool) -> bool:

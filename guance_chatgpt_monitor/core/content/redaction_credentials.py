@@ -6,7 +6,7 @@ A header's value goes to the end of its line, or to the quote that the header it
 import re
 from typing import Iterator, Tuple
 
-from .redaction_keys import is_basic_credentials
+from .redaction_keys import is_basic_credentials, is_random
 from .redaction_plausible import is_in_program, is_loose, is_placeholder, is_plausible, is_random_enough
 
 _Extent = Tuple[int, int]
@@ -26,6 +26,7 @@ _SCHEME = re.compile(
     r"(?:bearer|basic|digest|token|api-?key|key|hmac|ntlm|negotiate|signature|oauth|aws4-hmac-sha256)[ \t]+",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"[\"'`]\s{0,20}[+.&]\s{0,20}([\"'`])([^\s\"'`]{3,})\1")
 _PROSE = re.compile(r"[A-Za-z ,.'()/-]*\Z")
 _BEARER = re.compile(r"bearer(?<![a-z]bearer)[ \t]+([a-z0-9._~+/=*-]{16,})")
 _BASIC = re.compile(r"basic(?<![a-z]basic)[ \t]+([a-z0-9+/_-]{6,}={0,2})")
@@ -61,6 +62,7 @@ _ELSEWHERE = tuple(
         ),
         ("openssl", r"openssl[ ][^\n|]{0,200}?[ ]-k[ ]+[\"']?([^\s\"'-][^\s\"']*)"),
         ("net use", r"(?i:net[ ]+use)[ ]+(?:\S:[ ]+)?\\\\\S+[ ]+([^\s/]\S*)"),
+        ("net user", r"(?i:net[ ]+user)[ ]+\S+[ ]+([^\s/]\S*)"),
         ("sqlplus", r"sqlplus[ ]+(?:-\S+[ ]+)*[\w.-]{1,40}/([^\s@/]+)@"),
         ("oracle:", r"oracle:\w+:[\w.-]{1,40}/([^\s@/]+)@"),
         ("@tcp(", r"(?<![\w.-])[\w.-]{1,40}:([^\s@/:]+)@tcp\("),
@@ -120,12 +122,15 @@ def _header(text: str, start: int, end: int) -> Iterator[_Extent]:
     if quote:
         n_backslashes = len(colon.group(3)) if colon.group(4) else _n_backslashes_before(text, start - 1)
         limit = _unescaped(text, quote, n_backslashes, colon.end(), limit)
+    scheme = _SCHEME.match(text[colon.end() : limit])
     value = text[colon.end() : limit].rstrip()
-    scheme = _SCHEME.match(value)
     rest = value[scheme.end() :] if scheme else value
     is_pair = "," in colon.group()
     if is_pair and not scheme and not is_random_enough(rest):
         return
+    joined = _JOINED.match(text, limit) if scheme and not rest else None
+    if joined is not None:
+        yield joined.span(2)
     if rest and not is_placeholder(rest, 0) and not (_PROSE.match(rest) and not scheme):
         word = _WORD.match(rest)
         chars = word.group() if word else ""
@@ -158,5 +163,7 @@ def _options(text: str) -> Iterator[_Extent]:
                 yield start, start + len(value)
     for match in _ANY_OPTION.finditer(text):
         value = match.group(1)
-        if is_loose(value) and any(not char.isalnum() and char not in "-_." for char in value):
+        if is_random(value) or (
+            is_loose(value) and any(not char.isalnum() and char not in "-_." for char in value)
+        ):
             yield match.span(1)

@@ -86,6 +86,8 @@ _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
         ("sig", WEAK, r"sig(?<![a-z]sig)" + _NOT_BEFORE_LETTER),
         ("session", WEAK, r"session[_ -]?(?:id|key)?s?" + _NOT_BEFORE_LETTER),
         ("auth", WEAK, r"auth(?<![a-z]auth)(?:[_ -]?code)?" + _NOT_BEFORE_LETTER),
+        ("ak", WEAK, r"ak(?<![a-z]ak)" + _NOT_BEFORE_LETTER),
+        ("sk", WEAK, r"sk(?<![a-z]sk)" + _NOT_BEFORE_LETTER),
         ("webhook", WEAK, r"webhooks?(?:[_ -]?url)?"),
         ("connection", WEAK, r"connection[_ -]?strings?"),
         ("cv", CODE, r"cv(?<![a-z]cv)[vcn]2?" + _NOT_BEFORE_LETTER),

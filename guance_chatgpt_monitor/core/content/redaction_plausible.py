@@ -63,7 +63,7 @@ _SENTENCE = re.compile(
 _MEASURE = re.compile(r"[ \t]*(?:characters?|chars?|digits|bits?|bytes|letters|位|个字|字符|次|天|分钟|小时)")
 _SENTENCE_GOES_ON = re.compile(r"[ \t]+[A-Za-z]")
 _UNLIKE_WORDS = re.compile(
-    r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^/=]*?[A-Za-z0-9][!@#$%^&*~][A-Za-z0-9][^/=]*\Z"
+    r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^/=\\]*?[A-Za-z0-9][!@#$%^&*~][A-Za-z0-9][^/=\\]*\Z"
 )
 _RUN = re.compile(r"[A-Za-z0-9+/=]+")
 _TERM = re.compile(
@@ -183,11 +183,10 @@ def is_password_like(value: str) -> bool:
     """Whether it can hardly be anything else, so that the label need not stand right beside it."""
     if is_term(value):
         return False
-    return is_random(value) or (
-        len(value) >= MIN_KEY_CHARS
-        and _UNLIKE_WORDS.match(value) is not None
-        and "@" not in value[:-1].rpartition(".")[0]
-    )
+    if len(value) >= _MIN_MIXED_CHARS and value.isalnum():
+        return is_random(value)
+    is_address = "@" in value and "." in value.rpartition("@")[2]
+    return len(value) >= MIN_KEY_CHARS and not is_address and _UNLIKE_WORDS.match(value) is not None
 
 
 def is_random_enough(value: str) -> bool:

@@ -24,6 +24,8 @@ def find_headed(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[_E
         return
     yield from _columns(text, labels)
     yield from _sections(text, labels)
+    if "kind: secret" in lowered:
+        yield from _kubernetes_secrets(text)
     if "<th" in lowered:
         yield from _html_columns(text)
     if "insert" in lowered:
@@ -163,6 +165,7 @@ def _inserted(text: str) -> Iterator[_Extent]:
 # ---- sections ----
 
 _HEADING = re.compile(r"[\"']?(?:\][ \t]*|[ \t]*:[ \t]*)\r?\n")
+_KUBERNETES_DATA = re.compile(r"^([ \t]*)(?:data|stringData):[ \t]*\r?\n", re.MULTILINE)
 _ENTRY = re.compile(
     r"([ \t]*)(?:-[ \t]+)?[\"']?[\w.-]{1,60}[\"']?[ \t]*[:=][ \t]*([\"']?)([^\s\"',#]{6,200})\2"
 )
@@ -172,16 +175,25 @@ def _sections(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
     """The values behind a line `tokens:` and further in, or behind a line `[tokens]`, that look like secrets."""
     for label in labels:
         heading = _HEADING.match(text, label.end)
-        if heading is None or label.kind in (WEAK, CODE):
-            continue
-        line = text[text.rfind("\n", 0, label.start) + 1 : label.start]
-        indent = -1 if "]" in heading.group() else len(line) - len(line.lstrip())
-        position = heading.end()
-        for _ in range(_MAX_ROWS):
-            entry = _ENTRY.match(text, position)
-            if entry is None or len(entry.group(1)) <= indent:
-                break
-            value = entry.group(3)
-            if is_random_enough(value) or (is_loose(value) and is_mixed(value)):
-                yield entry.span(3)
-            position = _line_end(text, entry.end()) + 1
+        if heading is not None and label.kind not in (WEAK, CODE):
+            line = text[text.rfind("\n", 0, label.start) + 1 : label.start]
+            indent = -1 if "]" in heading.group() else len(line) - len(line.lstrip())
+            for entry in _entries(text, heading.end(), indent):
+                value = entry.group(3)
+                if is_random_enough(value) or (is_loose(value) and is_mixed(value)):
+                    yield entry.span(3)
+
+
+def _kubernetes_secrets(text: str) -> Iterator[_Extent]:
+    for heading in _KUBERNETES_DATA.finditer(text):
+        for entry in _entries(text, heading.end(), len(heading.group(1))):
+            yield entry.span(3)
+
+
+def _entries(text: str, position: int, indent: int) -> Iterator["re.Match[str]"]:
+    for _ in range(_MAX_ROWS):
+        entry = _ENTRY.match(text, position)
+        if entry is None or len(entry.group(1)) <= indent:
+            return
+        yield entry
+        position = _line_end(text, entry.end()) + 1

@@ -109,12 +109,15 @@ def find_assigned(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[
                 break
         else:
             if label.kind in (PASSWORD, SECRET):
-                yield from _nearby(text, label.end)
+                yield from _nearby(text, label)
 
 
-def _nearby(text: str, position: int) -> Iterator[_Extent]:
-    """What cannot be anything else than a secret, in the next few words of the line."""
-    for word in islice(_WORD.finditer(text, position, _end_of_line(text, position)), _MAX_NEARBY_WORDS):
+def _nearby(text: str, label: Label) -> Iterator[_Extent]:
+    """What cannot be anything else than a secret, in the next few words of the line, or in the last before."""
+    line_start = text.rfind("\n", max(0, label.start - _MAX_NEARBY_CHARS), label.start) + 1
+    before = _WORD.finditer(text, line_start or max(0, label.start - _MAX_NEARBY_CHARS), label.start)
+    after = _WORD.finditer(text, label.end, _end_of_line(text, label.end))
+    for word in (*islice(after, _MAX_NEARBY_WORDS), *list(before)[-_MAX_NEARBY_WORDS:]):
         chars = _without_end(word.group())
         if is_password_like(chars):
             yield word.start(), word.start() + len(chars)
@@ -168,7 +171,12 @@ def _values(text: str, lowered: str, label: Label, found: Beginning, steps: Step
     is_pair = _USER.search(lowered[max(0, label.start - _MAX_PAIR_CHARS) : label.start]) is not None
     is_secret = _is_secret(text, value, label, found)
     if is_pair:
-        password = _following(text, value, _PAIR, found)
+        slash = value.chars(text).find("/") + 1
+        password = (
+            value._replace(start=value.start + slash) if slash else _following(text, value, _PAIR, found)
+        )
+        if slash and password is not None and is_loose(password.chars(text)):
+            return [password.span()]
         if password is not None and (
             text[value.end : password.start].strip() or is_loose(password.chars(text))
         ):
