@@ -25,11 +25,14 @@ class Stack:
         workers: int = 1,
         redis_url: str = "",
         parameters: dict[str, str] | None = None,
+        exits_with_redis: bool = True,
         **settings: Any,
     ) -> None:
         self.openai = LocalOpenAI()
         self.datakit = LocalDataKit()
-        self.func = LocalFunc(python=python, workers=workers, redis_url=redis_url)
+        self.func = LocalFunc(
+            python=python, workers=workers, redis_url=redis_url, exits_with_redis=exits_with_redis
+        )
         self.link = ""
         self._built = built
         self._parameters = parameters

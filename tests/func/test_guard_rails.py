@@ -321,7 +321,13 @@ def own_redis() -> Iterator[LocalRedis]:
 def test_while_the_cache_is_unavailable_calls_pass_and_the_log_says_so(
     built: Built, own_redis: LocalRedis
 ) -> None:
-    with Stack(built, redis_url=own_redis.url, daily_token_limit=1, max_completion_tokens=100) as stack:
+    with Stack(
+        built,
+        redis_url=own_redis.url,
+        exits_with_redis=False,
+        daily_token_limit=1,
+        max_completion_tokens=100,
+    ) as stack:
         assert stack.ask().status_code == 200
         refused(stack, stack.ask(), 429, "daily_token_limit_reached")
         own_redis.stop()

@@ -460,7 +460,7 @@ def test_a_replayer_killed_50_times_in_mid_batch_loses_nothing(redis_url: str, d
 def test_redis_restarted_with_its_data_under_an_outage(built: Built) -> None:
     redis = LocalRedis().start()
     try:
-        with Stack(built, workers=2, redis_url=redis.url) as stack:
+        with Stack(built, workers=2, redis_url=redis.url, exits_with_redis=False) as stack:
             outage = Outage(stack, redis.url)
             stack.datakit.stop()
             outage.call_from_20()
@@ -484,7 +484,7 @@ def test_redis_restarted_with_its_data_under_an_outage(built: Built) -> None:
 def test_without_redis_points_are_written_and_collect_says_so(built: Built) -> None:
     redis = LocalRedis().start()
     try:
-        with Stack(built, redis_url=redis.url) as stack:
+        with Stack(built, redis_url=redis.url, exits_with_redis=False) as stack:
             outage = Outage(stack, redis.url)
             redis.stop()
             for _ in range(3):

@@ -152,7 +152,7 @@ def test_refusals_say_what_to_do(
     assert step in caught.value.next_step
 
 
-def test_a_clock_that_differs_is_told(func: LocalFunc, clock: Clock) -> None:
+def test_a_clock_that_differs_is_reported(func: LocalFunc, clock: Clock) -> None:
     with pytest.raises(FuncError, match="Invalid Access Key timestamp") as caught:
         FuncClient(func.url, AccessKey("ak-local", SECRET), lambda: NOW_S + 901).list("scripts")
     assert "the clocks of Func and of this host differ" in caught.value.next_step

@@ -133,7 +133,7 @@ def test_json_points_are_checked_like_lines(server, write):
         assert error_of(answer)[0] == 400, body
 
 
-def test_protobuf_is_said_not_to_be_read(write):
+def test_protobuf_is_refused_with_501(write):
     assert write(b"\n", headers={"Content-Type": "application/protobuf"}).status_code == 501
 
 
@@ -264,7 +264,7 @@ def test_empty_body(write):
 
 
 @pytest.mark.parametrize("body", ["\n", " \t\n\n  ", "# m f=1", "#\n  # m f=1\n"])
-def test_only_blanks_or_comments(write, body):
+def test_only_spaces_or_comments(write, body):
     assert error_of(write(body)) == (400, "datakit.noPoints")
 
 

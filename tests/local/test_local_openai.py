@@ -539,7 +539,7 @@ def test_queue_faults_meet_one_request_each(server, retrying):
 @pytest.mark.parametrize(
     "word", ["bogus", "200", "600", "429+", "slow:", "slow:-1", "slow:nan", "slow:1e9", "drip:3601"]
 )
-def test_an_unknown_fault_is_named_at_once(server, retrying, word):
+def test_an_unknown_fault_is_refused_at_once(server, retrying, word):
     with pytest.raises(ValueError, match="unknown fault"):
         LocalOpenAI(faults=[word])
     with pytest.raises(openai.InternalServerError, match=r"unknown fault.*insufficient_quota"):

@@ -167,7 +167,7 @@ def test_a_chart_can_be_read_as_a_table_with_the_keyboard(page):
     page.wait("document.querySelectorAll('.sequence table tbody tr').length > 10")
 
 
-def test_a_query_that_is_not_known_is_said_on_its_chart(page, datakit, monkeypatch):
+def test_an_unsupported_query_is_reported_on_its_chart(page, datakit, monkeypatch):
     real = shipped.dashboards("en")
     broken = real["openai"]["main"]["charts"][0]
     broken["queries"][0]["query"]["q"] = "M::`openai`:(magic(`question`))"
@@ -285,7 +285,7 @@ def test_without_points_it_says_what_to_do(browser):
         browser.wait(f"document.querySelector('{number(REQUESTS)}')?.innerText === '1'")
 
 
-def test_a_datakit_that_has_ended_is_said(browser):
+def test_a_datakit_that_has_ended_is_reported(browser):
     datakit = LocalDataKit().start()
     write(datakit, "metric", f"openai,service_name=shop,status=ok question=1 {time.time_ns()}")
     browser.open(datakit.url)

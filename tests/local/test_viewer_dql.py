@@ -260,7 +260,7 @@ def test_the_newest_logs_come_first_and_no_more_than_asked_for(index):
         ("eval(__import__('os'))", "eval"),
     ],
 )
-def test_what_is_not_known_is_said_and_spoils_no_other_query(index, dql, named):
+def test_what_is_not_supported_is_reported_and_spoils_no_other_query(index, dql, named):
     good = "M::`openai`:(sum(`question`))"
     first, error, last = evaluate_all(index, [Query(good), Query(dql), Query(good)], within(HOUR_S))
     assert isinstance(error, DQLError)

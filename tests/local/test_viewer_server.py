@@ -114,7 +114,7 @@ def test_plotly_comes_out_of_its_package_once(page):
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_without_plotly_it_says_what_to_install(page, monkeypatch):
+def test_without_plotly_the_answer_names_the_extra(page, monkeypatch):
     real = builtins.__import__
 
     def without_plotly(name, *rest):
@@ -222,7 +222,7 @@ def test_many_points_are_read_in_pieces(page):
     assert page.number(REQUESTS) == 12_000
 
 
-def test_a_query_that_is_not_known_is_said_on_its_chart(page, monkeypatch):
+def test_an_unsupported_query_is_reported_on_its_chart(page, monkeypatch):
     broken = json.loads(json.dumps(shipped.dashboards("en")["openai"]))
     broken["main"]["charts"][0]["queries"][0]["query"]["q"] = "M::`openai`:(magic(`question`))"
     monkeypatch.setattr(shipped, "dashboards", lambda language: {"openai": broken})

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import threading
 from typing import Any, Callable, Dict
 
 from ..messages import text
@@ -53,7 +52,7 @@ def run(options: Any) -> int:
         raise UserError(key, port=options.port) from None
     say(text("tools.ctrl_c_stops"))
     try:
-        threading.Event().wait()
+        server.stopping.wait()  # the local Func ends with its Redis
     finally:
         server.stop()
     return 0

@@ -83,7 +83,7 @@ def check_fault(word: Union[str, int]) -> str:
     if text.startswith("slow:") and 0 <= seconds_of(text) <= MAX_SLOW_S:
         return text
     known = f"{', '.join(_WORDS)}, slow:S (up to {MAX_SLOW_S:g}) or 400 to 599"
-    raise ValueError(f"{text!r} is no fault: give {known}")
+    raise ValueError(f"{text!r} is not a fault: give {known}")
 
 
 def seconds_of(slow: str) -> float:

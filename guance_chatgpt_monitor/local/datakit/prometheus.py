@@ -27,7 +27,7 @@ class Counters:
         self._counts[metric, tuple(sorted(labels.items()))] += n
 
     def count_points(self, category: str, input_name: str, adjusted: Iterable[bool]) -> None:
-        """Points that were taken; those that are true had their time overwritten."""
+        """Points that were taken; `adjusted` says of each whether its time was overwritten."""
         flags = list(adjusted)
         if any(flags):
             name = "datakit_io_point_time_adjusted_total"

@@ -5,7 +5,7 @@ Python or over HTTP:
 
 - `GET /`: a page that draws the shipped dashboards over the points (see `local/viewer/`).
 - `POST /v1/write/CATEGORY`, `GET /v1/ping`, `GET /v1/ntp`: as DataKit. Line protocol or JSON; no protobuf.
-- `GET /metrics`: what became of the points, as DataKit tells it; 404 with `metrics_public=False`.
+- `GET /metrics`: what became of the points, as DataKit reports it; 404 with `metrics_public=False`.
 - `GET /_local/points?measurement=&category=`: a list of points, oldest first.
 - `DELETE /_local/points`: forget all.
 - `POST /_local/mode {"mode": FAULT}`: what happens to every write from now on; null ends it.

@@ -13,7 +13,7 @@ MAX_CLOCK_SKEW_S = 900
 
 
 class AccessKey(NamedTuple):
-    """An access key; `may_write` is a privilege of the user whom it belongs to."""
+    """An access key; `may_write` is a privilege of the user it belongs to."""
 
     key_id: str
     secret: str
@@ -35,7 +35,7 @@ class AccessChecker:
         self._nonces: Dict[str, float] = {}
 
     def check(self, request: Request, body: Any, writes: bool) -> None:
-        """Raises ApiError. `body`: a JSON body, or the texts of a form."""
+        """Raises ApiError. `body`: a JSON body, or the strings of a form."""
         header = request.headers.get
         key_id, sign = header("X-Dff-Ak-Id"), header("X-Dff-Ak-Sign")
         if key_id and sign:
@@ -75,7 +75,7 @@ class AccessChecker:
 
 
 def _dump(value: Any) -> str:
-    """The body as Func signs it: keys sorted, and no character of a text escaped, which JSON would."""
+    """The body as Func signs it: keys sorted, and strings as they are, unescaped."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
 """Func's management API, as far as installing and looking after the script set needs it.
 
-With the failures of the real one: a deploy that fails leaves its script, an authentication that is
-deleted leaves its link open, a password is not shown again, but the value of a fixed field is. Answers
-after the public source of Func (2024).
+With the failures of the real one: a deployment that fails leaves its script, an authentication that is
+deleted leaves its link open, a password is not shown again, but the value of a fixed field is. The
+answers follow the public source of Func (2024).
 """
 
 import base64

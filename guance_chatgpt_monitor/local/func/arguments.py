@@ -1,4 +1,4 @@
-"""From what is posted to a link to the function's keyword arguments, by way of JavaScript."""
+"""What is posted to a link -> the function's keyword arguments, by way of JavaScript."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from ..http_server import Request
 
 
 def as_javascript(value: Any) -> Any:
-    """`value` after JavaScript had it: whole floats become integers, integers above 2^53 lose digits."""
+    """`value` as JavaScript has it: whole floats become integers, integers above 2^53 lose digits."""
     if isinstance(value, dict):
         return {key: as_javascript(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -65,7 +65,7 @@ def _as_number(text: str) -> Any:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _object(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:

@@ -49,7 +49,7 @@ class Backend:
             self._redis = redis.Redis.from_url(redis_url, decode_responses=True)
 
     def cache(self, command: str, key: str, *args: Any) -> Any:
-        # Redis takes text, bytes and numbers, and gives text.
+        # Redis takes strings, bytes and numbers, and returns strings.
         if self._redis is None:
             return self.ask("/_local/cache", [command, key, *map(str, args)])
         return self._redis.execute_command(command.upper(), key, *args)
@@ -62,7 +62,7 @@ class Backend:
             stored: Optional[str] = self._redis.hget(SCRIPT_MD5_KEY, script_id)
             return stored
         except self._redis_error:
-            return None  # the real one ends with its Redis: here, the scripts are to meet that
+            return None  # the scripts are to see this failure themselves
 
     def ask(self, path: str, content: Any) -> Any:
         """Ask the server. The connection is given up whenever anything, a timeout too, interrupts it."""
@@ -85,7 +85,7 @@ class Backend:
 
 
 class Cache:
-    """DFF.CACHE, scoped per script unless told otherwise."""
+    """DFF.CACHE, scoped per script unless `scope` is given."""
 
     def __init__(self, backend: Backend, scope: str) -> None:
         self._backend = backend

@@ -23,6 +23,7 @@ _CODES = {
     "EStartupScriptDeployFailed": 400.91,
     "EFuncFailed": 599.1,
     "EFuncTimeout": 599.2,
+    "EWorkerNoResponse": 599.99,
 }
 
 
@@ -50,7 +51,7 @@ class ApiError(Exception):
 
 
 def _dump(request: Request) -> Dict[str, Any]:
-    """The real one repeats the request, secrets and all: who shows its errors whole shows those, too."""
+    """The real one repeats the request: whoever shows its errors in full shows the secrets in it, too."""
     dump: Dict[str, Any] = {"method": request.method, "url": request.url}
     try:
         dump["bodyDump"] = json.dumps(request.json(), indent=2)[:MAX_DUMP_CHARACTERS]

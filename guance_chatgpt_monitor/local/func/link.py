@@ -1,4 +1,4 @@
-"""What stands before a function that is called through an authorization link: authentication, throttling."""
+"""What guards a function that is called through an authorization link: authentication, throttling."""
 
 import base64
 import threading
@@ -22,7 +22,7 @@ _WINDOWS_S = {
 
 
 def check_auth(auth: Optional[Row], request: Request, body: Any) -> None:
-    """Raises ApiError. A link whose authentication was deleted is open: so it is in the real one."""
+    """Raises ApiError. A link whose authentication was deleted is open, as in the real one."""
     if auth is None:
         return
     config = auth["configJSON"]

@@ -12,7 +12,7 @@ _COMMANDS = (
 
 
 class MemoryCache:
-    """`run("lpush", key, value)` and so on; values are text. Thread-safe; expiry to the millisecond."""
+    """`run("lpush", key, value)` and so on; values are strings. Thread-safe; expiry to the millisecond."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -21,7 +21,7 @@ class Packages:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.builtin = {"requests": "2.32.3"} if builtin is None else builtin
-        self.broken: Dict[str, str] = {}  # name -> pip's words
+        self.broken: Dict[str, str] = {}  # name -> pip's error
         self.install_time_s = install_time_s
         self._clock = clock
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -13,13 +14,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from .dff import SCRIPT_MD5_KEY
 from .state import FuncState, Snapshot, md5
 
-LONGEST_WAIT_S = 180.0  # Func's server gives up on a synchronous call about then
+# Func's server gives up on a task so long after its time limit, and about 180 s after the call at the latest.
+NO_RESPONSE_AFTER_S = 40.0
+LONGEST_WAIT_S = 180.0
 
 _WORKER = Path(__file__).with_name("worker.py")
 
 
 class TaskResult(NamedTuple):
-    """What became of a task: success, failure, timeout or lost (its worker died)."""
+    """What became of a task: success, failure, timeout, lost (its worker died) or no_response."""
 
     status: str
     data: Any = None
@@ -99,8 +102,14 @@ class WorkerPool:
     def run(self, task: Task) -> TaskResult:
         """Run a task on one of the workers; wait for its result."""
         self.tasks.put(task)
-        task.done.wait(LONGEST_WAIT_S)
+        if not task.done.wait(min(task.timeout_s + NO_RESPONSE_AFTER_S, LONGEST_WAIT_S)):
+            return TaskResult("no_response")
         return task.result or TaskResult("lost")
+
+    def end_processes(self) -> None:
+        """End all processes, as the real worker does when one of its children gets a SIGTERM."""
+        for worker in self._workers:
+            worker.kill()
 
     def publish(self, codes: Dict[str, str]) -> None:
         """Write the MD5 of each script to the Redis, where a worker looks whether its code has changed."""
@@ -116,7 +125,7 @@ class WorkerPool:
                     if codes:
                         client.hset(SCRIPT_MD5_KEY, mapping={name: md5(code) for name, code in codes.items()})
             except redis.RedisError:
-                self._published = None  # it is away; the scripts of the set are to meet that
+                self._published = None  # unreachable; the scripts are to see this failure themselves
 
     def forget_published(self) -> None:
         """The Redis was emptied."""
@@ -146,8 +155,11 @@ class _Worker:
     def pid(self) -> int:
         return self._process.pid
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
+
+    def end(self) -> None:
+        self.kill()
         self._thread.join()  # which may be reading the last of it
         self._process.communicate()
 
@@ -173,6 +185,8 @@ class _Worker:
             task.done.set()
 
     def _run(self, task: Task) -> TaskResult:
+        if self._process.poll() is not None:
+            self._restart()
         snapshot = task.snapshot or self._pool.state.visible()
         changed = self._codes != snapshot.codes
         self._pool.publish(snapshot.codes)
@@ -184,10 +198,15 @@ class _Worker:
             result = json.loads(line)
             lists = {name: tuple(result[name]) for name in ("log", "funcs", "loaded")}
             return TaskResult(**{**result, **lists})
-        self._process.communicate()
         if not self._pool.stopping.is_set():
-            self._process = self._spawn()
+            self._restart()
         return TaskResult("lost")
+
+    def _restart(self) -> None:
+        self._process.communicate()
+        if self._process.returncode == -signal.SIGTERM:
+            self._pool.end_processes()
+        self._process = self._spawn()
 
     @staticmethod
     def _send(process: "subprocess.Popen[str]", text: str) -> None:
@@ -196,4 +215,4 @@ class _Worker:
             process.stdin.write(text)
             process.stdin.flush()
         except OSError:
-            pass  # it died: reading its answer tells
+            pass  # it died; reading its answer will show it

@@ -49,7 +49,7 @@ def add(rows: Rows, given: Row, prefix: str) -> Row:
 
 
 def without(row: Row, columns: Iterable[str]) -> Row:
-    """The row but for these columns."""
+    """The row without these columns."""
     return {name: value for name, value in row.items() if name not in columns}
 
 

@@ -35,8 +35,8 @@ def data(**fields: Any) -> Schema:
 
 
 def check_body(body: Any, schema: Schema) -> None:
-    """Raises ApiError for a body that has not this form."""
-    problem = _problem(body, schema, "") if isinstance(body, dict) else "the body is no JSON object"
+    """Raises ApiError for a body of another form."""
+    problem = _problem(body, schema, "") if isinstance(body, dict) else "the body is not a JSON object"
     if problem:
         raise ApiError("EClientBadRequest", "Invalid request body", {"message": problem})
 

@@ -1,7 +1,7 @@
 """A stand-in for DataFlux Func: installs the built script set and runs it the way Func's workers do.
 
 Five reused worker processes, fresh globals for each task, the authorization link with its two paths,
-599 for an exception, JavaScript's numbers, auto-triggers, the management API (`func_routes`). What works
+599 for an exception, JavaScript's numbers, auto-triggers, the management API (`routes`). What works
 here works on the real one, as far as that was observed; what fails there fails here.
 """
 
@@ -11,12 +11,9 @@ import sys
 import threading
 import time
 import uuid
-import zipfile
 from collections import deque
-from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, TypeVar
 
-import requests
 import yaml
 
 from ..http_server import LocalServer, Request, Response
@@ -30,6 +27,7 @@ from .memory_cache import MemoryCache
 from .packages import Packages
 from .pool import Task, TaskResult, WorkerPool
 from .routes import Router
+from .sources import reader
 from .startup import DeployError, Publisher
 from .state import FuncState, Snapshot
 
@@ -44,6 +42,7 @@ OBSERVED_TASK_COST_S = 0.0035
 OBSERVED_SCRIPT_COST_S = 0.001
 LINK_RECORDS_KEPT = 100  # of each link that does not say otherwise
 
+_NEVER_PUSHED = "local_func:never_pushed"
 _LINK_PATH = re.compile(r"/api/v1/(?:al|sync)/([\w-]+)(/simplified)?")
 
 Self = TypeVar("Self", bound="LocalFunc")
@@ -55,6 +54,7 @@ class LocalFunc(LocalServer):
     What is changed is noticed by links and workers `visible_after_s` later; in the real one, some 5 s.
     `task_cost_s` and `script_cost_s` are processor time that a task, and each script that it loads, takes at
     least beside what is done here: for benchmarks, see OBSERVED_TASK_COST_S.
+    When its Redis goes away, it stops, as the real one does, unless `exits_with_redis` is off.
     `access_keys` and `localhost_token` open the management API. `clock` gives seconds since 1970.
     """
 
@@ -71,10 +71,13 @@ class LocalFunc(LocalServer):
         localhost_token: str = "",
         task_cost_s: float = 0.0,
         script_cost_s: float = 0.0,
+        exits_with_redis: bool = True,
     ) -> None:
         super().__init__(port)
         self._redis_url = redis_url
         self._cron = cron
+        self._exits_with_redis = exits_with_redis
+        self._stop_lock = threading.Lock()
         self._costs = {"task_cost_s": str(task_cost_s), "script_cost_s": str(script_cost_s)}
         self._clock = clock
         self._state = FuncState(visible_after_s, clock)
@@ -94,7 +97,7 @@ class LocalFunc(LocalServer):
 
     def install(self, source: str) -> str:
         """Install the script set of a market folder, a market's URL or an import zip; its id."""
-        read = _reader(source)
+        read = reader(source)
         meta = yaml.safe_load(read("META.yaml"))
         self._state.import_sets(meta, read, "user" if source.endswith(".zip") else "scriptMarket")
         return str(meta["scriptSets"][0]["id"])
@@ -223,11 +226,14 @@ class LocalFunc(LocalServer):
         self._pool.start({"server": f"127.0.0.1:{self.port}", "redis_url": self._redis_url, **self._costs})
         if self._cron:
             threading.Thread(target=self._run_cron, daemon=True).start()
+        if self._redis_url and self._exits_with_redis:
+            threading.Thread(target=self._exit_with_redis, daemon=True).start()
         return self
 
     def stop(self) -> None:
-        super().stop()
-        self._pool.stop()
+        with self._stop_lock:  # its Redis may go away just now
+            super().stop()
+            self._pool.stop()
 
     def respond(self, request: Request) -> Optional[Response]:
         if request.path.startswith("/_local/"):
@@ -257,6 +263,8 @@ class LocalFunc(LocalServer):
             raise ApiError("EFuncFailed", "Func task failed", detail)
         if result.status == "timeout":
             raise ApiError("EFuncTimeout", "Func task timeout", detail)
+        if result.status == "no_response":
+            raise ApiError("EWorkerNoResponse", "Worker no response", {"funcId": func_id})
         return _answer(result) if result.status == "success" else None
 
     def _admit(self, snapshot: Snapshot, link_id: str, request: Request, kwargs: Dict[str, Any]) -> None:
@@ -316,6 +324,16 @@ class LocalFunc(LocalServer):
         while not self.stopping.wait(60 - self._clock() % 60):
             self.fire_cron(time.localtime(self._clock()))
 
+    def _exit_with_redis(self) -> None:
+        import redis
+
+        with redis.Redis.from_url(self._redis_url) as client:
+            try:
+                while not self.stopping.is_set():
+                    client.blpop([_NEVER_PUSHED], timeout=1)
+            except redis.ConnectionError:
+                self.stop()
+
 
 def _answer(result: TaskResult) -> Response:
     control = result.control or {}
@@ -329,19 +347,3 @@ def _answer(result: TaskResult) -> Response:
         return Response(status_code, data, content_type, headers)
     text = data if isinstance(data, str) else json.dumps(data)
     return Response(status_code, text, content_type or "text/html; charset=utf-8", headers)
-
-
-def _reader(source: str) -> Callable[[str], bytes]:
-    """Reads a file of a market by its name: over HTTP, out of a zip, or from a folder."""
-    if source.startswith(("http://", "https://")):
-
-        def read_url(name: str) -> bytes:
-            answer = requests.get(f"{source.rstrip('/')}/{name}", timeout=10)
-            answer.raise_for_status()
-            return answer.content
-
-        return read_url
-    if source.endswith(".zip"):
-        archive = zipfile.ZipFile(source)
-        return archive.read
-    return lambda name: (Path(source) / name).read_bytes()

@@ -44,7 +44,7 @@ class Publisher:
         """Fill in the template, run it once, register its functions and its auto-trigger.
 
         An existing startup script is left as it is. Raises DeployError; the broken script stays. A value
-        that is no text raises, as in the real one, what nobody expects.
+        that is not a string raises AttributeError, which the real one does not expect either.
         """
         template = self._state.scripts.get(f"{set_id}__example")
         if template is None:

@@ -24,7 +24,7 @@ class Snapshot(NamedTuple):
 
 
 class FuncState:
-    """The rows, and how they looked `visible_after_s` ago: so late, Func's server and workers notice."""
+    """The rows, and how they looked `visible_after_s` ago, which is what Func's server and workers see."""
 
     def __init__(self, visible_after_s: float, clock: Callable[[], float] = time.time) -> None:
         self.script_sets: Rows = {}
@@ -157,7 +157,7 @@ class FuncState:
 
 
 def md5(text: str) -> str:
-    """As Func has it of a script's code."""
+    """Func's marker of a script's code."""
     return hashlib.md5(text.encode("utf-8")).hexdigest()  # noqa: S324 - Func's own marker, no secret
 
 

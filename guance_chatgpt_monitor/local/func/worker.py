@@ -56,7 +56,7 @@ class Scripts:
         return script_id in self._sources
 
     def load(self, script_id: str) -> Any:
-        """The code of a script, after the question whether that has changed: each task asks for each anew."""
+        """The code of a script, after asking whether it has changed: each task asks anew for each script."""
         stored_md5 = self._backend.script_md5(script_id)
         compiled = self._compiled.get(script_id)
         if compiled is None or stored_md5 not in (None, compiled.md5):
@@ -179,7 +179,7 @@ class Task:
         module = self._modules[name]
         for wanted in fromlist or ():
             value = module.__dict__.get(wanted)
-            if not value:  # a name whose value is false is taken for missing
+            if not value:  # a falsy value is taken for a missing name
                 raise ImportError(f"CustomImport: Cannot import name `{wanted}`")
             globals[wanted] = value
         return module
@@ -233,7 +233,7 @@ class Task:
 
 
 def _use_processor(until_s: float) -> None:
-    """On the clock of time.thread_time(): what the real one does and this one does not."""
+    """Spin until time.thread_time() is this: the real one has more to do."""
     while time.thread_time() < until_s:
         pass
 

@@ -1,30 +1,32 @@
 """What OpenAI's API answers: its bodies and stream events, as pure functions of the request.
 
-The forms are those of OpenAI's API reference (platform.openai.com/docs/api-reference). The figures
-follow rules that a test can state: a prompt has as many tokens as words (at least 1), and so has the
-answer; of a prompt of 1024 tokens or more, the full blocks of 128 were cached (OpenAI's prompt caching
-guide); of the answer of a reasoning model, half of the tokens were reasoning.
+The forms are those of OpenAI's API reference (platform.openai.com/docs/api-reference).
 """
 
 import base64
 import json
 import math
-import re
 import struct
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional
 from urllib.parse import unquote
 
 from .errors import UNKNOWN_MODEL_PREFIX, Body, RefusalError
-
-# OpenAI's own limits, from its API reference.
-MAX_CHOICES = 128
-MAX_INPUTS = 2048
-MAX_DIMENSIONS = 3072
+from .figures import (
+    MAX_CHOICES,
+    MAX_DIMENSIONS,
+    answer_text,
+    count_words,
+    read_integer,
+    response_model,
+    service_tier,
+    split_inputs,
+    split_text,
+    usage_of,
+)
 
 DEFAULT_DIMENSIONS = 1536  # of text-embedding-3-small
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-3.5-turbo-instruct", "o3-mini", "text-embedding-3-small")
 
-_MODEL_DATE = "-2024-07-18"
 _MODELS_CREATED_S = 1721172741
 
 
@@ -43,99 +45,6 @@ class Endpoint(NamedTuple):
     events: Optional[Callable[[Body, Stamp], List[Body]]] = None
 
 
-# ---- figures
-
-
-def _read_integer(request: Body, name: str, default: int, maximum: int) -> int:
-    value = request.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        raise RefusalError(
-            400,
-            f"Invalid '{name}': expected an integer from 1 to {maximum}.",
-            code="invalid_value",
-            param=name,
-        )
-    return value
-
-
-def response_model(request_model: str) -> str:
-    """The dated name that the API answers with; a name that has a date keeps it."""
-    dated = re.search(r"-\d{4}-\d{2}-\d{2}$", request_model)
-    return request_model if dated else request_model + _MODEL_DATE
-
-
-def _service_tier(request: Body) -> str:
-    """The tier that answers: each is to be had, and `fast` is another word for `priority`."""
-    asked = request.get("service_tier")
-    if asked == "fast":
-        return "priority"
-    return asked if asked in ("flex", "priority", "scale") else "default"
-
-
-def count_words(prompt: Any) -> int:
-    """The words in text, messages, content parts, or lists of them; a number is one token."""
-    words, parts = 0, [prompt]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, str):
-            words += len(part.split())
-        elif isinstance(part, list):
-            parts += part
-        elif isinstance(part, dict):
-            parts += [part.get("content"), part.get("text")]
-        elif isinstance(part, int):
-            words += 1
-    return words
-
-
-def answer_text(prompt_words: int) -> str:
-    return f"This is the local answer to a prompt with this many words: {prompt_words}."
-
-
-def _cached_tokens(prompt_tokens: int) -> int:
-    return prompt_tokens // 128 * 128 if prompt_tokens >= 1024 else 0
-
-
-def _reasoning_tokens(model: str, completion_tokens: int) -> int:
-    return completion_tokens // 2 if re.match(r"o\d|gpt-5", model) else 0
-
-
-def _usage(model: str, prompt_words: int, completion_tokens: int) -> Body:
-    prompt_tokens = max(1, prompt_words)
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": _cached_tokens(prompt_tokens),
-            "cache_write_tokens": 0,
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": _reasoning_tokens(model, completion_tokens),
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _split_inputs(prompt: Any, name: str) -> List[Any]:
-    """The prompts in one of: text, a list of tokens, a list of texts, a list of lists of tokens."""
-    if isinstance(prompt, str) or not isinstance(prompt[0], (str, list)):
-        return [prompt]
-    if len(prompt) > MAX_INPUTS:
-        raise RefusalError(400, f"Invalid '{name}': more than {MAX_INPUTS} inputs.", param=name)
-    return list(prompt)
-
-
-def _split_text(text: str) -> List[str]:
-    """The text in pieces as a stream brings them: words, each with the space before it."""
-    return re.findall(r"\s*\S+", text)
-
-
 # ---- chat completions and completions
 
 # Only these two stream what they answer in choices: one list of texts makes the body and the chunks.
@@ -148,16 +57,16 @@ class _Choices(NamedTuple):
 
 def _chat_choices(request: Body) -> _Choices:
     words = count_words(request["messages"])
-    texts = [answer_text(words)] * _read_integer(request, "n", 1, MAX_CHOICES)
-    return _Choices(texts, _usage(request["model"], words, count_words(texts)))
+    texts = [answer_text(words)] * read_integer(request, "n", 1, MAX_CHOICES)
+    return _Choices(texts, usage_of(request["model"], words, count_words(texts)))
 
 
 def _text_choices(request: Body) -> _Choices:
-    n = _read_integer(request, "n", 1, MAX_CHOICES)
-    inputs = _split_inputs(request["prompt"], "prompt")
+    n = read_integer(request, "n", 1, MAX_CHOICES)
+    inputs = split_inputs(request["prompt"], "prompt")
     texts = [answer_text(count_words(prompt)) for prompt in inputs for _ in range(n)]
     words = sum(count_words(prompt) for prompt in inputs)
-    return _Choices(texts, _usage(request["model"], words, count_words(texts)))
+    return _Choices(texts, usage_of(request["model"], words, count_words(texts)))
 
 
 def _chat_head(request: Body, stamp: Stamp, kind: str) -> Body:
@@ -166,7 +75,7 @@ def _chat_head(request: Body, stamp: Stamp, kind: str) -> Body:
         "object": kind,
         "created": stamp.created_s,
         "model": response_model(request["model"]),
-        "service_tier": _service_tier(request),
+        "service_tier": service_tier(request),
         "system_fingerprint": "fp_local",
     }
 
@@ -199,7 +108,7 @@ def chat_chunks(request: Body, stamp: Stamp) -> List[Body]:
     steps: List[Body] = []
     for index, text in enumerate(texts):
         deltas: List[Body] = [{"role": "assistant", "content": "", "refusal": None}]
-        deltas += [{"content": piece} for piece in _split_text(text)]
+        deltas += [{"content": piece} for piece in split_text(text)]
         steps += [
             {"index": index, "delta": delta, "logprobs": None, "finish_reason": None} for delta in deltas
         ]
@@ -222,7 +131,7 @@ def text_chunks(request: Body, stamp: Stamp) -> List[Body]:
     for index, text in enumerate(texts):
         steps += [
             {"index": index, "text": piece, "logprobs": None, "finish_reason": None}
-            for piece in _split_text(text)
+            for piece in split_text(text)
         ]
         steps.append({"index": index, "text": "", "logprobs": None, "finish_reason": "stop"})
     return _chunks(request, _text_head(request, stamp), steps, usage)
@@ -242,7 +151,7 @@ def _chunks(request: Body, head: Body, steps: List[Body], usage: Body) -> List[B
 def response(request: Body, stamp: Stamp) -> Body:
     words = count_words(request.get("instructions")) + count_words(request["input"])
     text = answer_text(words)
-    usage = _usage(request["model"], words, count_words(text))
+    usage = usage_of(request["model"], words, count_words(text))
     return {
         **_response_head(request, stamp),
         "status": "completed",
@@ -276,7 +185,7 @@ def response_events(request: Body, stamp: Stamp) -> List[Body]:
     ]
     events += [
         {"type": "response.output_text.delta", **part, "delta": piece, "logprobs": []}
-        for piece in _split_text(text)
+        for piece in split_text(text)
     ]
     events += [
         {"type": "response.output_text.done", **part, "text": text, "logprobs": []},
@@ -302,7 +211,7 @@ def _response_head(request: Body, stamp: Stamp) -> Body:
         "parallel_tool_calls": True,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
-        "service_tier": _service_tier(request),
+        "service_tier": service_tier(request),
         "store": True,
         "temperature": 1.0,
         "text": {"format": {"type": "text"}},
@@ -332,8 +241,8 @@ def _output_text(text: str) -> Body:
 
 
 def embeddings(request: Body, _: Stamp) -> Body:
-    inputs = _split_inputs(request["input"], "input")
-    dimensions = _read_integer(request, "dimensions", DEFAULT_DIMENSIONS, MAX_DIMENSIONS)
+    inputs = split_inputs(request["input"], "input")
+    dimensions = read_integer(request, "dimensions", DEFAULT_DIMENSIONS, MAX_DIMENSIONS)
     in_base64 = request.get("encoding_format") == "base64"
     data = []
     for index, text in enumerate(inputs):

@@ -1,6 +1,6 @@
 """The fault words of the OpenAI stand-in, and the answers that they replace or change.
 
-`openai` documents the words. How late, or how far, an answer is sent is a matter for `openai` alone.
+`server` documents the words; `delivery` decides when an answer is sent, and how much of it.
 """
 
 import re

@@ -56,7 +56,7 @@ class Books:
         self._entries: Deque[Booked] = deque(maxlen=MAX_BOOKED)
 
     def add(self, *entries: Booked) -> None:
-        """Book these; as late as it may be."""
+        """Book these, however late."""
         self._entries.extend(entries)
 
     def clear(self) -> None:

@@ -32,12 +32,10 @@ first word. A request without the header takes the next word of the server's own
 
 import json
 import re
-import threading
 import time
 import uuid
 from collections import deque
 from functools import partial
-from http.client import responses as reason_phrases
 from typing import Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..http_server import CONTROL_PATH, LocalServer, Request, Response
@@ -55,6 +53,7 @@ from .answers import (
     text_chunks,
     text_completion,
 )
+from .delivery import DELIVERIES, Answer, Delivery, deliver
 from .errors import Body, RefusalError, check_key, check_request, refuse_path
 from .faults import (
     NO_FAULT,
@@ -85,7 +84,7 @@ _HEADERS = {
 
 
 class ReceivedRequest(NamedTuple):
-    """A request as it arrived. `body` is {} where it was no JSON object; header names are lowercase.
+    """A request as it arrived. `body` is {} unless it was a JSON object; header names are lowercase.
 
     `url` is path and query as they were sent.
     """
@@ -136,11 +135,11 @@ class LocalOpenAI(LocalServer):
         try:
             fault = self._next_fault(request)
         except ValueError as error:
-            # Said to the SDK: a retry would meet the same word.
+            # A retry would meet the same word.
             return Response(500, _fault_error(error), headers={"x-should-retry": "false"})
-        deliver = _DELIVERIES.get(fault.word, _deliver)
         answer = _answer(request, body, fault, self.books)
-        return deliver(_Delivery(request, answer, fault.seconds, self.stopping))
+        delivery = Delivery(request, answer, fault.seconds, self.stopping)
+        return DELIVERIES.get(fault.word, deliver)(delivery)
 
     def _keep(self, request: Request, body: Optional[Body]) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -204,23 +203,16 @@ def _retry_count(request: Request) -> int:
 # ---- from the request to its answer
 
 
-class _Answer(NamedTuple):
-    """An answer before it is sent; `events` are those of a stream, else None."""
-
-    response: Response
-    events: Optional[List[bytes]] = None
-
-
 # The bodies of an answer, and whether they are the events of a stream.
 _Bodies = Tuple[List[Body], bool]
 
 
-def _answer(request: Request, body: Optional[Body], fault: Fault, books: Books) -> _Answer:
+def _answer(request: Request, body: Optional[Body], fault: Fault, books: Books) -> Answer:
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}", **_HEADERS}
     page = fault_page(fault)
     if page:
         status_code, content_type, content = page
-        return _Answer(Response(status_code, content, content_type, headers))
+        return Answer(Response(status_code, content, content_type, headers))
     if fault.word == "429":
         headers["x-ratelimit-remaining-requests"] = "0"
         if fault.seconds is not None:
@@ -228,11 +220,11 @@ def _answer(request: Request, body: Optional[Body], fault: Fault, books: Books) 
     try:
         bodies, is_stream = _bodies(request, body, fault, books)
     except RefusalError as refusal:
-        return _Answer(_json(refusal.status_code, refusal.body, headers))
+        return Answer(_json(refusal.status_code, refusal.body, headers))
     if is_stream:
         head = Response(200, content_type="text/event-stream; charset=utf-8", headers=headers)
-        return _Answer(head, encode_events(bodies))
-    return _Answer(_json(200, bodies[0], headers))
+        return Answer(head, encode_events(bodies))
+    return Answer(_json(200, bodies[0], headers))
 
 
 def _json(status_code: int, body: Body, headers: Dict[str, str]) -> Response:
@@ -295,82 +287,4 @@ _HANDLERS: Dict[Tuple[str, str], Callable[[Request, Optional[Body], Books], _Bod
     ("GET", _MODEL_PATH): _describe_model,
     ("GET", USAGE_PATH): partial(_show_books, usage_page),
     ("GET", COSTS_PATH): partial(_show_books, costs_page),
-}
-
-
-# ---- from the answer to the wire
-
-
-class _Delivery(NamedTuple):
-    """What it takes to send an answer. `stopping` ends every wait."""
-
-    request: Request
-    answer: _Answer
-    seconds: Optional[float]
-    stopping: threading.Event
-
-    def send_head(self) -> None:
-        head, is_stream = self.answer.response, self.answer.events is not None
-        lines = [
-            f"HTTP/1.1 {head.status_code} {reason_phrases.get(head.status_code, '-')}",
-            f"Content-Type: {head.content_type}",
-            *(f"{name}: {value}" for name, value in head.headers.items()),
-            "Connection: close",
-            "Transfer-Encoding: chunked" if is_stream else f"Content-Length: {len(head.body)}",
-        ]
-        self.request.send_raw("\r\n".join([*lines, "", ""]).encode("latin-1"))
-
-    def send(self, piece: bytes) -> None:
-        """Send a piece of the body; b"" ends it."""
-        is_stream = self.answer.events is not None
-        self.request.send_raw(b"%x\r\n%b\r\n" % (len(piece), piece) if is_stream else piece)
-
-
-def _deliver(delivery: _Delivery) -> Optional[Response]:
-    if delivery.answer.events is None:
-        return delivery.answer.response
-    delivery.send_head()
-    for event in [*delivery.answer.events, b""]:
-        delivery.send(event)
-    return None
-
-
-def _deliver_late(delivery: _Delivery) -> Optional[Response]:
-    return None if delivery.stopping.wait(delivery.seconds) else _deliver(delivery)
-
-
-def _deliver_never(delivery: _Delivery) -> None:
-    delivery.stopping.wait()
-
-
-def _deliver_reset(delivery: _Delivery) -> None:
-    delivery.request.reset()
-
-
-def _deliver_half(delivery: _Delivery) -> None:
-    # Closed, not reset: a reset may take back bytes that were sent.
-    body, events = delivery.answer.response.body, delivery.answer.events
-    pieces = [body[: len(body) // 2]] if events is None else events[: len(events) // 2]
-    delivery.send_head()
-    for piece in pieces:
-        delivery.send(piece)
-
-
-def _deliver_bytewise(delivery: _Delivery) -> None:
-    events = delivery.answer.events
-    body = delivery.answer.response.body if events is None else b"".join(events)
-    delivery.send_head()
-    for position in range(len(body)):
-        if delivery.stopping.wait(delivery.seconds):
-            return
-        delivery.send(body[position : position + 1])
-    delivery.send(b"")
-
-
-_DELIVERIES: Dict[str, Callable[[_Delivery], Optional[Response]]] = {
-    "slow": _deliver_late,
-    "hang": _deliver_never,
-    "drip": _deliver_bytewise,
-    "reset": _deliver_reset,
-    "cut": _deliver_half,
 }

@@ -31,7 +31,7 @@ def layout(dashboard: Mapping[str, Any], index: PointIndex, titles: Mapping[str,
 
 
 def answers(dashboard: Mapping[str, Any], index: PointIndex, within: Range) -> List[Dict[str, Any]]:
-    """For each chart its columns and rows, or what of its DQL is not understood."""
+    """For each chart its columns and rows, or which part of its DQL is not supported."""
     charts = dashboard["main"]["charts"]
     by_range: Dict[Tuple[int, int], List[Tuple[int, str, Query]]] = {}
     for number, chart in enumerate(charts):

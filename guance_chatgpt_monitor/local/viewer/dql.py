@@ -1,6 +1,6 @@
 """Reads DQL, Guance's query language, as far as dashboards and monitors use it.
 
-Written against Guance's public documentation, and not against what makes our dashboards, which it checks:
+Written against Guance's public documentation, not against what makes our dashboards, which it checks:
 `` M::`openai`:(sum(`question`) AS `Requests`) { `status` = 'ok' } [1h::auto] BY `request_model` LIMIT 9 ``
 and `eval(A/B*100, A="…", B="…", alias='Error rate')`. Keywords and functions are read in any case.
 """
@@ -111,7 +111,7 @@ class Expression(NamedTuple):
 
 
 def parse(dql: str) -> Union[Series, Expression]:
-    """Raises DQLError for what is no DQL, or DQL of a kind that is not known here."""
+    """Raises DQLError for what is not DQL, or DQL that is not supported here."""
     parser = _Parser(dql)
     parsed = parser.expression() if parser.at("eval") else parser.series()
     parser.end()
@@ -176,7 +176,7 @@ class _Parser(Tokens):
     def series(self) -> Series:
         namespace = self.take("word").upper()
         if namespace not in NAMESPACES:
-            raise DQLError(f"not known here: {namespace}:: (M:: and L:: are) in {self.text}")
+            raise DQLError(f"{namespace}:: (M:: and L:: are supported) in {self.text}")
         self.expect("::")
         source = self.take("name", "word")
         self.expect(":")

@@ -74,7 +74,7 @@ class Tokens:
 
     def error(self, wanted: str) -> DQLError:
         rest = _excerpt(self.text[self.peek().position :])
-        return DQLError(f"not known here: {rest or 'the end'} (where {wanted} is expected) in {self.text}")
+        return DQLError(f"{rest or 'the end'} (where {wanted} is expected) in {self.text}")
 
     def end(self) -> None:
         if self.position < len(self._tokens):

@@ -45,7 +45,7 @@ def of_times(
     function = _OF_TIMES.get(target.function)
     if function is None:
         known = ", ".join(sorted([*others, *_OF_TIMES]))
-        raise DQLError(f"not known here: the function {target.function or 'of nothing'} (there are {known})")
+        raise DQLError(f"the function {target.function or 'of nothing'} (supported are {known})")
     lists: Dict[Tuple[Group, Any], List[Tuple[int, Any]]] = {}
     for number, start, time_ns, value in listed:
         if number in groups:
@@ -84,7 +84,7 @@ def _between(known: Sequence[Tuple[int, float]], start: int, how: str) -> Any:
     try:
         return float(how)
     except ValueError:
-        raise DQLError(f"not known here: fill(…, {how})") from None
+        raise DQLError(f"fill(…, {how})") from None
 
 
 # -- arithmetic

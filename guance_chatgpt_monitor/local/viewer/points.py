@@ -114,7 +114,7 @@ class PointIndex:
     def classify(self, source: Source, tags: Iterable[str]) -> Dict[int, Dict[str, str]]:
         """Take the series together that have the same of these tags; the tags of each class, by its number.
 
-        What is read from this source from now on is read by class. A tag that a series has not is empty.
+        What is read from this source from now on is read by class. A tag that a series lacks is empty.
         """
         table = self._tables.get(source)
         names = sorted(set(tags))

@@ -217,7 +217,7 @@ _COMPARE: Dict[str, Callable[[str, Sequence[str]], bool]] = {
 
 def _sql_of_field(column: str, comparison: str, values: Sequence[str]) -> str:
     if comparison in ("=~", "!~"):
-        raise DQLError("a regular expression is known here for tags only")
+        raise DQLError("a regular expression on a field (only tags)")
     literals = [_literal(value) for value in values]
     if comparison in ("=", "!="):
         found = f"ifnull({column}, '') IN ({', '.join(literals)})"
