@@ -1,5 +1,8 @@
 """The local page in a real browser: what a newcomer sees, over points of each kind."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,6 +11,7 @@ from browser import chromium
 from viewing import COST, ERROR_RATE, P95, REQUESTS, REQUESTS_LEFT, chart_of
 
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 from guance_chatgpt_monitor.local.viewer import shipped
 
 pytestmark = pytest.mark.slow
@@ -184,6 +188,36 @@ def test_a_call_made_now_appears_by_itself(page, datakit):
     page.wait(f"document.querySelector('{number(REQUESTS)}').innerText !== '{before}'")
 
 
+APPLICATION = """
+import openai
+openai.OpenAI().chat.completions.create(model="o3", messages=[{"role": "user", "content": "Hi"}])
+"""
+
+
+def test_an_application_that_runs_with_its_address_appears_by_itself(quiet):
+    with LocalDataKit() as datakit, LocalOpenAI() as openai:
+        quiet.open(datakit.url)
+        assert quiet.text("main").startswith("Nothing received yet")
+        environment = {
+            **os.environ,
+            "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
+            "OPENAI_BASE_URL": openai.base_url,
+            "OPENAI_API_KEY": "sk-local",
+        }
+        command = [sys.executable, "-m", "guance_chatgpt_monitor", "run", sys.executable, "-c", APPLICATION]
+        subprocess.run(command, env=environment, check=True, timeout=TIMEOUT_S)
+        quiet.wait(f"document.querySelector('{number(REQUESTS)}')?.innerText === '1'")
+
+
+def test_a_link_of_a_chart_leads_to_its_tab(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.run("document.querySelector('.panel .links a[href=\"#openai_monitor\"]').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.wait("document.getElementById('tab-openai_monitor').ariaSelected === 'true'")
+    page.wait("document.querySelector('[id=\"openai_monitor/0\"]')")
+
+
 # --- calls and monitors
 
 
@@ -213,6 +247,16 @@ def test_hostile_content_stays_text_everywhere(quiet, datakit):
     page.wait("document.querySelector('.log table')")
     assert HOSTILE in page.text(".log table")
     assert any(HOSTILE in text for text in page.texts(".sequence .legend"))
+
+
+def test_long_and_reordering_texts_stay_within_bounds(quiet):
+    with LocalDataKit() as datakit:
+        tags = f"service_name=\u202egnp.exe,request_model={'x' * 1000},status=ok"
+        write(datakit, "metric", f"openai,{tags} question=1,response_time=1e300 {time.time_ns()}")
+        quiet.open(datakit.url, "calls")
+        assert "\\u202egnp.exe" in quiet.text("#calls tbody")
+        assert "1.00e+300" in quiet.text("#calls tbody")
+        assert quiet.run("return document.querySelector('#calls tbody tr').offsetHeight") < 60
 
 
 def test_the_monitors_have_their_states(quiet, datakit):
