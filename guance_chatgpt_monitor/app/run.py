@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 from .environment import Settings
 
@@ -19,10 +19,15 @@ RUN_PID_VARIABLE = "CHATGPT_MONITOR_RUN_PID"
 _FOLDER = str(Path(__file__).resolve().parent / "autostart")
 
 
-def run(command: List[str], strict: bool = False) -> int:
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def run(command: List[str], strict: bool = False, warn: Callable[[str], None] = _warn) -> int:
     """Become the program `command`, monitored with the settings of the environment.
 
-    With a wrong setting, the program starts unmonitored, and a warning says so; `strict` makes that an error.
+    With a wrong setting, the program starts unmonitored, and `warn` gets a line about it; `strict` makes that
+    an error.
     Returns only where one process cannot become another (Windows), with the exit code; and 127 or 126
     where the program is not found or cannot be run, as a shell does. Raises ValueError where there is no
     command or, if `strict`, a setting is wrong.
@@ -38,17 +43,16 @@ def run(command: List[str], strict: bool = False) -> int:
     except ValueError as error:
         if strict:
             raise
-        print(f"guance-chatgpt-monitor: not monitored: {error}; the program starts without", file=sys.stderr)
+        warn(f"guance-chatgpt-monitor: not monitored: {error}; the program starts without")
     if Path(command[0]).name == "opentelemetry-instrument":
         # It puts itself before us on PYTHONPATH, and ends the chain there.
-        print(
+        warn(
             "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: "
-            "opentelemetry-instrument guance-chatgpt-monitor run python app.py",
-            file=sys.stderr,
+            "opentelemetry-instrument guance-chatgpt-monitor run python app.py"
         )
     if shutil.which(command[0]) is None:
         hint = f"; try: python {command[0]}" if command[0].endswith(".py") else ""
-        print(f"error: there is no program {command[0]}{hint}", file=sys.stderr)
+        warn(f"error: there is no program {command[0]}{hint}")
         return 127
     try:
         if os.name == "nt":
@@ -57,7 +61,7 @@ def run(command: List[str], strict: bool = False) -> int:
         sys.stderr.flush()
         os.execvpe(command[0], command, environment)  # noqa: S606
     except OSError as error:
-        print(f"error: {command[0]} cannot be run: {error.strerror}", file=sys.stderr)
+        warn(f"error: {command[0]} cannot be run: {error.strerror}")
         return 126
 
 

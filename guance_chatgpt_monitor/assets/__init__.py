@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Union
 
 from . import dashboard, guance_openapi, monitors
 from .guance_openapi import Applied, GuanceError
-from .sites import SITES, endpoint_of
+from .sites import SITES
 from .source import LANGUAGES
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Applied",
     "GuanceError",
     "apply_assets",
-    "endpoint_of",
     "render_assets",
     "write_assets",
 ]

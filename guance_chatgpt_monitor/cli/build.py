@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple
 
 import yaml
 
-from .messages import text
+from .messages import text, translated
 from .script_check import Problem, Script, check_set, sibling_imports
 from .user_error import UserError
 
@@ -30,7 +30,7 @@ class BuildError(UserError):
     """The set cannot be built; each problem names file, line and reason."""
 
     def __init__(self, problems: List[Problem]) -> None:
-        super().__init__("tools.not_built", n=len(problems))
+        super().__init__("build.not_built", n=len(problems))
         self.problems = problems
         self.details = list(map(str, problems))
 
@@ -85,7 +85,7 @@ def _read_manifest(path: Path) -> Dict[str, Any]:
         manifest = yaml.safe_load(path.read_text("utf-8"))
         said = _fault_of(manifest)
     except OSError as error:
-        said = text("build.manifest_unreadable", said=error.strerror or type(error).__name__)
+        said = text("build.manifest_unreadable", said=translated(error.strerror or type(error).__name__))
     except UnicodeError:
         said = text("build.manifest_no_text")
     except yaml.YAMLError as error:

@@ -14,7 +14,8 @@ from ..local.func.redis_server import LocalRedis
 from ..local.func.server import LocalFunc, TaskResult
 from ..local.openai.server import LocalOpenAI
 from .build import build, default_manifest
-from .messages import text
+from .messages import english, text, translated
+from .terminal import pad
 from .user_error import UserError
 
 # Instead of 170, for the call that is not answered: the others may take their time on a slow machine.
@@ -29,16 +30,16 @@ CALLS_WHILE_DOWN = 5
 
 
 class Wanted(NamedTuple):
-    """One call of the demo: what it shows, its body, what the stand-in does with it, and a setting for it."""
+    """One call of the demo: `demo.call_NAME`, its body, what the stand-in does with it, a setting for it."""
 
-    title: str
+    name: str
     body: Dict[str, Any]
     faults: Tuple[str, ...] = ()
     setting: str = ""
 
 
 class Made(NamedTuple):
-    """One call that was made, and what it returned."""
+    """One call that was made, and what it returned; the title is in English, for scripts."""
 
     title: str
     status_code: int
@@ -77,21 +78,21 @@ MODEL = "gpt-4o-mini"
 HELLO = [{"role": "user", "content": "Say hello."}]
 ANSWERED = (
     Wanted("question", {"question": "What is Guance?"}),
-    Wanted("question with system and model", {"question": "Hi", "system": "Be brief.", "model": MODEL}),
-    Wanted("Chat Completions body", {"model": MODEL, "messages": HELLO, "max_tokens": 20}),
-    Wanted("Responses body", {"model": MODEL, "input": "Say hello.", "max_output_tokens": 20}),
-    Wanted("with the caller's own tags", {"question": "Hi", "tags": {"team": "web"}}),
-    Wanted("unknown model", {"question": "Hi", "model": "no-such-model"}),
-    Wanted("bad input: nothing to ask", {"query": "Hi"}),
-    Wanted("bad input: stream", {"question": "Hi", "stream": True}),
+    Wanted("system_and_model", {"question": "Hi", "system": "Be brief.", "model": MODEL}),
+    Wanted("chat_body", {"model": MODEL, "messages": HELLO, "max_tokens": 20}),
+    Wanted("responses_body", {"model": MODEL, "input": "Say hello.", "max_output_tokens": 20}),
+    Wanted("own_tags", {"question": "Hi", "tags": {"team": "web"}}),
+    Wanted("unknown_model", {"question": "Hi", "model": "no-such-model"}),
+    Wanted("nothing_to_ask", {"query": "Hi"}),
+    Wanted("stream", {"question": "Hi", "stream": True}),
 )
 FAULTY = (
-    Wanted("rate limited once, then answered", {"question": "Hi"}, ("429", "ok")),
-    Wanted("refused key", {"question": "Hi"}, ("401",)),
-    Wanted("used-up quota", {"question": "Hi"}, ("insufficient_quota",)),
-    Wanted("no answer within the deadline", {"question": "Hi"}, ("hang",), f"deadline_s={SHORT_DEADLINE_S}"),
-    Wanted("connection reset, three times", {"question": "Hi"}, ("reset", "reset", "reset")),
-    Wanted("an answer without usage", {"question": "Hi"}, ("no_usage",)),
+    Wanted("429_then_answered", {"question": "Hi"}, ("429", "ok")),
+    Wanted("refused_key", {"question": "Hi"}, ("401",)),
+    Wanted("no_quota", {"question": "Hi"}, ("insufficient_quota",)),
+    Wanted("too_late", {"question": "Hi"}, ("hang",), f"deadline_s={SHORT_DEADLINE_S}"),
+    Wanted("resets", {"question": "Hi"}, ("reset", "reset", "reset")),
+    Wanted("no_usage", {"question": "Hi"}, ("no_usage",)),
 )
 
 
@@ -123,7 +124,7 @@ class Demo:
             self._key = os.environ.get("OPENAI_API_KEY", "").strip()
             self._base_url = os.environ.get("OPENAI_BASE_URL", "").strip() or REAL_BASE_URL
             if not self._key:
-                raise UserError("tools.demo_real_without_key")
+                raise UserError("demo.real_without_key")
         self._log_content = log_content
         self.openai = None if real else LocalOpenAI(clock=_earlier)
         self.datakit = None if datakit_url else LocalDataKit()
@@ -138,7 +139,7 @@ class Demo:
     def __enter__(self) -> "Demo":
         if self.openai is None:
             count = len(REAL) + (REAL_CALLS_WHILE_DOWN if self.datakit else 0)
-            self._say(text("tools.demo_real", count=count, url=without_credentials(self._base_url)))
+            self._say(text("demo.real", count=count, url=without_credentials(self._base_url)))
         try:
             for part in (self._redis, self.openai, self.datakit, self._func):
                 if part is not None:
@@ -228,8 +229,9 @@ class Demo:
             self.openai.faults.extend(wanted.faults)
         started_s = time.perf_counter()
         answer = requests.post(f"{self.link}/simplified", json=wanted.body, timeout=200)
-        made = Made(wanted.title, answer.status_code, time.perf_counter() - started_s, _excerpt(answer))
-        self._say(f"  {made.status_code}  {made.duration_s:6.2f} s  {made.title:34} {made.text}")
+        duration_s, title = time.perf_counter() - started_s, f"demo.call_{wanted.name}"
+        made = Made(english(title), answer.status_code, duration_s, _excerpt(answer))
+        self._say(f"  {made.status_code}  {made.duration_s:6.2f} s  {pad(text(title), 34)} {made.text}")
         return made
 
     def _outage(self, count: int) -> List[Made]:
@@ -237,7 +239,7 @@ class Demo:
             return []
         self._say(text("demo.stopped"))
         self.datakit.stop()
-        wanted = Wanted("while DataKit is down", {"question": "Hi"})
+        wanted = Wanted("outage", {"question": "Hi"})
         calls = [self.call(wanted) for _ in range(count)]
         self.datakit.start()
         self._say(text("demo.started"))
@@ -275,9 +277,10 @@ def _excerpt(answer: requests.Response) -> str:
     except ValueError:
         return answer.text[:60]
     if body.get("error"):
-        return f"{body['error']['type']}: {body['error']['message']}"[:76]
-    tokens = (body.get("usage") or {}).get("total_tokens", "no usage")
-    return f"{body.get('model')}, tokens: {tokens}"
+        return f"{body['error']['type']}: {translated(body['error']['message'])}"[:76]
+    tokens = (body.get("usage") or {}).get("total_tokens")
+    known = text("tools.tokens" if tokens is not None else "tools.tokens_unknown", n=tokens)
+    return f"{body.get('model')}, {known}"
 
 
 def points_table(points: _Points) -> List[str]:

@@ -27,12 +27,12 @@ _QUESTIONS = (
 _TEAMS = ("web", "growth", "support")
 # What the stand-in does instead of answering at once, and how often of 100.
 _FAULTS: Tuple[Tuple[int, str, Tuple[str, ...]], ...] = (
-    (4, "rate limited, then answered", ("429", "ok")),
-    (2, "server error, then answered", ("500", "ok")),
-    (3, "server error, three times", ("500", "500", "500")),
-    (1, "rate limited, three times", ("429", "429", "429")),
-    (1, "refused key", ("401",)),
-    (1, "content filter", ("content_filter",)),
+    (4, "429_then_answered", ("429", "ok")),
+    (2, "500_then_answered", ("500", "ok")),
+    (3, "500s", ("500", "500", "500")),
+    (1, "429s", ("429", "429", "429")),
+    (1, "refused_key", ("401",)),
+    (1, "content_filter", ("content_filter",)),
 )
 
 
@@ -69,9 +69,9 @@ class Traffic:
         team = chance.choice(_TEAMS)
         body = {"question": chance.choice(_QUESTIONS), "model": model, "tags": {"team": team}}
         drawn = chance.uniform(0, 100)
-        for often, title, faults in _FAULTS:
+        for often, name, faults in _FAULTS:
             drawn -= often
             if drawn < 0:
-                return Wanted(title, body, faults)
+                return Wanted(name, body, faults)
         answer_s = min(3.0, _MODELS[model][1] * chance.lognormvariate(0, 0.5))
-        return Wanted(f"{model}, team {team}", body, (f"slow:{answer_s:.2f}",))
+        return Wanted("answered", body, (f"slow:{answer_s:.2f}",))

@@ -48,17 +48,14 @@ Credentials = Union[AccessKey, LocalhostToken]
 
 
 class FuncError(UserError):
-    """A refusal by Func. `reason` is its word, such as `EUserAuth`; "" when no Func answered.
+    """A refusal by Func. `reason` is its code, such as `EUserAuth`.
 
-    `detail` is for who knows what to show of it: Func repeats requests there.
+    `detail` is for callers who know which part to show: Func repeats requests there.
     """
 
-    def __init__(
-        self, key: str, reason: str = "", status: int = 0, detail: Any = None, **values: Any
-    ) -> None:
-        super().__init__(key, reason=reason, status=status, **values)
+    def __init__(self, message: str, next_step: str, reason: str, detail: Any) -> None:
+        super().__init__(message, next_step)
         self.reason = reason
-        self.status_code = status
         self.detail = detail
 
 
@@ -141,15 +138,16 @@ def _read(answer: HTTPAnswer, url: str) -> Any:
             return body.get("data")
         reason, said, error = str(body["reason"]), str(body.get("message") or ""), body["error"]
     except (ValueError, KeyError, TypeError):
-        if 300 <= answer.status_code < 400 and answer.headers.get("Location"):
-            to = without_credentials(answer.headers["Location"].partition("?")[0])
-            raise FuncError("install.func_redirect", status=answer.status_code, url=url, to=to) from None
-        raise FuncError("install.not_func", status=answer.status_code, url=url) from None
+        status, to = answer.status_code, answer.headers.get("Location", "").partition("?")[0]
+        if 300 <= status < 400 and to:
+            to = without_credentials(to)
+            raise UserError("install.func_redirect", status=status, url=url, to=to) from None
+        raise UserError("install.not_func", status=status, url=url) from None
     detail = body.get("detail")
-    key = f"install.func_{_kind(reason, said, detail)}"
-    # Only this: `reqDump` repeats the request, and with it a key that was sent.
-    said = said[:MAX_MESSAGE_CHARACTERS]
-    raise FuncError(key, reason, answer.status_code, detail, said=said, error=error)
+    advice = text(f"install.advice_{_kind(reason, said, detail)}")
+    # Only the message: `reqDump` repeats the request, and with it a key that was sent.
+    shown = text("install.func_answered", error=error, reason=reason, said=said[:MAX_MESSAGE_CHARACTERS])
+    raise FuncError(shown, advice, reason, detail)
 
 
 def _kind(reason: str, said: str, detail: Any) -> str:

@@ -6,7 +6,7 @@ import time
 from typing import Any, Callable, Dict, NamedTuple
 
 from .http_client import HTTPAnswer, call
-from .messages import text
+from .messages import text, translated
 from .user_error import UserError, check_http_url
 
 SECRET_HEADER = "X-ChatGPT-Monitor-Secret"  # noqa: S105 - a header's name
@@ -36,7 +36,7 @@ class LinkAnswer(NamedTuple):
     def error(self) -> str:
         """The message of an error; "" for an answer."""
         error = self.body.get("error")
-        return str(error.get("message"))[:MAX_SHOWN_CHARACTERS] if isinstance(error, dict) else ""
+        return translated(str(error.get("message"))[:MAX_SHOWN_CHARACTERS]) if isinstance(error, dict) else ""
 
 
 class Link:

@@ -1,6 +1,8 @@
 """One HTTP request of the command line: bounded in time and size, and its failure in words."""
 
-from typing import Any, Mapping, NamedTuple, Tuple
+import time
+from contextlib import nullcontext
+from typing import Any, ContextManager, Mapping, NamedTuple, Optional
 
 import requests
 
@@ -19,21 +21,38 @@ class HTTPAnswer(NamedTuple):
     body: bytes
 
 
-def call(method: str, url: str, read_timeout_s: float, **content: Any) -> HTTPAnswer:
+def call(
+    method: str,
+    url: str,
+    read_timeout_s: float,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    session: Optional[requests.Session] = None,
+    **content: Any,
+) -> HTTPAnswer:
     """Send one request; `content` as requests takes it. Raises UserError when no answer comes.
 
-    Each request has its own connection: between two of them may lie longer than a server keeps one.
+    The body is read for `read_timeout_s` at most, so a server that drips holds nobody up. Without a
+    `session`, the request has its own connection: servers close one that was idle for long.
     """
-    timeout: Tuple[float, float] = (CONNECT_TIMEOUT_S, read_timeout_s)
+    open_session: ContextManager[requests.Session] = nullcontext(session) if session else requests.Session()
     try:
-        with requests.Session() as session, session.request(
-            method, url, timeout=timeout, stream=True, allow_redirects=False, **content
+        with open_session as sender, sender.request(
+            method,
+            url,
+            timeout=(connect_timeout_s, read_timeout_s),
+            stream=True,
+            allow_redirects=False,
+            **content,
         ) as answer:
-            body = bytearray()
-            for chunk in answer.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) >= MAX_ANSWER_BYTES:
-                    break
-            return HTTPAnswer(answer.status_code, answer.headers, bytes(body[:MAX_ANSWER_BYTES]))
-    except requests.RequestException as error:
+            return HTTPAnswer(answer.status_code, answer.headers, _read(answer, read_timeout_s))
+    except OSError as error:  # requests' own errors are some, and a missing CA file is a plain one
         raise explain_unreachable(error, url) from None
+
+
+def _read(answer: requests.Response, within_s: float) -> bytes:
+    body, ends_s = bytearray(), time.monotonic() + within_s
+    for chunk in answer.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) >= MAX_ANSWER_BYTES or time.monotonic() > ends_s:
+            break
+    return bytes(body[:MAX_ANSWER_BYTES])

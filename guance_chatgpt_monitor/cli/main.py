@@ -4,7 +4,7 @@ import os
 import sys
 from typing import List, Optional, Sequence, Tuple
 
-from .messages import current_language, language_of, text, use_language
+from .messages import current_language, language_of, text, translated, use_language
 from .terminal import discard_output, one_line, paint, prepare_output, printable, to_json, use_color
 from .user_error import UsageError, UserError
 
@@ -69,7 +69,7 @@ def _unforeseen(error: Exception) -> Tuple[str, str]:
     """The class of an error, never its text: that is Python's, and may hold anything."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return where + error.strerror, text("common.os_error_step")
+        return where + translated(error.strerror), text("common.os_error_step")
     return text("common.unforeseen", name=type(error).__name__), text("common.unforeseen_step")
 
 

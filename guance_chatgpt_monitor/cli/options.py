@@ -5,11 +5,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Optional
 
-from .messages import text
+from .messages import text, translated
 from .terminal import paint, say
 from .user_error import UsageError, UserError, check_http_url, check_secret
 
 if TYPE_CHECKING:
+    from ..app.environment import Settings
     from .func_client import FuncClient
 
 
@@ -43,35 +44,40 @@ def make_client(options: Any) -> "FuncClient":
     url = options.func or os.environ.get("FUNC_URL", "")
     url = required(url, text("common.func_address"), "FUNC_URL", "--func")
     key_id = options.ak_id or os.environ.get("FUNC_AK_ID", "")
-    token = read_secret("", "FUNC_LOCALHOST_TOKEN", text("common.func_token"), ask=False)
+    token = read_secret(text("common.func_token"), "FUNC_LOCALHOST_TOKEN")
     credentials: Credentials = LocalhostToken(token)
     if key_id or not token:
         name, secret_name = text("common.access_key"), text("common.access_secret")
         key_id = check_secret(required(key_id, name, "FUNC_AK_ID", "--ak-id"), name)
-        warn_of_secret(options.ak_secret, "--ak-secret", "FUNC_AK_SECRET")
-        secret = read_secret(options.ak_secret, "FUNC_AK_SECRET", secret_name)
+        secret = read_secret(secret_name, "FUNC_AK_SECRET", "--ak-secret", options.ak_secret, ask=True)
         credentials = AccessKey(key_id, required(secret, secret_name, "FUNC_AK_SECRET", "--ak-secret"))
     return FuncClient(url, credentials)
 
 
+def application_settings() -> "Settings":
+    """The settings of an application in this environment. Raises UserError."""
+    from ..app.environment import Settings
+
+    try:
+        return Settings.read()
+    except ValueError as error:
+        raise UserError(translated(str(error)), text("common.setting_step")) from None
+
+
 def link_secret(options: Any) -> str:
     name = text("common.link_secret")
-    warn_of_secret(options.link_secret, "--link-secret", "CHATGPT_MONITOR_LINK_SECRET")
-    return read_secret(options.link_secret, "CHATGPT_MONITOR_LINK_SECRET", name, ask=False)
+    return read_secret(name, "CHATGPT_MONITOR_LINK_SECRET", "--link-secret", options.link_secret)
 
 
-def warn_of_secret(given: str, option: str, variable: str) -> None:
-    """A secret on the command line: every user of the host can read it there."""
+def read_secret(name: str, variable: str, option: str = "", given: str = "", ask: bool = False) -> str:
+    """The secret `given` with `option`, else that of an environment variable, else asked for, else "".
+
+    Warns of one on the command line, where every user of the host can read it. Raises UserError for one that
+    no header can hold.
+    """
     if given:
         said = text("common.key_on_command_line", option=option, variable=variable)
         say(f"{paint(text('common.warning'), 'warn', sys.stderr)} {said}", sys.stderr)
-
-
-def read_secret(given: str, variable: str, name: str, ask: bool = True) -> str:
-    """A secret of an option, else of an environment variable, else asked for at a terminal, else "".
-
-    Raises UserError for one that no header can hold.
-    """
     secret = given or os.environ.get(variable, "")
     if not secret and ask and sys.stdin.isatty():
         try:

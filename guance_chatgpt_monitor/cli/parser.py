@@ -63,7 +63,10 @@ class Parser(argparse.ArgumentParser):
         """Raises UsageError."""
         options, further = self.parse_known_args(args, namespace)
         if further:
-            self._refuse_word(further[0])
+            word = further[0].partition("=")[0]
+            if word.startswith("-"):
+                refuse("common.unknown_option", word, self.words(), self.prog)
+            refuse("common.unknown_word", word, self.words(), self.prog, "common.quote_spaces")
         return options
 
     def error(self, message: str) -> Any:
@@ -83,24 +86,27 @@ class Parser(argparse.ArgumentParser):
                     found += part.words()
         return found
 
-    def _refuse_word(self, word: str) -> None:
-        key = "common.unknown_option" if word.startswith("-") else "common.unknown_word"
-        refuse(key, word.partition("=")[0], self.words(), self.prog)
-
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             choices = list(map(str, action.choices))
             refuse("common.not_a_choice", str(value), choices, self.prog, choices=", ".join(choices))
 
 
-def refuse(key: str, word: str, words: Iterable[str], program: str, **values: Any) -> None:
-    """Raise UsageError for a word that there is not; its next step names the nearest of `words`."""
+def refuse(
+    key: str,
+    word: str,
+    words: Iterable[str],
+    program: str,
+    otherwise: str = "common.see_help",
+    **values: Any,
+) -> None:
+    """Raise UsageError for an unknown word; the next step names the nearest of `words`, if one is near."""
     import difflib
 
     near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    if near:
-        raise UsageError(f"{key}_near", word=word, near=near[0], program=program, **values)
-    raise UsageError(key, word=word, program=program, **values)
+    step = "common.did_you_mean" if near else otherwise
+    next_step = text(step, near="".join(near), program=program)
+    raise UsageError(text(key, word=word, **values), next_step)
 
 
 # ---- the parts of a command line ----

@@ -144,9 +144,7 @@ def shorten(line: str, columns: int) -> str:
 def wrap(line: str, columns: int) -> List[str]:
     """`line` in lines of at most so many columns, broken at spaces and between Chinese characters."""
     lines, current = [], ""
-    for part in re.findall(
-        r"\s+|[^\s\u2e80-\u9fff\uff00-\uffef]+|[\u2e80-\u9fff\uff00-\uffef][，。；：、）]?", line
-    ):
+    for part in _PARTS.findall(line):
         if current and display_width(current + part.rstrip()) > columns:
             lines.append(current.rstrip())
             current = ""

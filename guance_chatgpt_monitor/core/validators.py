@@ -53,7 +53,7 @@ def read_host(value: Any) -> str:
 def read_file(value: Any) -> str:
     text = read_string(os.fspath(value) if isinstance(value, os.PathLike) else value)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - without an error, unlike Path
-    if text and not path.is_file():
+    if text and not os.path.isfile(path):  # noqa: PTH113 - likewise
         raise ValueError("must be the path of an existing file")
     return str(path.absolute()) if text else ""
 

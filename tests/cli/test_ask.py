@@ -59,15 +59,15 @@ def test_an_error_of_openai_is_told(run: CommandLine, stack: Stack) -> None:
     said = run("ask", "Hi", "--link", stack.link)
     assert said.code == 1
     assert said.err.startswith("error: 401: Incorrect API key provided: sk-***")
-    assert "next: guance-chatgpt-monitor check" in said.err
+    assert "next: run guance-chatgpt-monitor check" in said.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--link", NOBODY], "connection refused: nothing listens at 127.0.0.1:9"),
-        (["--link", "http://host/"], "the link is no authorization link"),
-        (["--link", "nonsense"], "the link is no HTTP address"),
+        (["--link", "http://host/"], "this is not an authorization link"),
+        (["--link", "nonsense"], "the link is not an HTTP address"),
         (["--link", NOBODY, "--link-secret", "a b"], "the secret of the link has spaces"),
         ([], "no link was given\nnext: give --link, or export CHATGPT_MONITOR_LINK=…"),
     ],
@@ -91,10 +91,10 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str], run
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--calls-per-minute", "0", "'0' is no whole number of at least 1"),
-        ("--calls-per-minute", "x", "'x' is no whole number of at least 1"),
-        ("--task-records", "-1", "'-1' is no whole number of at least 0"),
-        ("--task-records", "10001", "10001 is more than 10000, the most that Func takes"),
+        ("--calls-per-minute", "0", "'0' is not a whole number of at least 1"),
+        ("--calls-per-minute", "x", "'x' is not a whole number of at least 1"),
+        ("--task-records", "-1", "'-1' is not a whole number of at least 0"),
+        ("--task-records", "10001", "10001 is above the limit of 10000"),
     ],
 )
 def test_numbers_are_checked(run: CommandLine, option: str, value: str, said: str) -> None:

@@ -103,16 +103,20 @@ def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI)
 @pytest.mark.parametrize(
     ("fault", "name", "said"),
     [
-        ("401", "OpenAI key", "refused (401): wrong, or withdrawn next: make a new key at"),
-        ("403", "OpenAI key", "not allowed (403): a restricted key, or OpenAI does not serve this place"),
+        ("401", "OpenAI key", "refused (401): wrong or revoked next: make a new key at"),
+        (
+            "403",
+            "OpenAI key",
+            "not allowed (403): the key is restricted, or OpenAI does not serve this region",
+        ),
         ("429", "OpenAI key", "rate limited (429) next: wait a minute"),
         (
             "500",
             "OpenAI reachable",
-            "answers 500, but not with its models next: wait; https://status.openai.com",
+            "answers 500, but without a list of models next: wait, and see https://status.openai.com",
         ),
-        ("html200", "OpenAI reachable", "answers 200, but not with its models next: check the base URL"),
-        ("404", "OpenAI reachable", "answers 404, but not with its models next: check the base URL"),
+        ("html200", "OpenAI reachable", "answers 200, but without a list of models next: check the base URL"),
+        ("404", "OpenAI reachable", "answers 404, but without a list of models next: check the base URL"),
         ("reset", "OpenAI reachable", "broke before an answer came"),
     ],
 )
@@ -131,7 +135,7 @@ def test_a_model_that_is_not_allowed(run: CommandLine, openai: LocalOpenAI) -> N
     said = run("check", "--openai", "--openai-base-url", openai.base_url, "--model", "gpt-none")
     status, what = findings(said)["default model"]
     assert (said.code, status) == (2, "fail")
-    assert "the key does not allow gpt-none next: allow it for the key's project, or choose one" in what
+    assert "the key does not allow gpt-none next: allow it for the key's project, or choose one of" in what
     assert "gpt-4o-mini" in what
 
 
@@ -140,7 +144,7 @@ def test_no_key(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = run("check", "--openai")
     assert findings(said)["OpenAI key"] == (
         "fail",
-        "there is none in $OPENAI_API_KEY next: export OPENAI_API_KEY=…",
+        "$OPENAI_API_KEY holds no key next: export OPENAI_API_KEY=…",
     )
 
 
@@ -150,7 +154,7 @@ def test_a_key_that_cannot_be_sent_is_told_and_not_shown(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-broken\nkey")
     said = run("check", "--openai", "--openai-base-url", NOBODY)
     assert said.code == 2
-    assert "the OpenAI key has spaces, line ends" in said.out
+    assert "the OpenAI key has spaces, line breaks" in said.out
     assert "sk-broken" not in said.everything
 
 
@@ -169,7 +173,7 @@ def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: 
     monkeypatch.setenv("http_proxy", NOBODY)
     said = run("check", "--openai", "--openai-base-url", openai.base_url)
     _, what = findings(said)["OpenAI reachable"]
-    assert f"a proxy stands in the way of {openai.url}/v1/models" in what
+    assert f"the proxy does not let requests through to {openai.url}/v1/models" in what
     assert "export NO_PROXY=127.0.0.1" in what
 
 
@@ -177,7 +181,7 @@ def test_a_proxy_that_wants_a_password(run: CommandLine, monkeypatch: pytest.Mon
     with FixedServer(407, "proxy") as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         said = run("check", "--openai", "--openai-base-url", "http://127.0.0.1:1/v1")
-    assert "a proxy wants a name and password" in findings(said)["OpenAI reachable"][1]
+    assert "the proxy wants a user name and password" in findings(said)["OpenAI reachable"][1]
 
 
 def test_datakit_is_asked_past_any_proxy(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,13 +235,13 @@ def test_a_certificate_that_is_not_trusted(
     _, what = findings(run("check", "--openai", "--openai-base-url", f"https://localhost:{port}/v1"))[
         "OpenAI reachable"
     ]
-    assert "is for another name than localhost" in what
+    assert "is not for localhost" in what
 
 
 def test_https_where_plain_http_is_spoken(run: CommandLine, openai: LocalOpenAI) -> None:
     url = openai.base_url.replace("http://", "https://")
     _, what = findings(run("check", "--openai", "--openai-base-url", url))["OpenAI reachable"]
-    assert "if it speaks plain HTTP, begin the address with http://" in what
+    assert "if it speaks plain HTTP, start the address with http://" in what
 
 
 # ---- DataKit ----
@@ -267,7 +271,7 @@ def test_datakit_that_works_gets_one_point(run: CommandLine) -> None:
             "warn",
             "near: 10 more requests at once were too many for this host",
         ),
-        ({"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}, "clock", "fail", "it overwrites the times"),
+        ({"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}, "clock", "fail", "DataKit overwrites the times"),
         ({"clock_ns": lambda: time.time_ns() - HOUR_NS}, "clock", "warn", "differs by -3"),
     ],
 )
@@ -313,7 +317,7 @@ def test_something_else_at_its_address(run: CommandLine) -> None:
     assert "check the address: something else listens there" in findings(said)["DataKit reachable"][1]
     with FixedServer(200, "<html>") as server:
         said = run("check", "--datakit", server.url)
-    assert "answers, but not as a DataKit" in findings(said)["DataKit reachable"][1]
+    assert "answers, but not as DataKit" in findings(said)["DataKit reachable"][1]
 
 
 def test_an_address_that_is_none(run: CommandLine) -> None:
@@ -343,12 +347,12 @@ class Instead(LocalServer):
     ("response", "said"),
     [
         (Response(302, headers={"Location": "https://login.example/?next=x"}),
-         "sends its callers to https://login.example next: give the address of DataKit itself"),
-        (Response(401, "<html>"), "wants a password, DataKit itself never does next: give DataKit's own"),
-        (Response(502, "<html>"), "a gateway or proxy, which gets nothing from DataKit behind it next:"),
-        (Response(503, ""), "a gateway or proxy, which gets nothing from DataKit behind it next:"),
+         "a redirect to https://login.example next: give the address of DataKit itself"),
+        (Response(401, "<html>"), "wants a password; DataKit itself never does next: give DataKit's own"),
+        (Response(502, "<html>"), "a gateway or proxy that gets no answer from DataKit next:"),
+        (Response(503, ""), "a gateway or proxy that gets no answer from DataKit next:"),
         (Response(400, "Client sent an HTTP request to an HTTPS server.\n"),
-         "it wants TLS next: begin the address with https://"),
+         "it expects TLS next: start the address with https://"),
     ],
 )  # fmt: skip
 def test_what_answers_in_datakits_place_has_its_own_advice(
@@ -364,20 +368,20 @@ def test_a_page_that_answers_writes_is_no_datakit(run: CommandLine) -> None:
     with Instead(Response(200, "<!doctype html><title>Welcome</title>", "text/html"), pings=True) as server:
         status, what = findings(run("check", "--datakit", server.url))["DataKit write"]
     assert status == "fail"
-    assert "answers a write with a page: it is no DataKit" in what
+    assert "answers a write with a web page: it is not DataKit" in what
 
 
 def test_plain_http_to_a_tls_port(run: CommandLine, tls: tuple[int, Path]) -> None:
     _, what = findings(run("check", "--datakit", f"http://127.0.0.1:{tls[0]}"))["DataKit reachable"]
-    assert "wants TLS" in what
-    assert "begin the address with https://" in what
+    assert "expects TLS" in what
+    assert "start the address with https://" in what
 
 
 def test_a_datakit_that_is_too_old_is_named(run: CommandLine) -> None:
     with LocalDataKit(version="1.4.6") as datakit:
         status, what = findings(run("check", "--datakit", datakit.url))["DataKit version"]
     assert status == "warn"
-    assert "version 1.4.6 is older than 1.30.0, the oldest that is supported next: upgrade DataKit" in what
+    assert "version 1.4.6 is older than 1.30.0, the oldest supported next: upgrade DataKit" in what
 
 
 class Dataway(LocalServer):
@@ -398,18 +402,18 @@ def test_a_dataway_without_datakit(run: CommandLine) -> None:
     with Dataway() as dataway:
         said = run("check", "--datakit", f"{dataway.url}?token=tkn_right")
         assert said.code == 0, said.out
-        assert findings(said)["uploads"] == ("ok", "Dataway takes points straight into the workspace")
+        assert findings(said)["uploads"] == ("ok", "Dataway writes points straight to the workspace")
         assert [body.split(b",")[0] for body in dataway.bodies] == [b"openai_monitor"]
         wrong = run("check", "--datakit", f"{dataway.url}?token=tkn_wrong")
     assert wrong.code == 2
-    assert "next: check the address, and the token behind it" in findings(wrong)["DataKit write"][1]
+    assert "next: check the address and its token" in findings(wrong)["DataKit write"][1]
     assert "tkn_" not in said.everything + wrong.everything
 
 
 def test_a_datakit_at_a_socket_that_is_not_there(run: CommandLine, tmp_path: Path) -> None:
     status, what = findings(run("check", "--datakit", f"unix://{tmp_path}/no.sock"))["DataKit reachable"]
     assert status == "fail"
-    assert "listens at this socket (listen_socket in [http_api])" in what
+    assert "listens on this socket (listen_socket in [http_api])" in what
 
 
 def test_datakit_over_https_with_a_ca_of_its_own(
@@ -448,7 +452,7 @@ def test_without_datakits_metrics_nothing_is_called_ok(run: CommandLine) -> None
     for name in ("clock", "uploads"):
         status, what = findings(said)[name]
         assert status == "warn"
-        assert "it cannot be told whether" in what
+        assert "is unknown" in what
         assert "next: run check on DataKit's host" in what
 
 
@@ -458,7 +462,7 @@ def test_a_clock_that_differs_while_datakit_keeps_our_times(run: CommandLine) ->
     with LocalDataKit(auto_timestamp_correction=False, **clock) as datakit:  # type: ignore[arg-type]
         status, what = findings(run("check", "--datakit", datakit.url))["clock"]
     assert status == "warn"
-    assert "compare on both hosts (date -u)" in what
+    assert "compare the clocks of both hosts (date -u)" in what
 
 
 def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
@@ -466,7 +470,7 @@ def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
         datakit.counters.count_points("metric", SET, [True, True])
         status, what = findings(run("check", "--datakit", datakit.url))["clock"]
     assert status == "warn"
-    assert "points keep their times now; since DataKit started, it gave 2 of ours its own time" in what
+    assert "DataKit has overwritten the times of 2 of ours" in what
 
 
 @pytest.mark.parametrize(
@@ -476,7 +480,7 @@ def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
             "Forbidden",
             "Dataway refuses DataKit's token: 1 metric point(s) Forbidden, 0 OK next: correct",
         ),
-        ("unknown", "were not taken by Dataway (unknown), 0 were next: see that DataKit's host reaches"),
+        ("unknown", "(unknown); it took 0 next: check that DataKit's host reaches"),
     ],
 )
 def test_points_that_do_not_reach_the_workspace(run: CommandLine, upload_status: str, said: str) -> None:
@@ -509,7 +513,7 @@ def test_the_price_table_that_is_installed(run: CommandLine) -> None:
     status, what = findings(run("check", "--datakit", NOBODY))["prices"]
     assert status == "ok"
     version = importlib.metadata.version("genai-prices")
-    latest = re.fullmatch(re.escape(f"genai-prices {version}, its latest price of ") + r"(\S+)", what)
+    latest = re.fullmatch(re.escape(f"genai-prices {version}, latest price of ") + r"(\S+)", what)
     assert latest is not None, what
     assert date(2026, 1, 1) < date.fromisoformat(latest[1]) <= datetime.now(timezone.utc).date()
 
@@ -530,7 +534,7 @@ def test_a_price_table_that_is_broken(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "check", "--datakit", NOBODY]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     said = subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stdout
-    assert "warn  prices               genai-prices is installed, but cannot be imported" in said
+    assert "warn  prices               genai-prices is installed but cannot be imported" in said
 
 
 # ---- the link, and Func ----
@@ -597,7 +601,7 @@ def parts(installed_once: Installed, monkeypatch: pytest.MonkeyPatch, run: Comma
 def test_a_link_that_works_costs_no_token(run: CommandLine, parts: Installed) -> None:
     said = run("check", "--link", parts.link)
     assert said.code == 0
-    assert findings(said)["link"][1].startswith("answers, in ")
+    assert findings(said)["link"][1].startswith("answers in ")
     assert findings(said)["link authentication"] == ("ok", "asks for its secret")
     assert parts.openai.requests == []
     assert parts.datakit.points("openai") == []
@@ -626,8 +630,8 @@ def test_a_link_that_is_open(run: CommandLine, parts: Installed) -> None:
     ("settings", "said"),
     [
         ({"isDisabled": True}, "the link is disabled next: enable it in Func"),
-        ({"expireTime": "2020-01-01T00:00:00Z"}, "the link has expired next: give it another time limit"),
-        ({"throttlingJSON": {"byYear": None}}, "the link's throttling is reached next: wait "),
+        ({"expireTime": "2020-01-01T00:00:00Z"}, "the link has expired next: extend it"),
+        ({"throttlingJSON": {"byYear": None}}, "the link's throttling limit is reached next: wait "),
     ],
 )
 def test_a_link_that_is_off(run: CommandLine, parts: Installed, settings: Any, said: str) -> None:
@@ -640,9 +644,9 @@ def test_a_link_that_is_off(run: CommandLine, parts: Installed, settings: Any, s
     [
         (
             None,
-            "the link leads to a function that is not there next: run guance-chatgpt-monitor install again",
+            "the link's function does not exist next: run guance-chatgpt-monitor install again",
         ),
-        ("import none_such", "the workers of Func lack the Python package none_such next: install it"),
+        ("import none_such", "Func's workers lack the Python package none_such next: install it"),
         ("1 / 0", "the startup script fails: ZeroDivisionError"),
         (
             "def chat(**body):\n    return {'a': 1}",
@@ -667,14 +671,14 @@ def test_a_link_that_is_unknown_or_none(run: CommandLine, parts: Installed) -> N
     _, what = findings(run("check", "--link", f"{parts.func.url}/api/v1/al/nothing"))["link"]
     assert what == "Func knows no such link next: check the link, or run guance-chatgpt-monitor install again"
     _, what = findings(run("check", "--link", "http://host/something"))["link"]
-    assert "the link is no authorization link" in what
+    assert "this is not an authorization link" in what
 
 
 def test_func_tells_of_its_auto_trigger_and_of_delivery(run: CommandLine, parts: Installed) -> None:
     said = run("check", *parts.access)
     assert findings(said)["auto-trigger"] == (
         "warn",
-        "has not run yet since it was deployed next: it is due every minute: wait two, and check again",
+        "has not run yet since it was deployed next: it runs every minute: wait two, then check again",
     )
     assert said.code == 1
     parts.func.fire_cron()
@@ -693,7 +697,7 @@ def test_an_auto_trigger_that_stopped(run: CommandLine, parts: Installed) -> Non
     parts.clock_offset_s = 0.0
     status, what = findings(run("check", *parts.access))["auto-trigger"]
     assert status == "fail"
-    assert what.startswith("last ran 10 min ago next: look whether Func's beat and workers run")
+    assert what.startswith("last ran 10 min ago next: check that Func's beat and workers run")
 
 
 def test_an_auto_trigger_that_fails_is_off_or_gone(run: CommandLine, parts: Installed) -> None:
@@ -705,7 +709,7 @@ def test_an_auto_trigger_that_fails_is_off_or_gone(run: CommandLine, parts: Inst
     parts.modify("cron-jobs", isDisabled=True)
     assert findings(run("check", *parts.access))["auto-trigger"] == (
         "fail",
-        "it is disabled next: enable it in Func",
+        "disabled next: enable it in Func",
     )
     parts.client.get(f"cron-jobs/cron-starup-{SET}/do/delete")
     assert "none calls startup__" in findings(run("check", *parts.access))["auto-trigger"][1]
@@ -727,11 +731,11 @@ def test_what_is_missing_in_func(run: CommandLine, parts: Installed) -> None:
     parts.func.edit(STARTUP, parts.func.script(STARTUP) + "# mine\n")
     found = findings(run("check", *parts.access))
     assert found["links"][0] == "warn"
-    assert found["startup script"][1] == "edited, or of an earlier version"
+    assert found["startup script"][1] == "edited, or from an earlier version"
     parts.func.clear()
     said = run("check", *parts.access)
     assert said.code == 2
-    assert findings(said)["script set"][1].endswith("is not there next: run guance-chatgpt-monitor install")
+    assert findings(said)["script set"][1].endswith("is missing next: run guance-chatgpt-monitor install")
     assert findings(said)["startup script"][0] == "fail"
 
 
@@ -748,7 +752,7 @@ def test_the_price_table_in_func(run: CommandLine, parts: Installed, monkeypatch
 def test_an_access_key_that_is_refused(run: CommandLine, parts: Installed) -> None:
     said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", "wrong")
     assert said.code == 2
-    assert "check id and secret of the access key" in findings(said)["Func"][1]
+    assert "check the access key's ID and secret" in findings(said)["Func"][1]
 
 
 # ---- what collect() reports ----
@@ -841,7 +845,7 @@ def test_the_worst_stands_last(run: CommandLine, openai: LocalOpenAI) -> None:
     assert heads[1:-1] == ["warn  -> DataKit", "warn  DataKit -> workspace"]
     statuses = [line[:5].strip() for line in heads]
     assert statuses == sorted(statuses, key=["ok", "warn", "fail"].index)
-    assert said.out.splitlines()[-1].endswith("2 warning(s), 1 failure(s); the worst stands last")
+    assert said.out.splitlines()[-1].endswith("2 warning(s), 1 failure(s); the worst come last")
 
 
 # ---- as a whole ----

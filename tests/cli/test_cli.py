@@ -54,15 +54,13 @@ def test_a_refused_build_names_file_line_and_reason(
     assert re.match(rf"{re.escape(str(manifest))}:\d+: ", said[0])
     assert said[1:] == [
         "error: 1 problem(s): nothing was built",
-        "next: correct what stands above, then build again",
+        "next: correct the problems above, then build again",
     ]
 
 
 def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--out", str(tmp_path), "--manifest", "no-such-file"]) == 1
-    assert capsys.readouterr().err.startswith(
-        "no-such-file:1: it cannot be read: No such file or directory\n"
-    )
+    assert capsys.readouterr().err.startswith("no-such-file:1: cannot be read: No such file or directory\n")
 
 
 WRONG_SCRIPTS = (
@@ -73,9 +71,9 @@ WRONG_SCRIPTS = (
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\x89PNG\r\n\x1a\n\xff", "it is no text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff", "not UTF-8 text"),
         (b"just a line", "the manifest lacks id, title"),
-        (b"a: [", "it is no YAML"),
+        (b"a: [", "not valid YAML"),
         (WRONG_SCRIPTS, "must be a list of entries with `name` and `title`"),
     ],
 )
@@ -86,7 +84,7 @@ def test_a_file_that_is_no_manifest(
     assert main(["build", "--out", str(tmp_path / "dist"), "--manifest", str(tmp_path / "file")]) == 1
     error = capsys.readouterr().err
     assert said in error
-    assert "next: correct what stands above" in error
+    assert "next: correct the problems above" in error
 
 
 @pytest.fixture(scope="module")

@@ -236,7 +236,7 @@ def test_a_key_that_openai_refuses_is_told_at_once(parts: Parts, run: CommandLin
     parts.openai.faults.append("401")
     said = run("install", *parts.servers)
     assert said.code == 1
-    assert "it is installed, but OpenAI did not answer: Incorrect API key provided" in said.err
+    assert "installed, but OpenAI did not answer: Incorrect API key provided" in said.err
     assert "export CHATGPT_MONITOR_LINK_SECRET=" in said.out
 
 
@@ -246,18 +246,18 @@ def test_a_key_that_openai_refuses_is_told_at_once(parts: Parts, run: CommandLin
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--service", "a\\b"], "contains \\, which Func would not put into the script as it is"),
-        (["--service", "a\nb"], "contains a line end or control character"),
+        (["--service", "a\\b"], "contains \\, which Func would alter"),
+        (["--service", "a\nb"], "contains a line break or control character"),
         (["--model", "$&x"], "contains $&, which"),
         (["--model", "a$1"], "contains $1, which"),
         (["--model", "a$$"], "contains $$, which"),
         (["--model", "a$`"], "contains $`, which"),
         (["--service", "<me>"], "contains <…> around it"),
         (["--datakit", "ftp://host"], "the DataKit URL must look like"),
-        (["--openai-base-url", "api.openai.com"], "the OpenAI base URL is no HTTP address"),
-        (["--func", "func:8088"], "the address of Func is no HTTP address"),
+        (["--openai-base-url", "api.openai.com"], "the OpenAI base URL is not an HTTP address"),
+        (["--func", "func:8088"], "the address of Func is not an HTTP address"),
         (["--openai-key", "sk-a b"], "the OpenAI key has spaces"),
-        (["--openai-key", "sk-é"], "the OpenAI key has spaces, line ends or characters outside ASCII"),
+        (["--openai-key", "sk-é"], "the OpenAI key has spaces, line breaks or non-ASCII characters"),
         (["--openai-key-env", "NO_SUCH_VARIABLE"], "no OpenAI key was given"),
         (["--ak-secret", "wrong"], "Func answered 401.14 EUserAuth"),
         (["--func", "http://127.0.0.1:9"], "connection refused: nothing listens at 127.0.0.1:9"),
@@ -305,7 +305,7 @@ def test_without_a_key_it_asks_and_does_not_echo(parts: Parts) -> None:
     os.close(terminal_of_child)
     shown = b""
     for prompt, secret in ((b"secret of the access key", AK_SECRET), (b"OpenAI key", KEY)):
-        while prompt + b" (it is not shown): " not in shown:
+        while prompt + b" (not shown as you type): " not in shown:
             shown += os.read(terminal, 1000)
         os.write(terminal, secret.encode() + b"\n")
     try:
@@ -487,7 +487,7 @@ def test_a_link_with_an_authentication_of_the_users_own_is_left_and_not_tried(
     parts.client.post(f"sync-apis/{parts.link()['id']}/do/modify", {"data": {"apiAuthId": auth_id}})
     said = run("install")
     assert said.code == 0
-    assert "not made: the link's authentication is not one that install made" in said.out
+    assert "skipped: the link's authentication was not made by install" in said.out
     assert parts.link()["apiAuthId"] == auth_id
 
 
@@ -593,19 +593,19 @@ def test_a_set_of_this_id_of_another_product_is_told(
     (market / "META.yaml").write_text(re.sub(r"\n *codeMD5: \w+", "", meta), "utf-8")
     parts.func.install(str(market))
     found = run("check")
-    assert "another product's" in found.out
+    assert "another product" in found.out
     said = run("install", *parts.servers)
     assert said.code == 0, said.everything
-    assert "warning: Func had a set of this ID of another product" in said.out
+    assert "warning: the set of this ID in Func belongs to another product" in said.out
 
 
 def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) -> None:
     said = run("install", *parts.servers, "--openai-key", KEY)
     assert said.code == 0
-    assert "warning: --openai-key stands on the command line" in said.err
+    assert "warning: other users of this host can read --openai-key on the command line" in said.err
     assert KEY not in said.everything
     said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", AK_SECRET)
-    assert "warning: --ak-secret stands on the command line" in said.err
+    assert "warning: other users of this host can read --ak-secret on the command line" in said.err
 
 
 def test_uninstall_never_opens_another_link(parts: Parts, run: CommandLine, installed: Said) -> None:
@@ -625,7 +625,7 @@ def test_the_token_of_funcs_own_host_does_as_well(
     monkeypatch.setenv("FUNC_LOCALHOST_TOKEN", "wrong")
     said = run("uninstall")
     assert said.code == 1
-    assert "next: read the token anew, in Func's container" in said.err
+    assert "next: read the token again, in Func's container" in said.err
     assert "wrong" not in said.everything
 
 
@@ -660,4 +660,4 @@ def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
     assert process.returncode == 130
     said = errors.decode()
     assert "done: script set, OPENAI_API_KEY, startup script, API authentication, link;" in said
-    assert "not done, the first perhaps half: test call. Run it again: it goes on from there" in said
+    assert "not done (the first may be half done): test call. Run it again to continue from there" in said

@@ -12,14 +12,14 @@ import pytest
 
 from guance_chatgpt_monitor.cli import messages
 from guance_chatgpt_monitor.cli.check.finding import PARTS
+from guance_chatgpt_monitor.cli.messages.zh import quoted
 from guance_chatgpt_monitor.cli.parser import COMMANDS
+from guance_chatgpt_monitor.core.settings import APP, FUNC, read_settings, settings_of
 
 FOLDER = Path(messages.__file__).parent
 FILES = sorted(path.stem for path in (FOLDER / "en").glob("[a-z]*.py"))
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 KEY = re.compile(rf"(?:{'|'.join(FILES)})\.\w+")
-# Keys that are put together when the program runs: by their beginning.
-MADE_UP = ("help.local_", "check.part_", "check.name_", "install.step_", "install.action_", "install.func_")
-MADE_UP += ("check.key_", "check.openai_", "check.datakit_", "tools.top_")  # type: ignore[assignment]
 
 
 def texts(language: str) -> dict[str, Any]:
@@ -43,12 +43,13 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def keys_in_code() -> set[str]:
+    """Whole keys; and the beginning, up to a `_`, of those that are put together."""
     found = set()
     for _, tree in sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
                 found.add(node.value)
-    return {key for key in found if not key.endswith("_")}
+    return found
 
 
 def test_each_language_has_the_same_messages() -> None:
@@ -82,14 +83,13 @@ def test_a_problem_has_a_next_step_in_each_language() -> None:
 
 def test_what_the_code_says_is_there_and_nothing_else() -> None:
     used, there = keys_in_code(), set(texts("en"))
-    near = {"common.unknown_command", "common.unknown_option", "common.unknown_word", "common.not_a_choice"}
-    used |= {f"{key}_near" for key in near} | {"common.error", "common.next"}
+    used |= {"common.error", "common.next"}
     used |= {f"help.{name}" for name in COMMANDS} | {f"help.{name}_example" for name in COMMANDS}
     used |= {f"check.name_{name}" for name in PARTS} | {f"check.part_{part}" for part in PARTS.values()}
     used |= {f"check.{status}" for status in ("ok", "warn", "fail")}
-    assert used - there == set()
-    left = {key for key in there - used if not key.startswith(MADE_UP)}
-    assert left == set()
+    beginnings = tuple(key for key in used if key.endswith("_"))
+    assert used - there - set(beginnings) == set()
+    assert {key for key in there - used if not key.startswith(beginnings)} == set()
 
 
 def test_each_message_gets_the_values_that_it_names() -> None:
@@ -110,6 +110,100 @@ def test_each_message_gets_the_values_that_it_names() -> None:
                     "word",
                 }  # by LinkError, FuncError, _RefusedError, refuse()
                 assert named <= given | added, (path.name, node.lineno, key)
+
+
+# ---- what other parts of the package say, in English only ----
+
+ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
+# Where users meet what these modules say; of a call of one of these names, every string.
+SPEAKERS = {
+    "core/validators.py": "ValueError",
+    "core/metrics.py": "ValueError",
+    "core/prices.py": "ValueError",
+    "core/content/redaction_patterns.py": "ValueError",
+    "core/datakit.py": "ValueError DataKitError",
+    "core/delivery.py": "DataKitError",
+    "app/run.py": "ValueError warn",
+    "assets/guance_openapi.py": "GuanceError",
+    "func/chatgpt.py": "error_body",
+    "func/probe.py": "_not_probed",
+}
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    messages.use_language("zh")
+    yield
+    messages.use_language("en")
+
+
+def said_in(path: Path, names: str) -> Iterator[str]:
+    """What is passed to calls of `names`, and what is assigned to a `message`; values become `x1`."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        said: list[ast.expr] = []
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names.split():
+            said = node.args[:1]
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "message":
+            said = [node.value]
+        for expression in said:
+            if isinstance(expression, (ast.Constant, ast.JoinedStr)):
+                parts = expression.values if isinstance(expression, ast.JoinedStr) else [expression]
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x1" for part in parts)
+
+
+@pytest.mark.parametrize("name", SPEAKERS)
+def test_what_the_package_says_elsewhere_is_translated(name: str, chinese: None) -> None:
+    originals = list(said_in(FOLDER.parent.parent / name, SPEAKERS[name]))
+    assert originals
+    for message in originals:
+        whole = f"CHATGPT_MONITOR_X {message}" if message.startswith("must ") else message
+        if ENGLISH.search(whole):
+            assert CHINESE.search(messages.translated(whole)), whole
+            said = messages.translated(whole).replace("guance-chatgpt-monitor run python app.py", "")
+            assert not ENGLISH.search(said), said
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "no such value", "x" * 5000, -1, None, [], ["x"] * 200, {"question": "1"}, {"": ""}, ["("], [""]],
+)
+def test_a_wrong_setting_is_reported_in_chinese(value: Any, chinese: None) -> None:
+    assert_reported_in_chinese(value)
+
+
+@pytest.mark.parametrize(
+    "value", [["(a+)+b"], ["x" * 600], {str(n): "x" for n in range(300)}, "/", "\0", float("nan"), b"x"]
+)
+def test_so_is_one_that_is_almost_right(value: Any, chinese: None) -> None:
+    assert_reported_in_chinese(value)
+
+
+def assert_reported_in_chinese(value: Any) -> None:
+    """Of every setting that does not take `value`."""
+    for world in (APP, FUNC):
+        for setting in settings_of(world):
+            said = fault(world, setting.name, value)
+            assert CHINESE.search(said) or not said, said
+            assert not ENGLISH.search(said), said
+
+
+def fault(world: str, name: str, value: Any) -> str:
+    """What the command line says of it; "" where the value is taken."""
+    try:
+        read_settings(world, {name: (f"CHATGPT_MONITOR_{name.upper()}", value)})
+    except ValueError as error:
+        return messages.translated(str(error))
+    return ""
+
+
+def test_a_translation_has_the_values_of_its_original() -> None:
+    for original, translation in quoted.TEXTS.items():
+        assert fields(translation)[0] <= fields(original)[0], original
+
+
+def test_what_is_not_ours_stays_as_it_is(chinese: None) -> None:
+    said = "Incorrect API key provided: sk-1. You can find your API key at https://platform.openai.com."
+    assert messages.translated(said) == said
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Callable, Iterator, Mapping, NamedTuple
+from typing import Any, Callable, Iterator
 from urllib.parse import urlsplit
 
 import requests
@@ -12,15 +12,16 @@ import requests
 from ...core.call import without_credentials
 from ...core.datakit import INPUT_NAME, check_url
 from ...core.metrics import MONITOR_MEASUREMENT
-from ..connection_advice import explain_unreachable
+from ..http_client import HTTPAnswer, call
+from ..messages import text
 from ..user_error import UserError
 from .datakit_metrics import Metrics, check_uploads, parse_metrics
 from .finding import Finding, bad, doubtful, from_error, good
 from .other_addresses import check_other_address
 from .point_of_check import line_of_check
 
-TIMEOUT_S = (2.0, 5.0)
-MAX_ANSWER_BYTES = 4 * 1024 * 1024  # /metrics of a busy DataKit has some hundred KiB
+CONNECT_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 5.0
 CLOCK_SKEW_NOTED_S = 30.0
 # A tenth of DataKit's default limit of 100 requests a second, for each client address and path.
 RATE_PROBE_REQUESTS = 10
@@ -153,10 +154,12 @@ def _check_rate(probe: "_Probe", line: str) -> Finding:
         if error.status_code != 429:
             raise
         limit = error.headers.get("X-Rate-Limit-Limit", limit)
-        key = "check.rate_near_limit" if limit else "check.rate_near"
-        return doubtful("rate_limit", key, n=RATE_PROBE_REQUESTS, limit=limit)
-    key = "check.rate_ok_limit" if limit else "check.rate_ok"
-    return good("rate_limit", key, n=RATE_PROBE_REQUESTS, limit=limit)
+        return doubtful("rate_limit", "check.rate_near", n=RATE_PROBE_REQUESTS, limit=_in_words(limit))
+    return good("rate_limit", "check.rate_ok", n=RATE_PROBE_REQUESTS, limit=_in_words(limit))
+
+
+def _in_words(limit: str) -> str:
+    return text("check.rate_is", limit=limit) if limit else ""
 
 
 def _read_metrics(probe: "_Probe") -> Metrics:
@@ -166,14 +169,8 @@ def _read_metrics(probe: "_Probe") -> Metrics:
         return Metrics({}, known=False)
 
 
-class _Answer(NamedTuple):
-    status_code: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class _RefusedError(UserError):
-    def __init__(self, key: str, answer: _Answer, **values: Any) -> None:
+    def __init__(self, key: str, answer: HTTPAnswer, **values: Any) -> None:
         super().__init__(key, status=answer.status_code, **values)
         self.status_code = answer.status_code
         self.headers = answer.headers
@@ -191,35 +188,32 @@ class _Probe:
         bundle = ca or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         self.session.verify = bundle or True
 
-    def get(self, path: str) -> _Answer:
+    def get(self, path: str) -> HTTPAnswer:
         return self._send("GET", path)
 
-    def post(self, path: str, line: str) -> _Answer:
+    def post(self, path: str, line: str) -> HTTPAnswer:
         return self._send("POST", path, data=line.encode("utf-8"))
 
-    def _send(self, method: str, path: str, **content: Any) -> _Answer:
+    def _send(self, method: str, path: str, **content: Any) -> HTTPAnswer:
         try:
-            with self.session.request(
-                method, self._url + path, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **content
-            ) as response:
-                body = _read(response, time.monotonic() + TIMEOUT_S[1])
-                answer = _Answer(response.status_code, body, response.headers)
-        except requests.RequestException as error:
+            answer = call(
+                method, self._url + path, READ_TIMEOUT_S, CONNECT_TIMEOUT_S, self.session, **content
+            )
+        except UserError as error:
             raise self._explain(error) from None
         if answer.status_code != 200:
             raise self._refusal(answer)
         return answer
 
-    def _explain(self, error: requests.RequestException) -> UserError:
-        problem = explain_unreachable(error, self._url)
-        if problem.key != "common.refused":
-            return problem
+    def _explain(self, error: UserError) -> UserError:
+        if error.key != "common.refused":
+            return error
         local = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
         return UserError(
             "check.refused_local" if local else "check.refused_remote", address=urlsplit(self._url).netloc
         )
 
-    def _refusal(self, answer: _Answer) -> _RefusedError:
+    def _refusal(self, answer: HTTPAnswer) -> _RefusedError:
         status, reason = answer.status_code, _error_code(answer.body)
         if reason in ("publicAccessDisabled", "reachMaxAPILimit"):
             return _RefusedError(f"check.datakit_{reason}", answer, url=self.shown)
@@ -233,16 +227,6 @@ class _Probe:
             return _RefusedError("check.datakit_redirect", answer, url=self.shown, to=shown)
         key = {401: "401", 407: "407", 404: "404", 502: "gateway", 503: "gateway", 504: "gateway"}.get(status)
         return _RefusedError(f"check.datakit_{key or 'other'}", answer, url=self.shown)
-
-
-def _read(response: requests.Response, ends_s: float) -> bytes:
-    """The body, as far as it comes in time: a server that drips holds nobody for longer."""
-    body = b""
-    for chunk in response.iter_content(64 * 1024):
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES or time.monotonic() > ends_s:
-            break
-    return body
 
 
 def _error_code(body: bytes) -> str:

@@ -16,7 +16,7 @@ from ..install.func_contents import (
     is_this_product,
     read_func_contents,
 )
-from ..messages import text
+from ..messages import text, translated
 from ..user_error import UserError
 from .finding import Finding, bad, doubtful, from_error, good
 from .prices import check_prices_in_func
@@ -110,7 +110,7 @@ def _check_reports(records: List[Row]) -> Iterator[Finding]:
     if "package" in said:
         key = "check.openai_package"
     make = doubtful if key == "check.openai_unknown" and not said else bad
-    yield make("openai_from_func", key, said=said or text("check.no_words"))
+    yield make("openai_from_func", key, said=translated(said) or text("check.no_words"))
 
 
 def _report(record: Row) -> Dict[str, Any]:
@@ -135,7 +135,7 @@ def _words_of_probe(record: Row) -> str:
 
 def _check_delivery(report: Dict[str, Any], earlier: Dict[str, Any]) -> Finding:
     name = "delivery_from_func"
-    said = str(report.get("problem") or "")
+    said = translated(str(report.get("problem") or ""))
     waiting, dropped = report.get("backlog_lines") or 0, report.get("dropped") or {}
     if not report["datakit_up"]:
         return bad(name, "check.delivery_down", said=said or text("check.no_words"), n=waiting)

@@ -2,7 +2,6 @@
 
 import json
 from typing import Iterator, List, NamedTuple, Optional
-from urllib.parse import urlsplit
 
 from ...core.call import without_credentials
 from ...core.settings_table import DEFAULT_MODEL
@@ -10,7 +9,7 @@ from ...core.validators import DEFAULT_BASE_URL
 from ..http_client import HTTPAnswer, call
 from ..messages import text
 from ..user_error import UserError, check_http_url, check_secret
-from .finding import Finding, bad, from_error, good
+from .finding import FAIL, Finding, bad, from_error, good
 
 READ_TIMEOUT_S = 20.0
 # A Func that serves one team has a handful of models; api.openai.com lists about a hundred.
@@ -67,15 +66,15 @@ def _models(answer: HTTPAnswer) -> Optional[List[str]]:
 def _not_openai(answer: HTTPAnswer, shown: str) -> Finding:
     status = answer.status_code
     if 300 <= status < 400:
-        parts = urlsplit(answer.headers.get("Location", ""))
-        to = (
-            without_credentials(f"{parts.scheme}://{parts.netloc}{parts.path}")
-            if parts.netloc
-            else parts.path
-        )
+        to = without_credentials(answer.headers.get("Location", "").partition("?")[0])
         return bad("openai_reachable", "check.openai_redirect", url=shown, status=status, to=to)
-    key = {407: "407", 404: "404"}.get(status, "5xx" if status >= 500 else "other")
-    return bad("openai_reachable", f"check.openai_{key}", url=shown, status=status, official=DEFAULT_BASE_URL)
+    advice = {407: "407", 404: "404"}.get(status, "5xx" if status >= 500 else "other")
+    return Finding(
+        "openai_reachable",
+        FAIL,
+        text("check.no_models", url=shown, status=status),
+        text(f"check.no_models_{advice}", official=DEFAULT_BASE_URL),
+    )
 
 
 def _check_model(model: str, models: List[str]) -> Finding:

@@ -5,6 +5,7 @@ from typing import Callable, Iterator
 
 from ...core.datakit import DataKit, DataKitError
 from ...core.metrics import MONITOR_MEASUREMENT
+from ..messages import translated
 from .finding import Finding, bad, good
 from .point_of_check import line_of_check
 
@@ -23,7 +24,7 @@ def check_other_address(url: str, clock_ns: Callable[[], int] = time.time_ns) ->
             values = {"url": datakit.url, "version": info.version, "host": info.host}
             yield good("datakit_reachable", "check.datakit_reachable", **values)
     except DataKitError as error:
-        yield bad("datakit_reachable", key, said=str(error))
+        yield bad("datakit_reachable", key, said=translated(str(error)))
         if error.status_code != 403:  # it may close ping to us, and take our points
             return
     try:
@@ -32,6 +33,6 @@ def check_other_address(url: str, clock_ns: Callable[[], int] = time.time_ns) ->
         if datakit.is_dataway:
             yield good("uploads", "check.dataway_takes")
     except DataKitError as error:
-        yield bad("datakit_write", key, said=str(error))
+        yield bad("datakit_write", key, said=translated(str(error)))
     finally:
         datakit.close()

@@ -1,13 +1,12 @@
 """Whether there is a price table: without one, the points have no cost, and all else is as it should be."""
 
-import sys
 from datetime import date, datetime, timezone
 from importlib.util import find_spec
 from typing import Any, Iterator
 
 from ...core.prices import load_table
 from ..func_client import FuncClient
-from ..messages import problem, text
+from ..messages import text
 from .finding import OK, Finding, doubtful, good
 
 PACKAGE = "genai-prices"
@@ -21,7 +20,7 @@ def check_prices() -> Finding:
         return good("prices", "check.prices", version=version, date=_latest_price(table))
     if find_spec("genai_prices") is not None:
         return doubtful("prices", "check.prices_broken")
-    return _none("prices", "check.prices_none" if sys.version_info >= (3, 9) else "check.prices_none_38")
+    return _none("prices", "check.prices_here")
 
 
 def check_prices_in_func(client: FuncClient) -> Finding:
@@ -31,12 +30,12 @@ def check_prices_in_func(client: FuncClient) -> Finding:
         if row["name"].partition(" @ ")[0].replace("_", "-").lower() == PACKAGE:
             version = row.get("userInstalledVersion") or row.get("builtinVersion") or ""
             return Finding("prices_in_func", OK, f"{PACKAGE} {version}".rstrip())
-    return _none("prices_in_func", "check.prices_none_func")
+    return _none("prices_in_func", "check.prices_in_func")
 
 
-def _none(name: str, key: str) -> Finding:
-    """No fault: a cost is an extra."""
-    return Finding(name, OK, *problem(key))
+def _none(name: str, next_step: str) -> Finding:
+    """Not a fault: the cost is an extra."""
+    return Finding(name, OK, text("check.prices_none"), text(next_step))
 
 
 def _latest_price(table: Any) -> str:

@@ -1,14 +1,13 @@
 """Writes Guance's dashboards and monitors as files, or imports them into a workspace."""
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..messages import text
-from ..options import add_json, required, warn_of_secret
-from ..terminal import progress, to_json
-from ..user_error import UsageError, UserError, check_http_url, check_secret
+from ..messages import text, translated
+from ..options import add_json, read_secret, required
+from ..terminal import pad, progress, to_json
+from ..user_error import UsageError, UserError, check_http_url
 
 if TYPE_CHECKING:
     from ...assets import Applied
@@ -32,7 +31,7 @@ def run(options: Any) -> int:
     if options.apply:
         return _apply(options)
     if options.site or options.endpoint or options.api_key:
-        raise UsageError("assets.only_with_apply")
+        raise UsageError("tools.only_with_apply")
     paths = [str(path) for path in write_assets(options.lang, options.out)]
     print(to_json(paths, indent=None) if options.json else "\n".join(paths))
     return 0
@@ -42,54 +41,53 @@ def _apply(options: Any) -> int:
     from ...assets import GuanceError, apply_assets
 
     endpoint = _endpoint(options.site, options.endpoint)
-    warn_of_secret(options.api_key, "--api-key", "DF_API_KEY")
-    name = text("assets.api_key")
-    api_key = required(options.api_key or os.environ.get("DF_API_KEY", ""), name, "DF_API_KEY", "--api-key")
-    api_key = check_secret(api_key, name)
+    name = text("tools.api_key")
+    api_key = read_secret(name, "DF_API_KEY", "--api-key", options.api_key)
+    api_key = required(api_key, name, "DF_API_KEY", "--api-key")
     tell = progress(options.json)
 
     def told(item: "Applied") -> None:
-        tell(f"{item.action:8} {item.kind:10} {item.name}")
+        action, kind = text(f"tools.item_{item.action}"), text(f"tools.item_{item.kind}")
+        tell(f"{pad(action, 8)} {pad(kind, 10)} {item.name}")
 
-    tell(text("assets.importing", endpoint=endpoint))
+    tell(text("tools.importing", endpoint=endpoint))
     error: Optional[GuanceError] = None
     try:
         done = apply_assets(options.lang, endpoint, api_key, told)
     except GuanceError as failure:
         done, error = failure.done, failure
     counts = Counter(item.action for item in done)
-    tell(text("assets.total", created=counts["created"], skipped=counts["skipped"]))
-    step = text("assets.apply_step")
+    tell(text("tools.imported", created=counts["created"], skipped=counts["skipped"]))
+    step = text("tools.apply_step")
     if options.json:
-        failed = {"error": str(error), "next": step} if error else {}
+        failed = {"error": translated(str(error)), "next": step} if error else {}
         result = {"endpoint": endpoint, "done": [item._asdict() for item in done], **failed}
         print(to_json(result, indent=None))
         return 1 if error else 0
     if error is not None:
-        raise UserError(str(error), step)
+        raise UserError(translated(str(error)), step)
     return 0
 
 
 def _endpoint(site: str, endpoint: str) -> str:
     """The address that the options name. Raises UserError."""
-    from ...assets import SITES, endpoint_of
-
-    if site and endpoint:
-        raise UsageError("assets.two_addresses")
-    if site:
-        try:
-            return endpoint_of(site)
-        except ValueError:
-            listed = ", ".join(f"{name} ({known.brand}, {known.place})" for name, known in SITES.items())
-            raise UsageError("assets.unknown_site", site=site, sites=listed) from None
-    if not endpoint:
-        raise UsageError("assets.no_site", sites=", ".join(SITES))
-    url = check_http_url(endpoint, text("assets.endpoint"), "https://openapi.guance.com")
     from urllib.parse import urlsplit
 
+    from ...assets import SITES
+
+    if site and endpoint:
+        raise UsageError("tools.two_addresses")
+    if site:
+        found = SITES.get(site.strip().lower())
+        if found is None:
+            raise UsageError("tools.unknown_site", site=site, sites=", ".join(SITES))
+        return found
+    if not endpoint:
+        raise UsageError("tools.no_site", sites=", ".join(SITES))
+    url = check_http_url(endpoint, text("tools.endpoint"), "https://openapi.guance.com")
     parts = urlsplit(url)
     if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
-        raise UserError("assets.plain_http")
+        raise UserError("tools.plain_http")
     return url
 
 

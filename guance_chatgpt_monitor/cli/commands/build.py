@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict
 
-from ..messages import text
+from ..messages import text, translated
 from ..options import add_json
 from ..terminal import paint, say, to_json
 from ..user_error import UserError
@@ -23,15 +23,15 @@ def run(options: Any) -> int:
     try:
         built = build(options.out, manifest, **package)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UserError("tools.out_not_writable", folder=options.out, reason=reason) from None
+        reason = translated(error.strerror or type(error).__name__)
+        raise UserError("build.out_not_writable", folder=options.out, reason=reason) from None
     if options.json:
         facts: Dict[str, Any] = {**built._asdict(), "scripts": sorted(built.scripts)}
         print(to_json(facts))
         return 0
-    say(f"{paint(f'{built.market_dir}/', 'bold')}  {text('tools.market')}")
-    say(f"{paint(str(built.zip_path), 'bold')}  {text('tools.zip')}")
-    say(text("tools.built", n=len(built.scripts), md5=built.origin_md5))
+    say(f"{paint(f'{built.market_dir}/', 'bold')}  {text('build.market')}")
+    say(f"{paint(str(built.zip_path), 'bold')}  {text('build.zip')}")
+    say(text("build.built", n=len(built.scripts), md5=built.origin_md5))
     return 0
 
 

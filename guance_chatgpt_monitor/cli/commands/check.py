@@ -4,7 +4,15 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from ..messages import text
-from ..options import add_func_options, add_json, add_link_options, link_secret, make_client, required
+from ..options import (
+    add_func_options,
+    add_json,
+    add_link_options,
+    application_settings,
+    link_secret,
+    make_client,
+    required,
+)
 from ..terminal import say
 
 if TYPE_CHECKING:
@@ -111,10 +119,10 @@ def _with_datakit(targets: "Targets", options: Any, everything: bool, installed:
 
     if not (options.datakit or options.logs or everything):
         return targets
-    from_environment = os.environ.get("CHATGPT_MONITOR_DATAKIT_URL", "")
+    settings = application_settings()
     url, source = options.datakit, text("check.as_given")
-    if not url and from_environment:
-        url, source = from_environment, "$CHATGPT_MONITOR_DATAKIT_URL"
+    if not url and os.environ.get("CHATGPT_MONITOR_DATAKIT_URL"):
+        url, source = settings.datakit_url, "$CHATGPT_MONITOR_DATAKIT_URL"
     if not url and targets.func is not None and installed:
         url, source = installed["DATAKIT_URL"] or DEFAULT_URL, text("check.startup")
         if _is_loopback(url) and not _is_loopback(targets.func.url):
@@ -124,9 +132,8 @@ def _with_datakit(targets: "Targets", options: Any, everything: bool, installed:
     if not url:
         url, source = DEFAULT_URL, text("check.default_address")
     targets.sources.append(text("check.source_datakit", source=source))
-    logs = options.logs or bool(os.environ.get("CHATGPT_MONITOR_LOG_CONTENT")) or "LOGS" in installed
-    ca = os.environ.get("CHATGPT_MONITOR_DATAKIT_CA", "")
-    return targets._replace(datakit_url=url, datakit_ca=ca, logs=logs)
+    logs = options.logs or settings.log_content or settings.log_errors or "LOGS" in installed
+    return targets._replace(datakit_url=url, datakit_ca=settings.datakit_ca, logs=logs)
 
 
 def _is_loopback(url: str) -> bool:

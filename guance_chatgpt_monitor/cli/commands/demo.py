@@ -23,7 +23,7 @@ def run(options: Any) -> int:
     check_urls("", options.datakit)
     if options.open:
         if options.datakit or options.json or options.real:
-            raise UsageError("tools.demo_open_alone")
+            raise UsageError("demo.open_alone")
         return _keep_open()
     return _run_once(options)
 
@@ -34,7 +34,7 @@ def _keep_open() -> int:
 
     with Demo(say, log_content=True) as demo:
         assert demo.datakit is not None
-        say(text("tools.demo_page", url=demo.datakit.url))
+        say(text("demo.page", url=demo.datakit.url))
         if _has_screen():
             import webbrowser
 
@@ -43,7 +43,7 @@ def _keep_open() -> int:
         try:
             traffic.run(threading.Event())
         except KeyboardInterrupt:
-            say(text("tools.demo_ended", calls=traffic.calls, failed=traffic.failed))
+            say(text("demo.ended", calls=traffic.calls, failed=traffic.failed))
     return 0
 
 
@@ -74,5 +74,5 @@ def _run_once(options: Any) -> int:
         say("\n" + text("demo.took", n=result.delivered, n_calls=len(result.calls)))
     color = "ok" if result.complete else "fail"
     say(paint(text("demo.complete" if result.complete else "demo.incomplete"), color))
-    say(text("tools.demo_look"))
+    say(text("demo.look"))
     return 0 if result.complete else 1

@@ -6,16 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
 
 from ..messages import text
-from ..options import (
-    add_func_options,
-    add_json,
-    check_urls,
-    count,
-    make_client,
-    read_secret,
-    required,
-    warn_of_secret,
-)
+from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
 from ..terminal import one_line, pad, paint, progress, say, to_json
 from ..user_error import UserError
 
@@ -55,13 +46,12 @@ def run(options: Any) -> int:
 
     wanted, client = _wanted(options), make_client(options)
     tell = progress(options.json)
-    warn_of_secret(options.openai_key, "--openai-key", "OPENAI_API_KEY")
     with tempfile.TemporaryDirectory() as folder:
         built = build(Path(folder), default_manifest())
         with Waiting(text("install.reading")):
             found = read_func_contents(client, built.scripts[f"{SET_ID}__example"])
         if needs_key(found) and not wanted.openai_key and not options.dry_run:
-            key = read_secret("", "OPENAI_API_KEY", text("common.openai_key"))
+            key = read_secret(text("common.openai_key"), "OPENAI_API_KEY", ask=True)
             required(key, text("common.openai_key"), "OPENAI_API_KEY", "--openai-key-env NAME")
             wanted = wanted._replace(openai_key=key)
         installer = Installer(client, found, wanted, built, tell)
@@ -96,8 +86,11 @@ def _wanted(options: Any) -> "InstallOptions":
 def _named_key(options: Any) -> str:
     """The key that the user named now. One that only stands in OPENAI_API_KEY never replaces Func's."""
     variable, name = options.openai_key_env, text("common.openai_key")
-    key = read_secret(options.openai_key, variable, name, ask=False)
-    return required(key, name, variable, text("install.another_variable")) if variable else key
+    if options.openai_key:
+        return read_secret(name, "OPENAI_API_KEY", "--openai-key", options.openai_key)
+    if not variable:
+        return ""
+    return required(read_secret(name, variable), name, variable, text("install.another_variable"))
 
 
 def show_plan(steps: "List[Step]", as_json: bool, warnings: List[str]) -> None:

@@ -38,6 +38,9 @@ def _add_func(parser: Any) -> None:
     add("--empty", action="store_true", help=text("help.empty"))
 
 
+_OS_ERRORS = {errno.EADDRINUSE: "tools.port_taken", errno.EACCES: "tools.port_not_allowed"}
+
+
 def run(options: Any) -> int:
     starts: Dict[str, Callable[[Any], Any]] = {"func": _func, "datakit": _datakit, "openai": _openai}
     if options.part is None:
@@ -46,9 +49,7 @@ def run(options: Any) -> int:
     try:
         server = starts[options.part](options)
     except OSError as error:
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
-        key = "tools.port_taken" if error.errno == errno.EADDRINUSE else "tools.port_not_allowed"
+        key = _OS_ERRORS.get(error.errno or 0, "tools.host_not_here")
         raise UserError(key, port=options.port) from None
     say(text("tools.ctrl_c_stops"))
     try:

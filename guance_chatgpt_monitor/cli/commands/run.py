@@ -1,9 +1,11 @@
 """Starts a Python program whose OpenAI calls are monitored."""
 
 import argparse
+import sys
 from typing import Any
 
-from ..messages import text
+from ..messages import text, translated
+from ..terminal import one_line, say
 from ..user_error import UserError
 
 
@@ -16,7 +18,7 @@ def run(options: Any) -> int:
     from ...app.run import run
 
     try:
-        return run(options.program, options.strict)
+        return run(options.program, options.strict, lambda line: say(one_line(translated(line)), sys.stderr))
     except ValueError as error:
-        step = text("tools.run_setting_step" if options.program else "tools.run_no_program_step")
-        raise UserError(str(error), step) from None
+        step = text("common.setting_step" if options.program else "tools.run_no_program_step")
+        raise UserError(translated(str(error)), step) from None

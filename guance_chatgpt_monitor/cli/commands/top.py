@@ -5,8 +5,8 @@ import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..messages import text
-from ..options import add_json, count
-from ..terminal import is_terminal, line_width, one_line, pad, paint, say, shorten, to_json
+from ..options import add_json, application_settings, count
+from ..terminal import display_width, is_terminal, line_width, one_line, pad, paint, say, shorten, to_json
 from ..user_error import UserError, check_http_url
 
 REFRESH_S = 2.0
@@ -90,18 +90,12 @@ def _draw(rows: List[Dict[str, Any]], waiting: int, minutes: int) -> List[str]:
     lines = [text("tools.top_title", minutes=minutes, time=time.strftime("%H:%M:%S")), ""]
     for n_line, row in enumerate([heads, *cells]):
         model = pad(shorten(one_line(row[0]), max(10, width)), max(10, width))
-        line = model + "".join(" " * max(1, 10 - _width(cell)) + cell for cell in row[1:])
+        line = model + "".join(" " * max(1, 10 - display_width(cell)) + cell for cell in row[1:])
         failed = n_line and rows[n_line - 1]["errors"]
         lines.append(paint(line, "fail") if failed else paint(line, "bold") if not n_line else line)
     if waiting >= 0:
         lines += ["", paint(text("tools.top_waiting", n=waiting), "warn" if waiting else "ok")]
     return lines
-
-
-def _width(cell: str) -> int:
-    from ..terminal import display_width
-
-    return display_width(cell)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -138,10 +132,10 @@ def _read_backlog() -> Seen:
     import os
     from pathlib import Path
 
-    from ...app.environment import Settings
-
-    path = Path(Settings.read().backlog or "-")
-    named = bool(os.environ.get("CHATGPT_MONITOR_BACKLOG"))
+    backlog = application_settings().backlog
+    if not backlog:
+        raise UserError("tools.top_no_home")
+    path, named = Path(backlog), bool(os.environ.get("CHATGPT_MONITOR_BACKLOG"))
     paths = [path] if named else sorted(path.parent.glob("*.sqlite3"))
     if not any(map(Path.is_file, paths)):
         raise UserError("tools.top_no_backlog", path=path if named else path.parent)

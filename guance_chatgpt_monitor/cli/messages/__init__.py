@@ -1,18 +1,20 @@
-"""What the command line says: a folder for each language, with the same keys in each.
+"""The messages of the command line: a folder for each language, with the same keys in each.
 
-A key is `file.name`; its text is `name` in TEXTS of that file. A problem is a pair: what is wrong, and the
-next step. The tests compare the languages, and look for keys that are missing or not used.
+A key is `file.name`; its message is `name` in TEXTS of that file. A problem is a pair: what is wrong, and
+the next step. What other parts of the package say in English is translated by its wording (`zh/quoted.py`).
+The tests compare the languages, and look for keys that are missing or unused.
 """
 
 import locale
 import os
+import re
 from importlib import import_module
-from typing import Any, Mapping, Tuple, Union
+from typing import Any, Dict, Mapping, Tuple, Union
 
 LANGUAGES = ("en", "zh")
 VARIABLE = "CHATGPT_MONITOR_LANG"
 
-Text = Union[str, Tuple[str, str]]
+Texts = Dict[str, Union[str, Tuple[str, str]]]
 
 _language = LANGUAGES[0]
 
@@ -55,6 +57,25 @@ def problem(key: str, **values: object) -> Tuple[str, str]:
     """What is wrong, and the next step."""
     what, next_step = _entry(key)
     return what.format(**values), next_step.format(**values)
+
+
+def translated(message: str) -> str:
+    """`message`, which core, app, assets or the script in Func wrote in English, in the user's language.
+
+    Anything else, such as OpenAI's own words, stays as it is.
+    """
+    if _language == LANGUAGES[0]:
+        return message
+    quoted: Dict[str, str] = import_module(f"{__name__}.{_language}.quoted").TEXTS
+    for original, translation in quoted.items():
+        found = re.fullmatch(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(original)), message, re.DOTALL)
+        if found:
+            values = {name: translated(value) for name, value in found.groupdict().items()}
+            return translation.format(**values)
+    return message
+
+
+_PLACEHOLDER = re.compile(r"\\{(\w+)\\}")
 
 
 def english(key: str) -> str:

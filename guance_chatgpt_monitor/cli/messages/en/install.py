@@ -1,12 +1,11 @@
-"""install, uninstall, and what Func says."""
+"""install, uninstall, and what Func answers."""
 
-from typing import Dict
-
-from .. import Text
+from .. import Texts
 
 _AGAIN = "run guance-chatgpt-monitor install again"
+_GIVE_IT = "put the secret that install printed into CHATGPT_MONITOR_LINK_SECRET (header {header})"
 
-TEXTS: Dict[str, Text] = {
+TEXTS: Texts = {
     "step_script_set": "script set",
     "step_packages": "packages",
     "step_openai_key": "OPENAI_API_KEY",
@@ -23,20 +22,20 @@ TEXTS: Dict[str, Text] = {
     "reading": "reading what is in Func",
     "nothing_changed": "nothing was changed: --dry-run",
     "nothing": "nothing",
-    "stopped": "stopped by Ctrl-C; done: {done}; not done, the first perhaps half: {left}. Run it again: it goes on from there",
+    "stopped": "stopped by Ctrl-C; done: {done}; not done (the first may be half done): {left}. Run it again to continue from there",
     "another_variable": "another variable",
     # ---- the script set ----
     "import_set": "import {n} scripts",
-    "set_up_to_date": "is up to date ({n} scripts)",
+    "set_up_to_date": "up to date ({n} scripts)",
     "replace_set": "replace: {n} of {total} scripts differ",
     "imported": "imported {n} scripts",
-    "set_of_others": "Func had a set of this ID of another product ({title}), such as the official market's: this one takes its place",
+    "set_of_others": "the set of this ID in Func belongs to another product ({title}), such as the official market's: this one replaces it",
     # ---- packages ----
-    "packages_there": "are there",
+    "packages_there": "already installed",
     "add_packages": "install {packages} with Func's installer",
     "packages_added": "installed {packages} ({seconds} s)",
     "packages_late": (
-        "the packages are not installed after {seconds} s: {status}",
+        "the packages are still not installed after {seconds} s: {status}",
         "look at Func's PIP tool, then run install again",
     ),
     "packages_failed": (
@@ -45,9 +44,9 @@ TEXTS: Dict[str, Text] = {
     ),
     "no_reason": "no reason given",
     # ---- the key ----
-    "key_there": "is there; --openai-key-env NAME replaces its key",
-    "set_key": "set the key given now: what it holds, Func does not show",
-    "key_in_script": "none: the startup script has its own way to a key",
+    "key_there": "already set; --openai-key-env NAME replaces its key",
+    "set_key": "set it to the key given now (Func does not show the present one)",
+    "key_in_script": "not needed: the startup script has its own key",
     "add_key": "add it, of type password",
     "no_key": ("no OpenAI key was given", "export OPENAI_API_KEY=…, then run it again"),
     "key_set": "set",
@@ -60,34 +59,34 @@ TEXTS: Dict[str, Text] = {
     "deploy_again": "keep it, run it once with the present scripts, register its functions",
     "deployed_again": "kept; it runs with the present scripts",
     "startup_left": "left as it is",
-    "up_to_date": "is up to date",
-    "startup_edited": "{startup} differs from what its template gives: edited, or of an earlier version. It was left as it is. To renew it: copy your edits, delete the script in Func, run install again",
-    "trigger_disabled": "the auto-trigger is disabled: enable it in Func, or what waits is not delivered",
+    "up_to_date": "up to date",
+    "startup_edited": "{startup} was edited, or comes from an earlier version, and was left as it is. To renew it, copy your edits, delete the script in Func, run install again",
+    "trigger_disabled": "the auto-trigger is disabled: enable it in Func, or the backlog is not delivered",
     "no_functions": (
         "Func deployed the startup script without its functions",
-        "look whether Func's workers are busy, then run install again",
+        "check whether Func's workers are busy, then run install again",
     ),
-    "startup_fails": ("the startup script fails: {said}", "correct what it names, and run install again"),
+    "startup_fails": ("the startup script fails: {said}", "correct what it names, then run install again"),
     "startup_package": (
         "the startup script fails: {said}",
         "let install add the packages (without --no-packages), or use Func's PIP tool",
     ),
     "odd_parameter": (
-        "the parameter {label!r} contains {what}, which Func would not put into the script as it is",
+        "the parameter {label!r} contains {what}, which Func would alter",
         "give another value, or enter it in the startup script in Func",
     ),
     "in_brackets": "<…> around it",
-    "control_character": "a line end or control character",
+    "control_character": "a line break or control character",
     # ---- the link and its authentication ----
     "auth_none": "none: the link is open",
-    "take_auth_off": "take it off the link: --open",
-    "auth_there": "is there; Func shows its secret under API authentication",
+    "take_auth_off": "remove it from the link: --open",
+    "auth_there": "already there; Func shows its secret under API authentication",
     "auth_open": "none: --open",
-    "auth_of_earlier": "is there, of an install that did not come to its end",
+    "auth_of_earlier": "already there, from an install that was interrupted",
     "make_secret": "make a secret for the header {header}",
     "made_secret": "made a secret for the header {header}",
-    "auth_off": "taken off the link",
-    "link_open": "the link is open: whoever has its address spends the money of your OpenAI key; to protect it, delete it in Func and run install again: that makes another",
+    "auth_off": "removed from the link",
+    "link_open": "the link is open: anyone with its address can spend your OpenAI credit. To protect it, delete it in Func and run install again, which makes another",
     "add_link": "add one to {chat}",
     "link_added": "added: {limit} calls a minute, {kept} task records kept",
     "set_link": "set {names}",
@@ -95,15 +94,15 @@ TEXTS: Dict[str, Text] = {
     "records_kept": "Func keeps the link's questions and answers in clear text (task records); to keep none: install --task-records 0",
     # ---- the test call ----
     "ask_one": "ask one question through the link",
-    "not_tried": "not made: the link's authentication is not one that install made",
+    "not_tried": "skipped: the link's authentication was not made by install",
     "waiting_for_func": "waiting until Func notices the changes, some seconds",
     "answered": "answered by {model} in {seconds} s",
     "answered_error": "answered {status}: {error}",
     "no_answer": (
-        "it is installed, but OpenAI did not answer: {problem}",
-        "guance-chatgpt-monitor check --openai{further} tells more",
+        "installed, but OpenAI did not answer: {problem}",
+        "run guance-chatgpt-monitor check --openai{further} to find the cause",
     ),
-    "secret_once": "The secret is shown this once; Func keeps it, under API authentication.",
+    "secret_once": "The secret is shown only now; Func keeps it, under API authentication.",
     # ---- uninstall ----
     "removed": "removed: {what}",
     "with_its_key": "with its key",
@@ -113,90 +112,49 @@ TEXTS: Dict[str, Text] = {
     "left_env": "left: not made by install",
     "left_packages": "left: other scripts may use openai and requests",
     "left_imported": "left: not imported by install",
-    "left_edited": "left, with all that it needs: {startup} was edited. To have it removed, delete that script in Func, and run uninstall again",
-    "left_deployed_by_hand": "left, with all that it needs: {startup} was deployed by hand. To have it removed, delete that script in Func, and run uninstall again",
-    # ---- what Func says ----
+    "left_edited": "left, with all that it needs: {startup} was edited. To remove it, delete that script in Func, then run uninstall again",
+    "left_deployed_by_hand": "left, with all that it needs: {startup} was deployed by hand. To remove it, delete that script in Func, then run uninstall again",
+    # ---- what Func answers ----
     "not_func": (
-        "{url} answers {status}, but not as a Func",
-        "check the address of Func; a proxy or another server may stand in the way",
+        "{url} answers {status}, but not as Func",
+        "check the address; a proxy or another server may answer",
     ),
     "func_redirect": (
-        "{url} answers {status}: it sends its callers to {to}",
-        "give that address as Func's, if it is the one you mean; else a login page stands in the way",
+        "{url} answers {status}, a redirect to {to}",
+        "give that address if it is your Func's; otherwise a login page is in the way",
     ),
-    "func_clock": (
-        "Func answered {error} {reason}: {said}",
-        "the clocks of Func and of this host differ by more than 15 min: correct one",
-    ),
-    "func_token": (
-        "Func answered {error} {reason}: {said}",
-        "read the token anew, in Func's container: cat /data/localhost-auth-token",
-    ),
-    "func_auth": (
-        "Func answered {error} {reason}: {said}",
-        "check id and secret of the access key: Func, Management / Access Key",
-    ),
-    "func_old": (
-        "Func answered {error} {reason}: {said}",
-        "this Func is of a version without it: 2024 or later is needed",
-    ),
-    "func_no_key": (
-        "Func answered {error} {reason}: {said}",
-        "there is no access key of this id: look under Management / Access Key",
-    ),
-    "func_EUserPrivilege": (
-        "Func answered {error} {reason}: {said}",
-        "the user of this access key may not do that: use a key of an administrator",
-    ),
-    "func_EUserDisabled": (
-        "Func answered {error} {reason}: {said}",
-        "the user of this access key is disabled: use another",
-    ),
-    "func_EClientBadRequest": (
-        "Func answered {error} {reason}: {said}",
-        "this Func takes another form of the request: it may be of another version",
-    ),
-    "func_EClientNotFound": (
-        "Func answered {error} {reason}: {said}",
-        "somebody removed it meanwhile: run it again",
-    ),
-    "func_EBizRequestConflict": (
-        "Func answered {error} {reason}: {said}",
-        "somebody else is at the same work: wait, then run it again",
-    ),
-    "func_ESys": ("Func answered {error} {reason}: {said}", "look at the log of Func's server"),
-    "func_other": ("Func answered {error} {reason}: {said}", "look at the message, and at Func's log"),
-    # ---- what the link says ----
-    "no_link": ("the link is no authorization link", "give it whole: http://HOST:8088/api/v1/al/ID"),
+    "func_answered": "Func answered {error} {reason}: {said}",
+    "advice_clock": "the clocks of Func and of this host differ by more than 15 min: correct one",
+    "advice_token": "read the token again, in Func's container: cat /data/localhost-auth-token",
+    "advice_auth": "check the access key's ID and secret: Func, Management / Access Key",
+    "advice_old": "this Func is too old: 2024 or later is needed",
+    "advice_no_key": "there is no access key of this ID: see Func, Management / Access Key",
+    "advice_EUserPrivilege": "the access key's user may not do that: use an administrator's key",
+    "advice_EUserDisabled": "the access key's user is disabled: use another",
+    "advice_EClientBadRequest": "this Func expects another form of request: it may be of another version",
+    "advice_EClientNotFound": "somebody removed it meanwhile: run it again",
+    "advice_EBizRequestConflict": "somebody is doing the same: wait, then run it again",
+    "advice_ESys": "look at the log of Func's server",
+    "advice_other": "see the message, and Func's log",
+    # ---- what the link answers ----
+    "no_link": ("this is not an authorization link", "give it whole: http://HOST:8088/api/v1/al/ID"),
     "link_not_func": (
         "the link answers {status}, but neither as Func nor as the script",
-        "check the address; a proxy or another server may stand in the way",
+        "check the address; a proxy or another server may answer",
     ),
-    "link_throttled": (
-        "the link's throttling is reached",
-        "wait {seconds} s, or raise it in Func",
-    ),
-    "link_wrong_secret": (
-        "the link refuses this secret",
-        "put what install printed into CHATGPT_MONITOR_LINK_SECRET (header {header})",
-    ),
-    "link_wants_secret": (
-        "the link asks for its secret",
-        "put what install printed into CHATGPT_MONITOR_LINK_SECRET (header {header})",
-    ),
+    "link_throttled": ("the link's throttling limit is reached", "wait {seconds} s, or raise it in Func"),
+    "link_wrong_secret": ("the link refuses this secret", _GIVE_IT),
+    "link_wants_secret": ("the link asks for its secret", _GIVE_IT),
     "link_refuses": ("Func answered {reason}: {said}", "look at Func's log"),
     "link_package": (
-        "the workers of Func lack the Python package {name}",
+        "Func's workers lack the Python package {name}",
         "install it: guance-chatgpt-monitor install, or Func's PIP tool",
     ),
     "link_script_fails": ("the startup script fails: {said}", "look at it in Func, or run install again"),
     "link_unknown": ("Func knows no such link", f"check the link, or {_AGAIN}"),
-    "link_no_function": ("the link leads to a function that is not there", _AGAIN),
+    "link_no_function": ("the link's function does not exist", _AGAIN),
     "link_is_disabled": ("the link is disabled", "enable it in Func"),
-    "link_expired": ("the link has expired", "give it another time limit in Func"),
+    "link_expired": ("the link has expired", "extend it in Func"),
     "link_timeout": ("the script ran past its time limit", "look at the task's record in Func"),
-    "link_no_worker": (
-        "no worker of Func took the call in time",
-        "look whether Func's workers run",
-    ),
+    "link_no_worker": ("no worker of Func took the call in time", "check that Func's workers run"),
 }

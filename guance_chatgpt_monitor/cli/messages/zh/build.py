@@ -1,16 +1,21 @@
-"""`build` 拒绝的内容：Func 无法运行的写法。"""
+"""build：生成的内容，以及因 Func 无法运行而拒绝的写法。"""
 
-from typing import Dict
+from .. import Texts
 
-from .. import Text
-
-TEXTS: Dict[str, Text] = {
+TEXTS: Texts = {
+    "market": "脚本市场：用 HTTP 提供该目录，或推送到 git 仓库",
+    "zip": "Func：「管理 / 脚本集导入」",
+    "built": "{n} 个脚本，originMD5 {md5}",
+    "not_built": ("发现 {n} 个问题，未生成任何文件", "修正上面列出的问题后重新构建"),
+    "out_not_writable": ("无法写入 {folder}：{reason}", "用 --out 另选一个目录"),
+    # ---- manifest ----
     "manifest_unreadable": "无法读取：{said}",
     "manifest_no_yaml": "不是有效的 YAML",
     "manifest_no_text": "不是 UTF-8 文本",
     "manifest_lacks": "manifest 缺少 {names}",
     "manifest_lists": "manifest 的 `requirements` 和 `scripts` 必须是列表",
     "manifest_scripts": "manifest 的 `scripts` 必须是列表，每一项都要有 `name` 和 `title`",
+    # ---- 脚本 ----
     "no_module": "{folder} 中没有模块 {name}",
     "not_python": "不是有效的 Python 3.8 代码：{said}",
     "dunder_import": "Func 中不能使用 __import__()",
@@ -19,7 +24,7 @@ TEXTS: Dict[str, Text] = {
     "star": "Func 中不能使用 `import *`：请逐个写出要导入的名称",
     "no_modules": "Func 不能直接导入模块：请写成 `from .name import A, B`",
     "not_in_manifest": "manifest 中没有模块 {name}",
-    "as_name": "`from .name import` 不支持 `as`：Func 会同时绑定两个名称",
+    "as_name": "不支持 `from .name import A as B`：Func 会同时绑定两个名称",
     "not_defined": "{module} 没有定义 {name}",
     "false_value": "{name} 的值是 {value}：Func 无法导入值为假的名称",
     "future_annotations": "`from __future__ import annotations` 与 dataclass 或 NamedTuple 同时使用会在 Func 中失败",

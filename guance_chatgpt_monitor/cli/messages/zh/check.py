@@ -1,8 +1,6 @@
-"""check。name_ 开头的键在 `--json` 中始终为英文。"""
+"""check。name_ 开头的名称在 `--json` 中始终为英文。"""
 
-from typing import Dict
-
-from .. import Text
+from .. import Texts
 
 _INSTALL = "运行 guance-chatgpt-monitor install"
 _RESTART = "然后执行 datakit service -R"
@@ -15,10 +13,9 @@ _PUBLIC = (
     f'"/v1/ping"]，{_RESTART}'
 )
 _RAISE_LIMIT = f"在 datakit.conf 的 [http_api] 中调高请求限速，{_RESTART}"
-_TO_HAVE_COST = "如需费用："
 _EXTRA = "pip install 'guance-chatgpt-monitor[cost]'"
 
-TEXTS: Dict[str, Text] = {
+TEXTS: Texts = {
     "ok": "正常",
     "warn": "警告",
     "fail": "失败",
@@ -61,24 +58,18 @@ TEXTS: Dict[str, Text] = {
     "source_key": "OpenAI：密钥取自 {source}",
     "source_base_url": "OpenAI：地址取自 {source}",
     "source_datakit": "DataKit：{source}",
-    "source_datakit_there": "DataKit：启动脚本中的地址是 Func 自己的主机，无法从这里检查",
+    "source_datakit_there": "DataKit：位于 Func 主机上，无法从这里检查",
     "source_link": "授权链接：带密钥",
     "source_link_open": "授权链接：不带密钥",
     "startup": "启动脚本",
-    "as_given": "按命令行指定",
+    "as_given": "命令行指定的地址",
     "default_address": "默认地址",
     "prices": "genai-prices {version}，最新价格日期 {date}",
     "unknown_date": "未知",
     "prices_broken": ("genai-prices 已安装但无法导入：数据点没有费用", f"{_EXTRA} --force-reinstall"),
-    "prices_none": ("未安装 genai-prices：数据点没有费用", _TO_HAVE_COST + _EXTRA),
-    "prices_none_38": (
-        "未安装 genai-prices：数据点没有费用",
-        f"{_TO_HAVE_COST}{_EXTRA}（需要 Python 3.9 或更高版本）",
-    ),
-    "prices_none_func": (
-        "未安装 genai-prices：数据点没有费用",
-        f"{_TO_HAVE_COST}用 Func 的 PIP 工具安装 genai-prices（需要 Python 3.9 或更高版本）",
-    ),
+    "prices_none": "未安装 genai-prices：数据点没有费用",
+    "prices_here": f"如需费用：{_EXTRA}（需要 Python 3.9 或更高版本）",
+    "prices_in_func": "如需费用：用 Func 的 PIP 工具安装 genai-prices（需要 Python 3.9 或更高版本）",
     # ---- OpenAI ----
     "openai_reachable": "{url}",
     "no_key": ("{source} 中没有密钥", "export OPENAI_API_KEY=…"),
@@ -92,21 +83,13 @@ TEXTS: Dict[str, Text] = {
         "授予密钥列出模型的权限，或从 OpenAI 支持的地区访问",
     ),
     "key_429": ("触发限流（429）", "等待一分钟；如仍出现，检查账号的限额"),
-    "openai_407": (
-        "{url} 返回 {status}，而不是模型列表",
-        "代理需要用户名和密码：写入 HTTPS_PROXY，或把该主机加入 NO_PROXY",
-    ),
-    "openai_404": ("{url} 返回 {status}，而不是模型列表", "检查 base URL：OpenAI 官方地址是 {official}"),
-    "openai_5xx": (
-        "{url} 返回 {status}，而不是模型列表",
-        "稍后再试，可查看 https://status.openai.com；也可能是代理的问题",
-    ),
-    "openai_other": (
-        "{url} 返回 {status}，而不是模型列表",
-        "检查 base URL；中间可能有代理或登录页",
-    ),
+    "no_models": "{url} 返回 {status}，而不是模型列表",
+    "no_models_407": "代理需要用户名和密码：写入 HTTPS_PROXY，或把该主机加入 NO_PROXY",
+    "no_models_404": "检查 base URL：OpenAI 官方地址是 {official}",
+    "no_models_5xx": "稍后再试，可查看 https://status.openai.com；也可能是代理的问题",
+    "no_models_other": "检查 base URL；中间可能有代理或登录页",
     "openai_redirect": (
-        "{url} 返回 {status}，要求转到 {to}",
+        "{url} 返回 {status}，重定向到 {to}",
         "若那正是您要的地址，请用它作为 base URL；否则中间可能有登录页",
     ),
     "model_allowed": "{model} 可用",
@@ -139,9 +122,9 @@ TEXTS: Dict[str, Text] = {
         f"已达到请求限速：{_RAISE_LIMIT}",
     ),
     "datakit_refuses": ("{url} 返回 {status} {reason}", "查看 DataKit 日志"),
-    "datakit_wants_tls": ("{url} 返回 {status}：对方要求 TLS", "地址应以 https:// 开头"),
+    "datakit_wants_tls": ("{url} 返回 {status}：对方要求使用 TLS", "地址应以 https:// 开头"),
     "datakit_redirect": (
-        "{url} 返回 {status}，要求转到 {to}",
+        "{url} 返回 {status}，重定向到 {to}",
         "请填写 DataKit 自己的地址；发出重定向的可能是登录页或网关",
     ),
     "datakit_401": (
@@ -183,15 +166,11 @@ TEXTS: Dict[str, Text] = {
         "无法判断 DataKit 是否会改写时间：从这里不能读取它的 /metrics（与其主机相差 {skew} 秒）",
         '在 DataKit 所在主机上运行 check，或把 "/metrics" 加入 public_apis',
     ),
-    "rate_ok": "离上限还远：连续 {n} 个请求均成功",
-    "rate_ok_limit": "离上限还远：连续 {n} 个请求均成功；上限为每秒 {limit} 个",
-    "rate_near": ("接近上限：对本机来说，连续 {n} 个请求已经过多", _RAISE_LIMIT),
-    "rate_near_limit": (
-        "接近上限：对本机来说，连续 {n} 个请求已经过多；上限为每秒 {limit} 个",
-        _RAISE_LIMIT,
-    ),
+    "rate_ok": "离上限还远：连续 {n} 个请求均成功{limit}",
+    "rate_near": ("接近上限：本机连续 {n} 个请求已超过限速{limit}", _RAISE_LIMIT),
+    "rate_is": "；上限为每秒 {limit} 个",
     # ---- 工作空间 ----
-    "uploads_ok": "DataKit 启动以来已向工作空间上传 {n} 个数据点，没有被拒绝的",
+    "uploads_ok": "DataKit 启动以来已向工作空间上传 {n} 个数据点，均未被拒绝",
     "uploads_none": (
         "DataKit 尚未向工作空间上传任何数据",
         "它每 10 秒上传一次，请稍后再检查；如仍没有，查看 datakit.conf 的 [dataway] 和 datakit monitor",
@@ -201,7 +180,7 @@ TEXTS: Dict[str, Text] = {
         "在 DataKit 所在主机上运行 check，或在那里查看 datakit monitor",
     ),
     "uploads_token": (
-        "Dataway 拒绝了 DataKit 的 token：{category} 数据点 {n} 个返回 {status}，{n_ok} 个成功",
+        "Dataway 拒绝了 DataKit 的 token：{category} 数据点中 {n} 个返回 {status}，{n_ok} 个成功",
         "更正 datakit.conf 中 [dataway] urls 的 token（观测云「管理 / 基础设置」），然后执行 datakit service -R",
     ),
     "uploads_failed": (
@@ -224,7 +203,7 @@ TEXTS: Dict[str, Text] = {
     ),
     "link_protected": "需要密钥才能调用",
     "link_open": (
-        "任何人都能调用该链接：拿到地址的人就能花您 OpenAI 密钥的钱",
+        "授权链接是开放的：拿到地址的人都能消耗您的 OpenAI 额度",
         "在 Func 中为它设置 API 认证，或删除后运行 guance-chatgpt-monitor install",
     ),
     # ---- Func ----
@@ -251,7 +230,7 @@ TEXTS: Dict[str, Text] = {
     "trigger_failed": ("{seconds} 秒前执行失败", f"查看它在 Func 中的任务记录，或再次{_INSTALL}"),
     "trigger_ok": "{seconds} 秒前执行成功",
     "no_report": ("自动触发没有返回报告", "查看它在 Func 中的任务记录"),
-    "no_words": "没有更多信息",
+    "no_words": "未给出原因",
     "n_wait": "{n} 个数据点等待投递",
     "openai_up": "Func 能访问 OpenAI，密钥有效",
     "openai_down": (
@@ -272,7 +251,7 @@ TEXTS: Dict[str, Text] = {
         "积压在增长：{n} 个数据点等待投递，之前为 {before} 个",
         "数据产生的速度超过 DataKit 的接收速度：调高请求限速，或检查 DataKit 的负载和日志",
     ),
-    "delivery_waits": ("{said}", "几分钟内会投递：请稍后再检查"),
+    "delivery_waits": ("{said}", "应会在几分钟内投递：请稍后再检查"),
     "delivery_ok": "DataKit 正常，没有积压，没有丢弃",
     "links_none": ("没有指向 chat() 的授权链接", f"再次{_INSTALL}，或在 Func 中添加"),
     "links_open": ("任何人都能调用：{links}", "在 Func 中为它们设置 API 认证，或删除它们"),

@@ -1,10 +1,8 @@
 """帮助。"""
 
-from typing import Dict
+from .. import Texts
 
-from .. import Text
-
-TEXTS: Dict[str, Text] = {
+TEXTS: Texts = {
     "usage": "用法：",
     "arguments": "参数",
     "options": "选项",
@@ -22,7 +20,7 @@ TEXTS: Dict[str, Text] = {
 示例：
   guance-chatgpt-monitor demo                     用本地模拟服务几秒内跑通全流程
   guance-chatgpt-monitor install --func http://HOST:8088
-  guance-chatgpt-monitor check                    检查哪里有问题、该怎么处理
+  guance-chatgpt-monitor check                    检查哪里有问题、该如何处理
   guance-chatgpt-monitor ask "什么是观测云？" --link http://HOST:8088/api/v1/al/ID
   guance-chatgpt-monitor run python app.py        不改代码即可监控一个程序
   guance-chatgpt-monitor build                    生成 dist/：Func 脚本市场和导入包
@@ -56,7 +54,7 @@ ap1 新加坡、za1 南非、id1 雅加达。已有同名的仪表板和监控�
     "out": "默认为 dist",
     "manifest": "默认为安装包自带的 manifest.yaml",
     # ---- check ----
-    "check": "检查 OpenAI、Func、DataKit 与工作空间之间哪里有问题、该怎么处理",
+    "check": "检查 OpenAI、Func、DataKit 到工作空间之间哪里有问题、该如何处理",
     "check_example": """check
   guance-chatgpt-monitor check --datakit http://HOST:9529
   guance-chatgpt-monitor check --link http://HOST:8088/api/v1/al/ID --openai
@@ -86,7 +84,7 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "demo_real": "用 $OPENAI_API_KEY 调用真实的 OpenAI（少量调用，会产生费用）；默认使用模拟服务",
     "demo_datakit": "使用真实的 DataKit；默认使用本机的模拟服务",
     # ---- install, uninstall ----
-    "install": "把脚本集安装到运行中的 Func，或将其更新到最新",
+    "install": "把脚本集安装到运行中的 Func，或更新已安装的脚本集",
     "install_example": """install --func http://HOST:8088 --dry-run
   guance-chatgpt-monitor install --func http://HOST:8088 --datakit http://HOST:9529 --service shop
 
@@ -102,13 +100,13 @@ FUNC_URL 和 FUNC_AK_ID、FUNC_AK_SECRET。没有另行指定地址时，使用 
     "func_url": "Func 的地址，如 http://HOST:8088；默认取 $FUNC_URL",
     "ak_id": "Func 的 Access Key ID；默认取 $FUNC_AK_ID",
     "ak_secret": "默认取 $FUNC_AK_SECRET，未设置时会提示输入",
-    "openai_key": "本机其他用户能看到命令行：建议改用环境变量",
+    "openai_key": "本机其他用户能看到命令行，建议改用环境变量",
     "openai_key_env": "存放密钥的环境变量名",
     "openai_base_url": "默认为 https://api.openai.com/v1",
     "model": "默认模型；默认为 gpt-4o-mini",
     "datakit": "Func 访问 DataKit 的地址；默认为 http://localhost:9529",
     "service": "数据点的 service_name；默认为 dataflux-func",
-    "open": "授权链接不设 API 认证：拿到链接的人都能花您的钱",
+    "open": "授权链接不设 API 认证：拿到链接的人都能消耗您的 OpenAI 额度",
     "calls_per_minute": "授权链接的每分钟调用上限；默认为 60",
     "task_records": "Func 为授权链接保留的调用条数，问题和回答均为明文；默认为 0，最多 10000",
     "no_packages": "不让 Func 安装 Python 包 openai、requests",

@@ -1,12 +1,11 @@
 """install、uninstall，以及 Func 返回的信息。"""
 
-from typing import Dict
-
-from .. import Text
+from .. import Texts
 
 _AGAIN = "再次运行 guance-chatgpt-monitor install"
+_GIVE_IT = "把 install 输出的密钥写入 CHATGPT_MONITOR_LINK_SECRET（请求头 {header}）"
 
-TEXTS: Dict[str, Text] = {
+TEXTS: Texts = {
     "step_script_set": "脚本集",
     "step_packages": "Python 包",
     "step_openai_key": "OPENAI_API_KEY",
@@ -46,8 +45,8 @@ TEXTS: Dict[str, Text] = {
     "no_reason": "未给出原因",
     # ---- 密钥 ----
     "key_there": "已存在；用 --openai-key-env NAME 可替换密钥",
-    "set_key": "写入本次给出的密钥（Func 不显示原有的值）",
-    "key_in_script": "无需设置：启动脚本自带密钥来源",
+    "set_key": "改为本次给出的密钥（Func 不显示原有的值）",
+    "key_in_script": "无需设置：启动脚本中已有密钥",
     "add_key": "新增，类型为密码",
     "no_key": ("没有提供 OpenAI 密钥", "export OPENAI_API_KEY=… 后重新运行"),
     "key_set": "已写入",
@@ -73,7 +72,7 @@ TEXTS: Dict[str, Text] = {
         "让 install 安装所需的包（不要加 --no-packages），或使用 Func 的 PIP 工具",
     ),
     "odd_parameter": (
-        "参数 {label!r} 中含有{what}，Func 无法原样写入脚本",
+        "参数 {label!r} 中含有{what}，Func 无法原样保存",
         "换一个值，或直接在 Func 的启动脚本中填写",
     ),
     "in_brackets": "首尾的 <…>",
@@ -87,7 +86,7 @@ TEXTS: Dict[str, Text] = {
     "make_secret": "为请求头 {header} 生成密钥",
     "made_secret": "已为请求头 {header} 生成密钥",
     "auth_off": "已从授权链接上取消",
-    "link_open": "授权链接是开放的：拿到地址的人就能花您 OpenAI 密钥的钱；如需保护，请在 Func 中删除它，再次运行 install 会新建一个",
+    "link_open": "授权链接是开放的：拿到地址的人都能消耗您的 OpenAI 额度；如需保护，请在 Func 中删除它，再次运行 install 会新建一个",
     "add_link": "新建一个指向 {chat} 的授权链接",
     "link_added": "已新建：每分钟 {limit} 次调用，保留 {kept} 条任务记录",
     "set_link": "设置 {names}",
@@ -95,13 +94,13 @@ TEXTS: Dict[str, Text] = {
     "records_kept": "Func 以明文保留该授权链接的问题和回答（任务记录）；如不保留：install --task-records 0",
     # ---- 测试调用 ----
     "ask_one": "通过授权链接提一个问题",
-    "not_tried": "未进行：该授权链接的认证不是由 install 创建的",
+    "not_tried": "已跳过：该授权链接的认证不是由 install 创建的",
     "waiting_for_func": "等待 Func 感知变更，需要几秒",
     "answered": "{model} 在 {seconds} 秒内作答",
     "answered_error": "返回 {status}：{error}",
     "no_answer": (
         "已安装，但 OpenAI 没有作答：{problem}",
-        "运行 guance-chatgpt-monitor check --openai{further} 查看原因",
+        "运行 guance-chatgpt-monitor check --openai{further} 查找原因",
     ),
     "secret_once": "密钥仅显示这一次；之后可在 Func 的「API 认证」中查看。",
     # ---- uninstall ----
@@ -121,45 +120,22 @@ TEXTS: Dict[str, Text] = {
         "检查 Func 地址；中间可能有代理或其他服务",
     ),
     "func_redirect": (
-        "{url} 返回 {status}，要求转到 {to}",
+        "{url} 返回 {status}，重定向到 {to}",
         "若那正是您要的 Func，请使用该地址；否则中间可能有登录页",
     ),
-    "func_clock": (
-        "Func 返回 {error} {reason}：{said}",
-        "Func 与本机的时钟相差超过 15 分钟：请校准",
-    ),
-    "func_token": (
-        "Func 返回 {error} {reason}：{said}",
-        "在 Func 容器中重新读取 token：cat /data/localhost-auth-token",
-    ),
-    "func_auth": (
-        "Func 返回 {error} {reason}：{said}",
-        "检查 Access Key 的 ID 和 Secret：Func「管理 / Access Key」",
-    ),
-    "func_old": (
-        "Func 返回 {error} {reason}：{said}",
-        "该 Func 版本没有此功能：需要 2024 年或之后的版本",
-    ),
-    "func_no_key": (
-        "Func 返回 {error} {reason}：{said}",
-        "没有这个 ID 的 Access Key：请查看「管理 / Access Key」",
-    ),
-    "func_EUserPrivilege": (
-        "Func 返回 {error} {reason}：{said}",
-        "该 Access Key 的用户没有权限：请使用管理员的 Access Key",
-    ),
-    "func_EUserDisabled": ("Func 返回 {error} {reason}：{said}", "该 Access Key 的用户已被禁用：请换一个"),
-    "func_EClientBadRequest": (
-        "Func 返回 {error} {reason}：{said}",
-        "该 Func 要求的请求格式不同：可能是版本不同",
-    ),
-    "func_EClientNotFound": ("Func 返回 {error} {reason}：{said}", "期间已被他人删除：请重新运行"),
-    "func_EBizRequestConflict": (
-        "Func 返回 {error} {reason}：{said}",
-        "有人正在进行相同的操作：请稍后重新运行",
-    ),
-    "func_ESys": ("Func 返回 {error} {reason}：{said}", "查看 Func 服务端的日志"),
-    "func_other": ("Func 返回 {error} {reason}：{said}", "根据提示并结合 Func 的日志排查"),
+    "func_answered": "Func 返回 {error} {reason}：{said}",
+    "advice_clock": "Func 与本机的时钟相差超过 15 分钟：请校准",
+    "advice_token": "在 Func 容器中重新读取 token：cat /data/localhost-auth-token",
+    "advice_auth": "检查 Access Key 的 ID 和 Secret：Func「管理 / Access Key」",
+    "advice_old": "该 Func 版本过低：需要 2024 年或之后的版本",
+    "advice_no_key": "没有这个 ID 的 Access Key：请查看 Func「管理 / Access Key」",
+    "advice_EUserPrivilege": "该 Access Key 的用户没有权限：请使用管理员的 Access Key",
+    "advice_EUserDisabled": "该 Access Key 的用户已被禁用：请换一个",
+    "advice_EClientBadRequest": "该 Func 要求的请求格式不同：可能是版本不同",
+    "advice_EClientNotFound": "期间已被他人删除：请重新运行",
+    "advice_EBizRequestConflict": "有人正在进行相同的操作：请稍后重新运行",
+    "advice_ESys": "查看 Func 服务端的日志",
+    "advice_other": "根据提示并结合 Func 的日志排查",
     # ---- 授权链接返回的信息 ----
     "no_link": ("这不是授权链接", "请给出完整地址：http://HOST:8088/api/v1/al/ID"),
     "link_not_func": (
@@ -167,14 +143,8 @@ TEXTS: Dict[str, Text] = {
         "检查地址；中间可能有代理或其他服务",
     ),
     "link_throttled": ("授权链接触发限流", "等待 {seconds} 秒，或在 Func 中调高上限"),
-    "link_wrong_secret": (
-        "授权链接拒绝了该密钥",
-        "把 install 输出的密钥写入 CHATGPT_MONITOR_LINK_SECRET（请求头 {header}）",
-    ),
-    "link_wants_secret": (
-        "授权链接需要密钥",
-        "把 install 输出的密钥写入 CHATGPT_MONITOR_LINK_SECRET（请求头 {header}）",
-    ),
+    "link_wrong_secret": ("授权链接拒绝了该密钥", _GIVE_IT),
+    "link_wants_secret": ("授权链接需要密钥", _GIVE_IT),
     "link_refuses": ("Func 返回 {reason}：{said}", "查看 Func 的日志"),
     "link_package": (
         "Func 的 worker 缺少 Python 包 {name}",
@@ -184,7 +154,7 @@ TEXTS: Dict[str, Text] = {
     "link_unknown": ("Func 中没有这个授权链接", f"检查链接，或{_AGAIN}"),
     "link_no_function": ("授权链接指向的函数不存在", f"请{_AGAIN}"),
     "link_is_disabled": ("授权链接已被禁用", "请在 Func 中启用"),
-    "link_expired": ("授权链接已过期", "请在 Func 中修改有效期"),
+    "link_expired": ("授权链接已过期", "请在 Func 中延长有效期"),
     "link_timeout": ("脚本运行超时", "查看该任务在 Func 中的记录"),
     "link_no_worker": ("Func 没有 worker 及时处理该调用", "确认 Func 的 worker 正在运行"),
 }
