@@ -91,7 +91,9 @@ def _failure(exception: str) -> LinkError:
     missing = re.search(r"No module named '([\w.]+)'", exception)
     if missing:
         return LinkError("install.link_package", "EFuncFailed", name=missing.group(1))
-    return LinkError("install.link_script_fails", "EFuncFailed", said=exception[:MAX_SHOWN_CHARACTERS])
+    return LinkError(
+        "install.link_script_fails", "EFuncFailed", said=translated(exception[:MAX_SHOWN_CHARACTERS])
+    )
 
 
 _REFUSALS = {

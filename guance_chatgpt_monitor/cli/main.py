@@ -5,7 +5,7 @@ import sys
 from typing import List, Optional, Sequence, Tuple
 
 from .messages import current_language, language_of, text, translated, use_language
-from .terminal import discard_output, one_line, paint, prepare_output, printable, to_json, use_color
+from .terminal import discard_output, one_line, paint, prepare_output, printable, report, to_json, use_color
 from .user_error import UsageError, UserError
 
 
@@ -74,9 +74,8 @@ def _unforeseen(error: Exception) -> Tuple[str, str]:
 
 
 def _tell(words: List[str], message: str, next_step: str, details: Sequence[str] = ()) -> None:
-    for label, color, said in (("error", "fail", message), ("next", "bold", next_step)):
-        shown = paint(text(f"common.{label}"), color, sys.stderr)
-        print(shown, one_line(said).strip(), file=sys.stderr, flush=True)
+    report("error", message, sys.stderr)
+    report("next", next_step, sys.stderr)
     if "--json" in words:
         problems = {"problems": list(details)} if details else {}
         print(to_json({"error": message, "next": next_step, **problems}, indent=None))

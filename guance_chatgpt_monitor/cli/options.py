@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from .messages import text, translated
-from .terminal import paint, say
+from .terminal import report
 from .user_error import UsageError, UserError, check_http_url, check_secret
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_secret(name: str, variable: str, option: str = "", given: str = "", ask
     """
     if given:
         said = text("common.key_on_command_line", option=option, variable=variable)
-        say(f"{paint(text('common.warning'), 'warn', sys.stderr)} {said}", sys.stderr)
+        report("warning", said, sys.stderr)
     secret = given or os.environ.get(variable, "")
     if not secret and ask and sys.stdin.isatty():
         try:

@@ -10,6 +10,8 @@ import time
 import unicodedata
 from typing import Any, Callable, List, Optional, TextIO
 
+from .messages import text
+
 WAIT_SHOWN_AFTER_S = 2.0
 _FRAME_S = 0.2
 _FRAMES = "|/-\\"
@@ -70,6 +72,12 @@ def say(line: str, file: Optional[TextIO] = None) -> None:
             print(line, file=file, flush=True)
         except BrokenPipeError:
             discard_output()
+
+
+def report(label: str, message: str, file: Optional[TextIO] = None) -> None:
+    """Print `message` as one line after the label `error`, `warning` or `next`."""
+    color = {"error": "fail", "warning": "warn", "next": "bold"}[label]
+    say(paint(text(f"common.{label}"), color, file) + one_line(message).strip(), file)
 
 
 def progress(as_json: bool) -> Callable[[str], None]:

@@ -136,10 +136,10 @@ DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x:
     [
         (1, "from .call import *\n", "import *"),
         (1, "from .call import Call as C\n", "bind both names"),
-        (1, "from . import call\n", "Func imports no modules as such"),
+        (1, "from . import call\n", "Func cannot import a module itself"),
         (1, "from ..local.func.server import LocalFunc\n", "missing from the manifest"),
-        (1, "import guance_chatgpt_monitor.core.call\n", "Func knows no packages"),
-        (1, "from guance_chatgpt_monitor.core.call import Call\n", "Func knows no packages"),
+        (1, "import guance_chatgpt_monitor.core.call\n", "Func has no packages"),
+        (1, "from guance_chatgpt_monitor.core.call import Call\n", "Func has no packages"),
         (1, "import importlib\n", "importlib"),
         (2, "\nmodule = __import__('json')\n", "__import__"),
         (1, "from .market import build\n", "missing from the manifest"),
@@ -151,7 +151,7 @@ DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x:
             "class A(NamedTuple):\n    x: int\n",
             "beside a dataclass or NamedTuple",
         ),
-        (6, DATACLASS.replace("int = 1", "'int' = 1"), "annotation in quotes"),
+        (6, DATACLASS.replace("int = 1", "'int' = 1"), "quoted annotation"),
         (3, "try:\n    pass\nexcept:\n    pass\n", "bare `except:`"),
         (3, "try:\n    pass\nexcept BaseException:\n    pass\n", "BaseException"),
         (2, "import sys\nsys.exit()\n", "kills Func's worker"),
@@ -188,7 +188,7 @@ def test_a_name_whose_value_is_false_is_refused(copy: Path) -> None:
     ("new", "reason"),
     [
         ('A = ("<OpenAI key>", "<Second>")', "two placeholders on one line"),
-        ('OPENAI_KEY = "<OpenAI key>"\nA = "<OpenAI key>"', "stands twice"),
+        ('OPENAI_KEY = "<OpenAI key>"\nA = "<OpenAI key>"', "occurs twice"),
     ],
 )
 def test_placeholders_that_func_would_garble_are_refused(copy: Path, new: str, reason: str) -> None:

@@ -38,7 +38,7 @@ def check(targets: Targets) -> List[Finding]:
 
 
 def _findings(targets: Targets) -> Iterator[Finding]:
-    yield good("settings", "check.settings", sources="; ".join(targets.sources))
+    yield good("settings", "check.settings", sources=text("check.separator").join(targets.sources))
     yield check_prices()
     if targets.func is not None:
         with tempfile.TemporaryDirectory() as folder:

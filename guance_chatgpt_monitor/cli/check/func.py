@@ -64,7 +64,7 @@ def _describe(startup: Startup) -> str:
         return text("check.startup_edited")
     shown = {name: value for name, value in startup.parameters.items() if value and "key" not in name}
     texts = (f"{name} {without_credentials(v) if 'URL' in name else v}" for name, v in shown.items())
-    return ", ".join([text("check.startup_as_deployed"), *texts])
+    return text("check.separator").join([text("check.startup_as_deployed"), *texts])
 
 
 def _check_auto_trigger(client: FuncClient, found: FuncContents, now_s: float) -> Iterator[Finding]:

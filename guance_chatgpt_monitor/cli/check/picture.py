@@ -40,7 +40,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield from _hanging(head, display_width(_INDENT) + 6 + max(20, display_width(name)) + 1, finding.what)
     if finding.next_step:
         label = text("common.next")
-        yield from _hanging(f"{'':8}{paint(label, 'bold')} ", 9 + display_width(label), finding.next_step)
+        yield from _hanging(f"{'':8}{paint(label, 'bold')}", 8 + display_width(label), finding.next_step)
 
 
 def _hanging(head: str, indent: int, body: str) -> Iterator[str]:

@@ -3,11 +3,11 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from ..messages import text
 from ..options import add_func_options, add_json, check_urls, count, make_client, read_secret, required
-from ..terminal import one_line, pad, paint, progress, say, to_json
+from ..terminal import one_line, pad, progress, report, say, to_json
 from ..user_error import UserError
 
 if TYPE_CHECKING:
@@ -102,12 +102,8 @@ def show_plan(steps: "List[Step]", as_json: bool, warnings: List[str]) -> None:
     for step in steps:
         say(f"{pad(text(f'install.action_{step.action}'), 7)} {pad(step.title, 20)} {one_line(step.text)}")
     for warning in warnings:
-        _warn(warning)
+        report("warning", warning)
     say(text("install.nothing_changed"))
-
-
-def _warn(said: str, file: Optional[TextIO] = None) -> None:
-    say(f"{paint(text('common.warning'), 'warn', file)} {one_line(said)}", file)
 
 
 def _show_installed(installed: "Installed", options: Any) -> int:
@@ -121,7 +117,7 @@ def _show_installed(installed: "Installed", options: Any) -> int:
     else:
         say(_usage(installed))
         for warning in installed.warnings:
-            _warn(warning)
+            report("warning", warning)
     if not installed.problem:
         return 0
     from ...core.call import without_credentials
@@ -129,8 +125,8 @@ def _show_installed(installed: "Installed", options: Any) -> int:
     base_url = without_credentials(options.openai_base_url)
     further = f" --openai-base-url {base_url}" if base_url else ""
     error = UserError("install.no_answer", problem=installed.problem, further=further)
-    say(f"{paint(text('common.error'), 'fail', sys.stderr)} {one_line(error.message)}", sys.stderr)
-    say(f"{paint(text('common.next'), 'bold', sys.stderr)} {error.next_step}", sys.stderr)
+    report("error", error.message, sys.stderr)
+    report("next", error.next_step, sys.stderr)
     return 1
 
 

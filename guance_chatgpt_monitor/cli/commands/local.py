@@ -92,7 +92,9 @@ def _func(options: Any) -> Any:
     from ..build import build, default_manifest
 
     check_urls(options.openai, options.datakit)
-    # Whoever has it can run code here: no other process or page may guess it.
+    if options.redis:
+        _check_redis(options.redis)
+    # Anyone who has it can run code here: no other process or page may guess it.
     key = AccessKey("ak-local", secrets.token_urlsafe(16))
     visible_after_s = 5.0 if options.empty else 0.0  # as late as the real one
     server = LocalFunc(
@@ -114,3 +116,15 @@ def _func(options: Any) -> Any:
     say(f"  curl -H 'Content-Type: application/json' -d '{{\"question\": \"Hello\"}}' {link}/simplified")
     say(text("tools.local_func_key", access=access))
     return server
+
+
+def _check_redis(url: str) -> None:
+    """Raises UserError: a worker that found no Redis could only die."""
+    try:
+        import redis
+    except ImportError:
+        raise UserError("tools.no_redis") from None
+    try:
+        redis.Redis.from_url(url, socket_connect_timeout=5).ping()
+    except (ValueError, redis.RedisError):
+        raise UserError("tools.redis_unusable") from None

@@ -4,7 +4,7 @@ import base64
 from typing import Any, Dict
 
 from ..func_client import FuncClient, FuncError, path_part
-from ..messages import text
+from ..messages import text, translated
 from ..user_error import UserError
 from .func_contents import MADE_BY, SET_ID, STARTUP_ID, FuncContents, Startup
 from .startup_template import fill_in
@@ -117,7 +117,7 @@ def _explain(error: FuncError) -> UserError:
         return error
     said = str(exception)[:MAX_EXCEPTION_CHARACTERS]
     key = "install.startup_package" if "No module named" in said else "install.startup_fails"
-    return UserError(key, said=said)
+    return UserError(key, said=translated(said))
 
 
 def _base64(text: str) -> str:

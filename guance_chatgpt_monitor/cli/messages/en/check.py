@@ -54,6 +54,7 @@ TEXTS: Texts = {
     "name_uploads": "uploads",
     # ---- settings ----
     "settings": "{sources}",
+    "separator": "; ",
     "source_func": "Func: with an access key",
     "source_key": "OpenAI: key in {source}",
     "source_base_url": "OpenAI: base URL in {source}",

@@ -3,9 +3,9 @@
 from .. import Texts
 
 TEXTS: Texts = {
-    "error": "error:",
-    "warning": "warning:",
-    "next": "next:",
+    "error": "error: ",
+    "warning": "warning: ",
+    "next": "next: ",
     "stopped": "stopped by Ctrl-C",
     "os_error_step": "check that the path exists and that you may use it, then try again",
     "unforeseen": "unexpected failure ({name})",

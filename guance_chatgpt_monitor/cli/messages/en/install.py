@@ -105,7 +105,7 @@ TEXTS: Texts = {
     "secret_once": "The secret is shown only now; Func keeps it, under API authentication.",
     # ---- uninstall ----
     "removed": "removed: {what}",
-    "with_its_key": "with its key",
+    "with_its_key": "the variable and its key",
     "nothing_there": "there is nothing of the monitor in this Func",
     "left_link": "left: {link}, not made by install",
     "left_auth": "left: another link uses it",

@@ -44,6 +44,11 @@ TEXTS: Texts = {
         "you may not listen on port {port}",
         "choose one above 1023 with --port, or leave it out for a free one",
     ),
+    "no_redis": ("--redis needs the Python package redis, which is not installed", "pip install redis"),
+    "redis_unusable": (
+        "no Redis answers at the address in --redis",
+        "give one such as redis://127.0.0.1:6379/0, or leave it out",
+    ),
     "host_not_here": (
         "cannot listen there: --host is not an address of this machine",
         "give --host 127.0.0.1 or 0.0.0.0",

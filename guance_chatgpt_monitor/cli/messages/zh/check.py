@@ -54,6 +54,7 @@ TEXTS: Texts = {
     "name_uploads": "数据上传",
     # ---- 设置 ----
     "settings": "{sources}",
+    "separator": "；",
     "source_func": "Func：使用 Access Key",
     "source_key": "OpenAI：密钥取自 {source}",
     "source_base_url": "OpenAI：地址取自 {source}",

@@ -105,7 +105,7 @@ TEXTS: Texts = {
     "secret_once": "密钥仅显示这一次；之后可在 Func 的「API 认证」中查看。",
     # ---- uninstall ----
     "removed": "已移除：{what}",
-    "with_its_key": "及其密钥",
+    "with_its_key": "环境变量及其密钥",
     "nothing_there": "该 Func 中没有本产品的内容",
     "left_link": "保留：{link}，不是由 install 创建",
     "left_auth": "保留：另一个授权链接正在使用",

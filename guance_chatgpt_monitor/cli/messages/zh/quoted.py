@@ -6,6 +6,13 @@
 from typing import Dict
 
 TEXTS: Dict[str, str] = {
+    # ---- run ----
+    "guance-chatgpt-monitor: not monitored: {reason}; the program starts without": "guance-chatgpt-monitor：程序照常启动，但未被监控：{reason}",
+    "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: {command}": "guance-chatgpt-monitor：未被监控：请先启动 opentelemetry-instrument：{command}",
+    "there is no program to run: {example}": "没有指定要运行的程序，示例：{example}",
+    "error: there is no program {name}; try: {command}": "错误：找不到程序 {name}；请尝试：{command}",
+    "error: there is no program {name}": "错误：找不到程序 {name}",
+    "error: {name} cannot be run: {reason}": "错误：无法运行 {name}：{reason}",
     # ---- 设置 ----
     "the DataKit URL must look like {example}": "DataKit 地址应形如 {example}",
     "{name} must look like {example}": "{name} 应形如 {example}",
@@ -34,13 +41,6 @@ TEXTS: Dict[str, str] = {
     "{name} must be regular expressions: number {number} is none ({reason})": "{name} 中第 {number} 个不是正确的正则表达式（{reason}）",
     "{name} must not match an empty text: number {number} does": "{name} 中的表达式不能匹配空字符串：第 {number} 个可以匹配",
     "{name} must be patterns of which it can be shown that they take little time: number {number} {reason}": "{name} 中第 {number} 个表达式可能耗时过长：它重复了能以多种方式匹配的内容，例如 (a+)+、(a|b)*c 或 .*.*x。请给重复次数设上限，例如 \\w{{1,20}}，或以不会被它匹配的字符结尾，例如 [^@]+@",
-    # ---- run ----
-    "guance-chatgpt-monitor: not monitored: {reason}; the program starts without": "guance-chatgpt-monitor：程序照常启动，但未被监控：{reason}",
-    "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: {command}": "guance-chatgpt-monitor：未被监控：请先启动 opentelemetry-instrument：{command}",
-    "there is no program to run: {example}": "没有指定要运行的程序，示例：{example}",
-    "error: there is no program {name}; try: {command}": "错误：找不到程序 {name}；请尝试：{command}",
-    "error: there is no program {name}": "错误：找不到程序 {name}",
-    "error: {name} cannot be run: {reason}": "错误：无法运行 {name}：{reason}",
     # ---- DataKit ----
     "{name} at {url} does not answer in time": "{name}（{url}）未及时响应",
     "{name} at {url} cannot be reached ({reason})": "无法连接 {name}（{url}）：{reason}",
@@ -71,7 +71,22 @@ TEXTS: Dict[str, str] = {
     "the API answered {status}": "API 返回 {status}",
     "the request could not be sent ({reason})": "请求无法发送（{reason}）",
     "the monitor failed ({reason}): please report it": "监控自身出错（{reason}）：请反馈给我们",
-    "question must be a text, not empty": "问题不能为空",
+    "ValueError: {message}": "{message}",
+    "question must be a text, not empty": "question 应为字符串，且不能为空",
+    'send exactly one of "question" (text), "messages" (a Chat Completions body) or "input" (a Responses body); for example {example}': "question（文字）、messages（Chat Completions 请求体）、input（Responses 请求体）请三选一，例如 {example}",
+    "an authorization link cannot stream: leave stream out, or send false": "授权链接不支持流式返回：请去掉 stream，或设为 false",
+    "system goes with question only; with {kind}, send {instead}": "system 只能与 question 一起使用；使用 {kind} 时请改用 {instead}",
+    "system must be a text": "system 应为字符串",
+    "input must be a text or a list of input items, not empty": "input 应为字符串或列表，且不能为空",
+    "messages must be a list such as {example}, not empty": "messages 应为列表，例如 {example}，且不能为空",
+    "each of messages must be an object with role and content": "messages 中每一项都应为含 role 和 content 的对象",
+    "tags must be an object of short texts, such as {example}": "tags 应为由短字符串组成的对象，例如 {example}",
+    "at most {most} tags can be given": "最多 {most} 个标签",
+    "a tag's name has letters, digits and _ . - only, at most {most}": "标签名只能包含字母、数字和 _ . -，最长 {most} 个字符",
+    "the tag name {name} is taken by the monitor: use another": "标签名 {name} 由监控自身使用，请换一个",
+    "tag {name} must be a text of at most {most} characters on one line": "标签 {name} 应为不超过 {most} 个字符的单行字符串",
+    "this link has limits, and does not allow {name}: leave it out, or have it added to the setting allowed_extras": "该授权链接设有限制，不允许 {name}：请去掉，或将其加入 allowed_extras 设置",
+    "a background answer reports no tokens, which this link counts: leave background out": "后台回答不报告 token 数，而该授权链接需要计数：请去掉 background",
     "the body is nested too deeply": "请求体嵌套过深",
     "the body holds half a surrogate pair, such as {example} alone: send whole characters": "请求体中有不完整的代理对（例如单独的 {example}）：请发送完整的字符",
     "model must be the name of a model, such as {example}": "model 应为模型名称，例如 {example}",

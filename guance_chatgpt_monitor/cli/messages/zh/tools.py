@@ -47,6 +47,11 @@ TEXTS: Texts = {
         "没有权限监听端口 {port}",
         "用 --port 换一个大于 1023 的端口，或不指定以使用空闲端口",
     ),
+    "no_redis": ("--redis 需要 Python 包 redis，但尚未安装", "pip install redis"),
+    "redis_unusable": (
+        "--redis 指定的地址上没有 Redis 响应",
+        "指定形如 redis://127.0.0.1:6379/0 的地址，或去掉该选项",
+    ),
     "host_not_here": ("无法监听：--host 不是本机的地址", "用 --host 127.0.0.1 或 0.0.0.0"),
     "local_datakit": "DataKit 模拟服务：{url}；查看收到的数据：用浏览器打开 {url}，或 GET {url}/_local/points",
     "local_openai": "OpenAI 模拟服务，base URL {base_url}；注入故障：POST {url}/_local/faults",
