@@ -136,10 +136,14 @@ def test_what_the_client_signs_is_accepted(client: FuncClient) -> None:
 @pytest.mark.parametrize(
     ("credentials", "said", "step"),
     [
-        (AccessKey("ak-local", "wrong"), "401.14 EUserAuth: Invalid Access Key sign", "check id and secret"),
-        (AccessKey("ak-none", SECRET), "404.41 EClientNotFound: No such data", "no access key of this id"),
-        (AccessKey("ak-reader", SECRET), "401.15 EUserPrivilege", "use a key of an administrator"),
-        (LocalhostToken("wrong"), "401.14 EUserAuth: Invalid Localhost Auth Token", "read the token anew"),
+        (
+            AccessKey("ak-local", "wrong"),
+            "401.14 EUserAuth: Invalid Access Key sign",
+            "check the access key's ID and secret",
+        ),
+        (AccessKey("ak-none", SECRET), "404.41 EClientNotFound: No such data", "no access key of this ID"),
+        (AccessKey("ak-reader", SECRET), "401.15 EUserPrivilege", "use an administrator's key"),
+        (LocalhostToken("wrong"), "401.14 EUserAuth: Invalid Localhost Auth Token", "read the token again"),
     ],
 )
 def test_refusals_say_what_to_do(
