@@ -14,7 +14,8 @@ from guance_chatgpt_monitor.cli import messages
 from guance_chatgpt_monitor.cli.check.finding import PARTS
 from guance_chatgpt_monitor.cli.messages.zh import quoted
 from guance_chatgpt_monitor.cli.parser import COMMANDS
-from guance_chatgpt_monitor.core.settings import APP, FUNC, read_settings, settings_of
+from guance_chatgpt_monitor.core.settings import read_settings, settings_of
+from guance_chatgpt_monitor.core.settings_table import APP, FUNC
 
 FOLDER = Path(messages.__file__).parent
 FILES = sorted(path.stem for path in (FOLDER / "en").glob("[a-z]*.py"))
@@ -140,7 +141,7 @@ def chinese() -> Iterator[None]:
 
 
 def said_in(path: Path, names: str) -> Iterator[str]:
-    """What is passed to calls of `names`, and what is assigned to a `message`; values become `x1`."""
+    """What is passed to calls of `names`, assigned to a `message` or in a table; values become `x1`."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         said: list[ast.expr] = []
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names.split():
@@ -149,8 +150,18 @@ def said_in(path: Path, names: str) -> Iterator[str]:
             said = [node.value]
         for expression in said:
             if isinstance(expression, (ast.Constant, ast.JoinedStr)):
-                parts = expression.values if isinstance(expression, ast.JoinedStr) else [expression]
-                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x1" for part in parts)
+                yield in_words(expression)
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Dict, ast.Constant)):
+            values = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
+            for value in values:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield re.sub(r"\{\w+\}", "x1", value.value.lstrip(": "))
+
+
+def in_words(expression: "ast.Constant | ast.JoinedStr") -> str:
+    parts = expression.values if isinstance(expression, ast.JoinedStr) else [expression]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "x1" for part in parts)
 
 
 @pytest.mark.parametrize("name", SPEAKERS)
