@@ -146,15 +146,15 @@ def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:
 
     `error` is the value of the body's `error` key, or the whole body, of whatever type.
     """
-    told = _read(error)
+    found = _read(error)
     if status_code is None or status_code < 300:
-        status_code = next((n for n in map(_status_in, told.names) if n is not None), status_code)
-    names = told.names
+        status_code = next((n for n in map(_status_in, found.names) if n is not None), status_code)
+    names = found.names
     if status_code is None or status_code < 300:
-        names = [*names, *filter(_is_short, told.messages)]  # "Not Found", and nothing else
+        names = [*names, *filter(_is_short, found.messages)]  # "Not Found", and nothing else
     named = [name for name in map(_named, names) if name is not None]
     # Google says "exceeded your current quota" about the limit per minute, too.
-    messages = [] if "RESOURCE_EXHAUSTED" in names else told.messages
+    messages = [] if "RESOURCE_EXHAUSTED" in names else found.messages
     if "insufficient_quota" in named or status_code == 402 or any(map(_NO_MONEY.search, messages)):
         return "insufficient_quota"
     for name in named:
@@ -170,7 +170,7 @@ def classify_error(status_code: Optional[int] = None, error: Any = None) -> str:
     return "server_error" if status_code >= 500 else "other"
 
 
-class _Told(NamedTuple):
+class _Found(NamedTuple):
     names: List[str]
     messages: List[str]
 
@@ -185,16 +185,16 @@ def read_message(error: Any) -> str:
     return next(iter(_read(error).messages), "")
 
 
-def _read(error: Any) -> _Told:
+def _read(error: Any) -> _Found:
     """The names and messages of an error; of a list of errors, those of the first."""
-    told = _Told([], [])
+    found = _Found([], [])
     for part in _parts(error, 3):
         fields = {"message": part} if isinstance(part, str) else fields_of(part)
         names = [str(name) for name in map(fields.get, _NAMES) if type(name) in (str, int)]
-        told.names.extend(name for name in names if 0 < len(name) <= _MAX_NAME)
+        found.names.extend(name for name in names if 0 < len(name) <= _MAX_NAME)
         texts = [text for text in map(fields.get, _MESSAGES) if isinstance(text, str)]
-        told.messages.extend(text[:_MAX_MESSAGE] for text in texts if text)
-    return told
+        found.messages.extend(text[:_MAX_MESSAGE] for text in texts if text)
+    return found
 
 
 def _is_short(message: str) -> bool:
@@ -239,10 +239,10 @@ def status_code_of(error: Any) -> Optional[int]:
     of_error = [getattr(error, name, None) for name in ("status_code", "status", "code")]
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore's
-        told = [read_field(response.get("ResponseMetadata"), "HTTPStatusCode")]
+        of_response = [read_field(response.get("ResponseMetadata"), "HTTPStatusCode")]
     else:
-        told = [getattr(response, "status_code", None)]
-    return next((code for code in [*of_error, *told] if type(code) is int and 100 <= code < 600), None)
+        of_response = [getattr(response, "status_code", None)]
+    return next((code for code in [*of_error, *of_response] if type(code) is int and 100 <= code < 600), None)
 
 
 def classify_exception(error: Any, status_code: Optional[int] = None) -> str:

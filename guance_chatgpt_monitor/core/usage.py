@@ -195,19 +195,19 @@ def _plain_usage(usage: Any) -> Optional[Usage]:
     """
     if getattr(usage, "__pydantic_extra__", None) != {}:
         return None
-    told = usage.__dict__.get
-    total, prompt, completion = told("total_tokens"), told("prompt_tokens"), told("completion_tokens")
+    get = usage.__dict__.get
+    total, prompt, completion = get("total_tokens"), get("prompt_tokens"), get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int or total != prompt + completion or prompt <= 0:
         return None
     cached = written = prompt_audio = reasoning = completion_audio = None
-    details = told("prompt_tokens_details")
+    details = get("prompt_tokens_details")
     if details is not None:
         if getattr(details, "__pydantic_extra__", None) != {}:
             return None
         detail = details.__dict__.get
         cached, written = _count(detail("cached_tokens")), _count(detail("cache_write_tokens"))
         prompt_audio = _count(detail("audio_tokens"))
-    details = told("completion_tokens_details")
+    details = get("completion_tokens_details")
     if details is not None:
         detail = fields_of(details).get
         reasoning, completion_audio = _count(detail("reasoning_tokens")), _count(detail("audio_tokens"))

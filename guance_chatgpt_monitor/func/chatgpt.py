@@ -1,7 +1,7 @@
 """One ChatGPT call through the openai SDK, within a deadline that includes its retries.
 
-The SDK sends each request once (`max_retries=0`); the retries are made here, because only who makes
-them can count them and knows what is left of the deadline.
+The SDK sends each request once (`max_retries=0`). We retry here, to count the requests and to keep within the
+deadline.
 """
 
 import random
@@ -16,16 +16,15 @@ from ..core.call import Call, provider_name, without_credentials
 from ..core.errors import classify_error, read_message
 from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
-from ..core.settings_table import DEFAULT_DEADLINE_S
 from ..core.usage import read_usage
-from ..core.validators import DEFAULT_BASE_URL, can_be_key
+from ..core.validators import can_be_key
 from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
 from .request import Answer, Request, error_body
 from .time_limit import within
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_RETRIES = 2
-# The SDK's own pauses: 0.5 s doubled up to 8 s, less up to a quarter; Retry-After up to a minute.
+# The SDK's own pauses: 0.5 s, doubled up to 8 s, less up to a quarter; Retry-After up to a minute.
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
@@ -35,7 +34,7 @@ _KEY_PATTERN = re.compile(r"\bsk-[\w*.…-]+")
 
 
 class Sdk(NamedTuple):
-    """The module `openai` and a client of it."""
+    """The module `openai` and its client."""
 
     openai: Any
     client: Any
@@ -44,25 +43,17 @@ class Sdk(NamedTuple):
 class ChatGPT:
     """Sends requests, and ends each call in time."""
 
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = DEFAULT_BASE_URL,
-        deadline_s: float = DEFAULT_DEADLINE_S,
-        max_retries: int = MAX_RETRIES,
-    ) -> None:
+    def __init__(self, api_key: str, base_url: str, deadline_s: float) -> None:
         self._api_key = api_key
         self._provider_name = provider_name(base_url)
         self._shown_url = without_credentials(base_url)
         self._deadline_s = deadline_s
-        self._max_retries = max_retries
 
     def ask(self, request: Request, call: Call, connect: Callable[[], Sdk]) -> Answer:
         """Send `request`, and again where that may help; fill `call` and end it.
 
         `connect()` may raise ImportError. Returns within the deadline, counted from the start of `call`,
-        whatever the other side does: the requests are sent on a thread of their own, since no HTTP timeout
-        bounds an answer that comes byte by byte.
+        whatever the other side does.
         """
         call.provider_name = self._provider_name
         if not self._api_key.strip():
@@ -76,9 +67,9 @@ class ChatGPT:
         exchange: Optional[_Exchange] = None
         try:
             sdk = connect()
-            # A worker's first call imports the SDK for half a second, which is not ChatGPT's.
+            # In a worker's first call, the import of the SDK takes half a second, which is not ChatGPT's.
             call.started_s = time.perf_counter()
-            exchange = _Exchange(sdk, request, deadline_s, self._max_retries)
+            exchange = _Exchange(sdk, request, deadline_s)
             outcome = exchange.run()
         except Exception as error:
             outcome = _failure(error)
@@ -137,17 +128,17 @@ class ChatGPT:
             return Answer(status_code, text)
         call.end(classify_error(status_code, error))
         if parsed.get("status") == "incomplete":
-            return Answer(status_code, text)  # it has a part of the answer, and says why there is no more
+            return Answer(status_code, text)  # it has part of the answer, and says why there is no more
         return Answer(502, self._without_key(_in_openai_form(error)))
 
     def _error_answer(self, status_code: int, text: str, error: Any) -> Answer:
         if 300 <= status_code < 400:
             message = (
-                f"{self._shown_url} redirects to another host ({status_code}), which prompts do not follow: "
+                f"{self._shown_url} redirects to another host ({status_code}), to which no prompt is sent: "
                 "check the OpenAI base URL"
             )
             return Answer(502, error_body(message, "api_error", None, "redirected"))
-        if status_code >= 300 and not 400 <= status_code < 599:  # 599 is Func's own
+        if not 400 <= status_code < 599:  # 599 is Func's own
             status_code = 502
         if not isinstance(error, dict):
             message = error if isinstance(error, str) else f"the API answered {status_code}"
@@ -166,7 +157,7 @@ _ODD_KEY = "the OpenAI key contains characters that no key has: copy it again, w
 
 
 class _Outcome(NamedTuple):
-    """How an exchange ended: an HTTP answer, or a `failure`: timeout, connection or a message."""
+    """How an exchange ended: with an HTTP answer, or a `failure` that _conclude() knows, or a message."""
 
     status_code: int = 0
     text: str = ""
@@ -175,20 +166,19 @@ class _Outcome(NamedTuple):
 
 
 class _Refusal(NamedTuple):
-    """An attempt that may be repeated after `pause_s`, or after the usual pause."""
+    """A failed attempt that may be repeated after `pause_s`, or after the usual pause."""
 
     outcome: _Outcome
     pause_s: Optional[float] = None
 
 
 class _Exchange:
-    """The requests of one call. `requests_sent` is right at any time, from any thread."""
+    """The requests of one call. `requests_sent` is correct at any time, on any thread."""
 
-    def __init__(self, sdk: Sdk, request: Request, deadline_s: float, max_retries: int) -> None:
+    def __init__(self, sdk: Sdk, request: Request, deadline_s: float) -> None:
         self._openai, self._client = sdk
         self._request = request
         self._deadline_s = deadline_s  # on the clock of time.perf_counter()
-        self._max_retries = max_retries
         self._abandoned = threading.Event()
         self.requests_sent = 0
 
@@ -196,7 +186,7 @@ class _Exchange:
         try:
             return within(self._remaining_s(), self._work)
         finally:
-            # Also when Func's time limit strikes: no request is sent for a caller who is gone.
+            # Also at Func's time limit: no request is sent for a caller who is gone.
             self._abandoned.set()
 
     def _remaining_s(self) -> float:
@@ -212,7 +202,7 @@ class _Exchange:
     def _send_until_done(self) -> _Outcome:
         if self._request.operation_name == "responses" and not hasattr(self._client, "responses"):
             return _Outcome(failure="the Responses API needs the Python package openai 1.66 or later")
-        for retries_left in range(self._max_retries, -1, -1):
+        for retries_left in range(MAX_RETRIES, -1, -1):
             result = self._send_once()
             if isinstance(result, _Outcome):
                 return result
@@ -224,23 +214,23 @@ class _Exchange:
     def _pause_s(self, refusal: _Refusal, retries_left: int) -> float:
         if refusal.pause_s is not None:
             return refusal.pause_s
-        doubled = FIRST_RETRY_S * 2.0 ** (self._max_retries - retries_left)
+        doubled = FIRST_RETRY_S * 2.0 ** (MAX_RETRIES - retries_left)
         return min(doubled, LONGEST_RETRY_S) * (1 - 0.25 * random.random())
 
     def _before_sending(self, http_request: Any) -> None:
         remaining_s = self._remaining_s()
         if remaining_s <= 0 or self._abandoned.is_set():
-            raise _TooLateError
+            raise TimeoutError
         timeouts = dict.fromkeys(("read", "write", "pool"), remaining_s)
         timeouts["connect"] = min(CONNECT_TIMEOUT_S, remaining_s)
         http_request.extensions = {**http_request.extensions, "timeout": timeouts}
         self.requests_sent += 1
 
     def _send_once(self) -> Union[_Outcome, _Refusal]:
-        """An outcome that stands, or a refusal."""
+        """A final outcome, or a refusal."""
         remaining_s = max(0.001, self._remaining_s())
         timeout = self._openai.Timeout(remaining_s, connect=min(CONNECT_TIMEOUT_S, remaining_s))
-        if not hasattr(self._openai, "DefaultHttpxClient"):  # before 1.17, nobody asks _before_sending()
+        if not hasattr(self._openai, "DefaultHttpxClient"):  # before 1.17, _before_sending() is not called
             self.requests_sent += 1
         try:
             answer = _send(self._client, self._request, timeout)
@@ -253,7 +243,7 @@ class _Exchange:
                 return outcome
             return _Refusal(outcome, pause_s)
         except self._openai.APIConnectionError as error:
-            if isinstance(error.__cause__, (AnswerTooLargeError, _TooLateError)):
+            if isinstance(error.__cause__, (AnswerTooLargeError, TimeoutError)):
                 raise error.__cause__ from None  # as openai 3 does
             connecting = type(error.__cause__).__name__ == "ConnectTimeout"
             if isinstance(error, self._openai.APITimeoutError) and not connecting:
@@ -261,20 +251,11 @@ class _Exchange:
             return _Refusal(_Outcome(failure="connection"))
 
 
-class _TooLateError(Exception):
-    """The deadline has passed before the request was sent."""
-
-
-_FAILURES = {
-    AnswerTooLargeError: "too_large",
-    TimeoutError: "timeout",
-    _TooLateError: "timeout",
-    RecursionError: "too_deep",
-}
+_FAILURES = {AnswerTooLargeError: "too_large", TimeoutError: "timeout", RecursionError: "too_deep"}
 
 
 def _outcome_of(response: Any) -> _Outcome:
-    text = str(response.text).lstrip("\ufeff")  # no reader of JSON takes that
+    text = str(response.text).lstrip("\ufeff")  # JSON parsers refuse it
     return _Outcome(int(response.status_code), text, headers=pick_headers(response.headers))
 
 
@@ -284,14 +265,14 @@ def _failure(error: Exception) -> _Outcome:
             return _Outcome(failure=failure)
     if isinstance(error, ImportError):
         return _Outcome(failure=f"the Python package {error.name or 'openai'} is not installed in this Func")
-    # The text of an unforeseen error may hold the request: its class has to do.
+    # Only its class: the message of an unforeseen error may quote the request.
     return _Outcome(failure=f"the request could not be sent ({type(error).__name__})")
 
 
 def _send(client: Any, request: Request, timeout: Any) -> Any:
-    # What the caller posted goes out as it is, in extra_body: as keyword arguments, a body could set the
-    # SDK's own options (extra_headers, timeout), and a parameter newer than the SDK would be refused. The
-    # messages, too: the SDK would take 0.3 ms to look through each.
+    # The body goes out unchanged in extra_body. As keyword arguments, it could set the SDK's own options
+    # (extra_headers, timeout), and the SDK would refuse parameters that it does not know yet. The messages,
+    # too: the SDK takes 0.3 ms to look through each.
     if request.operation_name == "responses":
         return client.responses.with_raw_response.create(
             model=request.model, input="", extra_body=request.body, timeout=timeout
@@ -302,10 +283,10 @@ def _send(client: Any, request: Request, timeout: Any) -> Any:
 
 
 def _worth_retrying(error: Any) -> bool:
-    """The SDK's rule, except that a quota that is used up stays so."""
-    told = error.response.headers.get("x-should-retry")
-    if told in ("true", "false"):
-        return bool(told == "true")
+    """The SDK's rule, except for a quota that is used up."""
+    advice = error.response.headers.get("x-should-retry")
+    if advice in ("true", "false"):
+        return bool(advice == "true")
     if classify_error(error.status_code, error.body) == "insufficient_quota":
         return False
     return error.status_code in (408, 409, 429) or error.status_code >= 500
@@ -328,7 +309,7 @@ def _retry_after_s(headers: Any) -> Optional[float]:
 
 
 def _in_openai_form(error: Any) -> str:
-    """An error that came under 200, as the API would have told it under 502."""
+    """An error inside a 200, in the form that the API gives errors."""
     message = read_message(error) or "the API answered 200, but with no answer"
     code = read_field(error, "code")
     return error_body(

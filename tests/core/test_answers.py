@@ -1,4 +1,4 @@
-"""Whether what came under 200 is an answer, and why it ended."""
+"""Whether a 200 holds an answer, and why it ended."""
 
 from types import SimpleNamespace
 from typing import Any

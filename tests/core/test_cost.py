@@ -20,7 +20,7 @@ from guance_chatgpt_monitor.core.health import Health
 from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 
-LONG = "word " * 2000  # of which the stand-in says that most was cached
+LONG = "word " * 2000  # the stand-in reports most of it as cached
 
 
 # ---- from Func ----
@@ -79,7 +79,7 @@ def test_calls_without_a_price_are_counted_once_by_model(stack: Stack) -> None:
 
 @pytest.mark.slow
 def test_without_a_table_nothing_is_counted(built: Built) -> None:
-    python = interpreters.with_packages(interpreters.OLDEST)  # for which there is none
+    python = interpreters.with_packages(interpreters.OLDEST)  # which genai-prices does not support
     with Stack(built, python, price_provider="openai") as stack:
         assert stack.ask().status_code == 200
         assert "cost" not in stack.point().fields
@@ -145,7 +145,7 @@ def test_a_forked_child_counts_only_its_own_calls(datakit: WatchedDataKit, tmp_p
     os.waitpid(child, 0)
     exporter.shutdown(20.0)
     assert datakit.count("openai") == 2
-    # One of them makes the report of this minute; both have counted.
+    # One of them reports for this minute; both have counted.
     assert file_backlog(tmp_path).totals()["unpriced:mine"] == 2
 
 

@@ -1,4 +1,4 @@
-"""Our side of DataKit's write API, against the stand-in that answers as the real one does."""
+"""Our client of DataKit's write API, against the stand-in."""
 
 import gzip
 import random
@@ -164,7 +164,7 @@ def test_a_page_in_place_of_a_dataway_is_no_delivery(answer: tuple[Any, ...]) ->
 
 
 class Dripping(LocalServer):
-    """A header a byte at a time, without an end."""
+    """Sends a header byte by byte, forever."""
 
     def respond(self, request: Request) -> None:
         try:
@@ -182,7 +182,7 @@ def test_an_answer_byte_by_byte_ends_in_time(asks: str) -> None:
         started_s = time.monotonic()
         with pytest.raises(DataKitError, match="does not answer in time"):
             datakit.write(lines(1)) if asks == "write" else datakit.ping()
-        assert time.monotonic() - started_s < 10  # it would drip for ever
+        assert time.monotonic() - started_s < 10  # it would go on forever
 
 
 def test_a_body_that_nobody_reads_ends_in_time() -> None:
@@ -260,7 +260,7 @@ def test_a_ping_answered_by_something_else() -> None:
 
 
 class WantsTLS(LocalServer):
-    """As Go's net/http answers plain HTTP."""
+    """Answers plain HTTP as Go's net/http does."""
 
     def respond(self, request: Request) -> Response:
         return Response(400, "Client sent an HTTP request to an HTTPS server.\n", "text/plain")
@@ -273,7 +273,7 @@ def test_a_400_that_is_not_datakits_does_not_refuse_the_lines() -> None:
 
 
 class Rewriting(LocalServer):
-    """A gateway with bodies of its own, and the headers of the DataKit behind it."""
+    """A gateway that replaces the body and keeps the headers of the DataKit behind it."""
 
     def respond(self, request: Request) -> Response:
         return Response(400, "bad request", "text/plain", {"X-Datakit": "1.84.1/local"})

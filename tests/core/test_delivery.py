@@ -52,11 +52,11 @@ class Clock:
         return self.now_s
 
     def monotonic(self) -> float:
-        self.now_s += 0.001  # as a real one, it never stands
+        self.now_s += 0.001  # like a real one, it never stands still
         return self.now_s
 
     def time_ns(self) -> int:
-        self._readings += 1  # as with a real one, no two are the same
+        self._readings += 1  # like a real one, it never repeats itself
         return int(self.now_s * 1e9) + self._readings
 
     def sleep(self, seconds: float) -> None:
@@ -65,7 +65,7 @@ class Clock:
 
 
 class Bench:
-    """One Func: its cache, its DataKit, its clock. `worker()` is a worker process without the process."""
+    """One Func: its cache, its DataKit, its clock. `worker()` stands for a worker process."""
 
     def __init__(self, backend: Any, datakit: LocalDataKit, clock: Clock) -> None:
         self.backend = backend
@@ -175,7 +175,7 @@ def bench(
 
 @pytest.fixture
 def quick(datakit: LocalDataKit, clock: Clock) -> Bench:
-    """Over the cache in memory only: for what is repeated a hundred times."""
+    """Only over the cache in memory: for what is repeated a hundred times."""
     return Bench(MemoryBackend(), datakit, clock)
 
 
@@ -385,7 +385,7 @@ def test_a_line_delivered_twice_is_stored_once(bench: Bench) -> None:
     bench.fill(made)
     bench.datakit.faults.append("reset_after")
     assert bench.worker().replay(60.0).datakit_failed
-    assert len(bench.stored()) == 100  # it was stored, and nobody could know
+    assert len(bench.stored()) == 100  # they were stored, but nobody could know
     bench.clock.now_s += 5
     assert bench.replay_all() == 100
     bench.assert_accounted(made)
@@ -445,7 +445,7 @@ def test_the_lock_of_a_dead_replayer_expires() -> None:
 def test_each_run_continues_where_the_last_ran_out_of_time(bench: Bench) -> None:
     made = [bad_line(n) for n in range(32)]
     bench.fill(made)
-    for left in reversed(range(32)):  # without any time, a run settles the lines of one request
+    for left in reversed(range(32)):  # even without time, a run settles the lines of one request
         assert bool(bench.worker().replay(0.0).problem) == bool(left)
         assert bench.backlog().size().lines == left
     bench.assert_accounted(made, dropped=32)
@@ -472,7 +472,7 @@ def test_a_lasting_rate_limit_is_reported_and_left_to_the_next_run(bench: Bench)
 
 
 def test_replay_leaves_half_of_datakits_requests_to_the_callers(bench: Bench) -> None:
-    bench.fill([bad_line(n) for n in range(75)])  # at least a request each
+    bench.fill([bad_line(n) for n in range(75)])  # at least one request each
     started_s = bench.clock.now_s
     bench.replay_all()
     assert bench.datakit.requests_total >= 75
@@ -484,7 +484,7 @@ def test_replay_leaves_half_of_datakits_requests_to_the_callers(bench: Bench) ->
 
 @pytest.mark.parametrize("hours", [-3, 3, 11])
 def test_points_too_old_to_keep_their_time_are_all_stored(bench: Bench, hours: int) -> None:
-    """All points of a request that DataKit finds too old get one time: two of one series would be one."""
+    """DataKit gives all old points of a request one time: points of one series would overwrite each other."""
     at_ns = bench.clock.time_ns() - hours * HOUR_NS
     made = [
         *lines(1250, at_ns, request_model="a"),
@@ -502,7 +502,7 @@ def test_points_too_old_to_keep_their_time_are_all_stored(bench: Bench, hours: i
 
 
 def test_a_new_point_never_shares_a_time_with_an_old_one(bench: Bench) -> None:
-    """Of one process, the digits below the microsecond are the same."""
+    """The digits below the microsecond are the same within one process."""
     now_ns = bench.clock.time_ns() // 1000 * 1000 + 123
     made = [line(0, now_ns - 3 * HOUR_NS + n * 1000) for n in range(100)]
     bench.fill(made)
@@ -581,11 +581,11 @@ def test_replay_frees_the_backlog(bench: Bench) -> None:
 
 
 class AwayBackend:
-    """Redis as a worker sees it: there, or not."""
+    """Redis as a worker sees it: available or not."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self.left: int | None = 0  # commands until it goes away; None: it stays
+        self.left: int | None = 0  # commands until it fails; None: never
 
     def cache(self, command: str, key: str, *args: Any) -> Any:
         if self.left is not None:
@@ -696,7 +696,7 @@ def test_a_log_passes_the_backlog_unchanged(bench: Bench) -> None:
 
 def test_deliver_returns_whether_datakit_took_the_lines(bench: Bench) -> None:
     assert bench.worker().deliver(lines(1)) is True
-    assert bench.worker().deliver([bad_line(1)]) is True  # it was there, and said no
+    assert bench.worker().deliver([bad_line(1)]) is True  # it answered, and refused
     bench.datakit.mode = "403"
     assert bench.worker().deliver(lines(1)) is False
     bench.datakit.mode = None
@@ -730,7 +730,7 @@ def test_a_bad_log_among_long_ones_is_dropped_alone(bench: Bench) -> None:
 
 
 def test_logs_whose_time_datakit_replaces_go_together(bench: Bench) -> None:
-    """None overwrites another: they need not go one by one, as points of one series must."""
+    """Logs do not overwrite each other, unlike points of one series."""
     at_ns = int((bench.clock.now_s - 3 * 3600) * 1e9)
     bench.fill([log_line(n, "x", at_ns) for n in range(40)])
     assert bench.logger().replay(60.0).replayed == 40
@@ -756,7 +756,7 @@ def test_memory_keeps_no_more_bytes_than_the_bound(bench: Bench) -> None:
 
 
 def mixed(clock: Clock) -> list[str]:
-    """Too old, late (a request each), bad and good lines: everything that a replayer does."""
+    """Too old, late, bad and good lines: everything that a replayer handles."""
     now_ns = clock.time_ns()
     return [
         *lines(2, now_ns - 13 * HOUR_NS),
@@ -768,7 +768,7 @@ def mixed(clock: Clock) -> list[str]:
 
 
 def commands_of(run: Callable[[Any], object], backend: Any) -> list[str]:
-    """The commands that `run` carries out."""
+    """The commands that `run` executes."""
     commands: list[str] = []
     run(PuppetBackend(backend, lambda _, command: commands.append(command)))
     return commands
@@ -822,7 +822,7 @@ def test_a_replayer_killed_at_any_command_has_no_line_evicted(quick: Bench) -> N
 
 
 def test_a_slow_replayer_that_comes_back_loses_nothing_and_counts_once(quick: Bench) -> None:
-    # Its host stood still for longer than its lock lasted; meanwhile another did all of the work.
+    # Its host stood still longer than its lock lasted; meanwhile, another replayer did all the work.
     made = mixed(quick.clock)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -834,7 +834,7 @@ def test_a_slow_replayer_that_comes_back_loses_nothing_and_counts_once(quick: Be
         def meanwhile(n: int, _: str, moment: int = moment) -> None:
             if n == moment:
                 quick.replay_all()
-                quick.dropped()  # and a report was made, too
+                quick.dropped()  # and reported, too
 
         quick.worker(PuppetBackend(quick.backend, meanwhile)).replay(60.0)
         quick.replay_all()
@@ -861,7 +861,7 @@ def test_what_killed_replayers_leave_behind_is_removed(quick: Bench) -> None:
 
 
 class Turns:
-    """Two workers on threads of their own, of which only the one whose turn it is goes on."""
+    """Two workers on threads; only the one whose turn it is runs."""
 
     def __init__(self) -> None:
         self._turn = threading.Semaphore(0), threading.Semaphore(0)
@@ -957,7 +957,7 @@ def report_once(bench: Bench, backend: Any = None) -> Report:
 
 
 def reported(bench: Bench) -> dict[str, float]:
-    """The sums of all reports in DataKit, as a dashboard makes them."""
+    """The sums of all reports in DataKit, as a dashboard shows them."""
     sums: dict[str, float] = {}
     for point in bench.stored("openai_monitor"):
         for name in ("delivered", "replayed", "dropped"):
@@ -1018,7 +1018,7 @@ def test_a_reporter_killed_at_any_command_reports_each_count_once(quick: Bench) 
         quick.backend = MemoryBackend()
         quick.datakit.clear()
         happen()
-        for _ in range(2):  # and the next one, too
+        for _ in range(2):  # and the one after it, too
             try:
                 report_once(quick, PuppetBackend(quick.backend, dying_at(fatal)))
             except KilledError:

@@ -1,4 +1,4 @@
-"""What went wrong, in our words: by what an API, an SDK or an HTTP client calls it."""
+"""What went wrong, in our words, from the names that APIs, SDKs and HTTP clients use."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ def test_errors_by_the_apis_names(status_code: int | None, error: Any, named: st
     assert named in ERROR_TYPES
 
 
-# What gateways say where OpenAI says insufficient_quota: the account has to be topped up.
+# What gateways say for OpenAI's insufficient_quota: the account has to be topped up.
 NO_MONEY = [
     (402, {"message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error"}),
     (402, None),
@@ -229,7 +229,7 @@ def test_exceptions_with_an_http_status(error: BaseException, status_code: Any, 
 def test_an_unread_body_is_not_read() -> None:
     error = refused(429)
     error.response._content = False  # type: ignore
-    error.response.raw = None  # it would fail if it were read
+    error.response.raw = None  # reading it would fail
     assert classify_exception(error) == "rate_limit"
 
 

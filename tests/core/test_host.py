@@ -10,7 +10,7 @@ from guance_chatgpt_monitor.core.host import NODE_VARIABLES, own_host
 
 @pytest.fixture
 def on_a_host(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """As on a machine of its own, whatever runs the tests."""
+    """As on an ordinary machine, whatever runs the tests."""
     for name in (*NODE_VARIABLES, "KUBERNETES_SERVICE_HOST", "container"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os.path, "exists", lambda _: False)

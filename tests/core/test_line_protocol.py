@@ -1,4 +1,4 @@
-"""What we write is what others read: against the independent parser of line-protocol-parser."""
+"""What we write, read by the independent package line-protocol-parser."""
 
 import math
 import string
@@ -15,7 +15,7 @@ from guance_chatgpt_monitor.local.datakit.line_parser import parse_lines
 ANY_TEXT = st.text(max_size=60)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 NUMBERS = FLOATS | st.integers(-(2**53), 2**53)
-# What only a real store could confuse: delimiters, escapes, quotes, Chinese, emoji.
+# What a store could misread: delimiters, escapes, quotes, Chinese, emoji.
 AWKWARD = st.text(alphabet=string.ascii_letters + " ,=\\\"'#/上海🙂\n\t\x00", max_size=30)
 
 

@@ -1,4 +1,4 @@
-"""Call -> point: what is on it, and what keeps the number of series down."""
+"""Call -> point: its fields and tags, and what bounds the number of series."""
 
 import os
 import tracemalloc
@@ -33,7 +33,7 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
         service_tier="default",
     )
     point = PointMaker(service_name="s").from_call(call)
-    # Apart: that model has no price of audio.
+    # Separately: that model has no price for audio.
     of_kinds = Usage(
         prompt_audio_tokens=1.0,
         completion_audio_tokens=1.0,
@@ -85,10 +85,10 @@ def test_timestamps_only_go_up_by_whole_microseconds() -> None:
 
 
 def test_processes_do_not_share_a_time() -> None:
-    """They may share a series: where there is no host, or several processes have one."""
+    """They may share a series: without a host, or with several processes on one host."""
     call = ended()
     digits = {PointMaker().from_call(call).timestamp_ns % 1000 for _ in range(200)}
-    assert len(digits) > 100  # each new memory is as of a new process
+    assert len(digits) > 100  # each memory stands for a process
 
 
 def test_a_forked_process_has_its_own_digits() -> None:

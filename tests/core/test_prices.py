@@ -1,4 +1,4 @@
-"""What a call cost, by the real price table: any version of genai-prices, on any Python that has one."""
+"""What a call cost, by the real price table: any version of genai-prices on any Python."""
 
 import inspect
 import subprocess
@@ -49,18 +49,18 @@ def of(
 @pytest.mark.parametrize(
     ("model", "usage", "usd_per_million"),
     [
-        # Published: 0.15 USD for a million tokens in, half of that if cached, 0.60 out, reasoning as well.
+        # Published: 0.15 USD per million prompt tokens, half of that if cached, 0.60 for completion.
         ("gpt-4o-mini-2024-07-18", of(1000, 500), 1000 * 0.15 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1000, 500, cached=400), 600 * 0.15 + 400 * 0.075 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1000, 500, reasoning=300), 1000 * 0.15 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1, 0), 0.15),
         ("gpt-5-2025-08-07", of(1000, 500, cached=1000, reasoning=500), 1000 * 0.125 + 500 * 10),
-        # Without a price of their own, cached tokens cost what all cost.
+        # Without their own price, cached tokens cost as much as others.
         ("gpt-4-turbo-2024-04-09", of(1000, 500, cached=400), 1000 * 10 + 500 * 30),
         # A fine-tuned model, an embedding.
         ("ft:gpt-4o-mini-2024-07-18:shop::abc", of(1000, 500), 1000 * 0.30 + 500 * 1.20),
         ("text-embedding-3-small", of(1000, 0), 1000 * 0.02),
-        # Above 272,000 prompt tokens all tokens are dearer.
+        # Above 272,000 prompt tokens, all tokens are more expensive.
         ("gpt-5.4", of(272_000, 500, cached=1000), 271_000 * 2.5 + 1000 * 0.25 + 500 * 15),
         ("gpt-5.4", of(272_001, 500, cached=1000), 271_001 * 5 + 1000 * 0.5 + 500 * 22.5),
     ],
@@ -141,11 +141,14 @@ def test_costs_agree_with_the_packages_own(provider: str) -> None:
     ("usage", "known"),
     [
         (NO_USAGE, False),
-        (Usage(total_tokens=12.0), False),  # in, or out?
+        (Usage(total_tokens=12.0), False),  # prompt or completion?
         (Usage(completion_tokens=12.0), False),
         (Usage(total_tokens=12.0, prompt_tokens=12.0), True),  # an embedding
         (of(0, 0), True),
-        (of(10, 5, cached=50, reasoning=50, written=50), True),  # more than there are: nonsense, no credit
+        (
+            of(10, 5, cached=50, reasoning=50, written=50),
+            True,
+        ),  # more than there are: nonsense, but no negative cost
     ],
 )
 def test_unknown_tokens_have_no_cost(usage: Usage, known: bool) -> None:
@@ -161,9 +164,9 @@ def test_unknown_tokens_have_no_cost(usage: Usage, known: bool) -> None:
     [
         "no-such-model",
         "",
-        "gpt-realtime",  # audio has its own price, and is not told from text
+        "gpt-realtime",  # audio has its own price, and is not reported apart from text
         "whisper-1",  # by the second
-        "omni-moderation-latest",  # the table has no price: that is not the price 0
+        "omni-moderation-latest",  # no price in the table is not price 0
         "gpt-\ud800",
     ],
 )
@@ -179,10 +182,10 @@ def test_the_model_that_answered_counts_then_the_requested_one() -> None:
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), request_model="gpt-4o") == usd
     assert cost("", of(1000, 0), request_model="gpt-4o-mini") == usd
     assert cost("made-up-name", of(1000, 0), request_model="gpt-4o-mini") == usd
-    # A deployment of Azure's has any name.
+    # An Azure deployment may have any name.
     azure = {"provider_name": "azure_openai", "request_model": "our-deployment"}
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
-    # And may have that of another model, which does not answer.
+    # Even that of another model, which does not answer.
     azure = {"provider_name": "azure_openai", "request_model": "gpt-4"}
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
 
@@ -195,7 +198,7 @@ def test_the_model_that_answered_counts_then_the_requested_one() -> None:
 def test_a_deployment_behind_any_host(provider_name: str, price_provider: str, request_model: str) -> None:
     call = made("gpt-4o-mini-2024-07-18", provider_name=provider_name, request_model=request_model)
     assert Prices(price_provider).cost_usd(call) == cost()
-    # Where the model that answered is not told, what was asked for counts, if it is the name of one.
+    # If the answer does not name its model, the requested one counts, if there is such a model.
     call = made("", provider_name=provider_name, request_model=request_model)
     found = Prices(price_provider).cost_usd(call)
     assert (found is None) == (request_model == "our-deployment")
@@ -211,7 +214,7 @@ def table_prices(model: str) -> object:
     [
         ("gpt-4o-mini-2024-07-18", 0.0, 0.0, True),
         ("gpt-4o-mini-2024-07-18", None, None, True),
-        # The table has a price of text only, a sixteenth of that of audio.
+        # The table only has the price of text, a sixteenth of that of audio.
         ("gpt-4o-audio-preview", 5.0, 0.0, False),
         ("gpt-4o-audio-preview", 0.0, 5.0, False),
         ("gpt-4o-audio-preview", 0.0, 0.0, True),
@@ -232,7 +235,7 @@ def test_audio_at_its_own_rate() -> None:
     usage = of(1000, 500)._replace(prompt_audio_tokens=400.0, completion_audio_tokens=0.0)
     found = cost("gemini-2.5-flash", usage, provider_name="google")
     assert found == pytest.approx((600 * 0.30 + 400 * 1.00 + 500 * 2.50) / 1e6)
-    # How much of it is audio is not told, or how much of the audio was cached.
+    # Unknown: how much is audio, or how much of the audio was cached.
     assert cost("gemini-2.5-flash", of(1000, 500), provider_name="google") is None
     cached = usage._replace(cached_tokens=100.0)
     assert cost("gemini-2.5-flash", cached, provider_name="google") is None
@@ -266,7 +269,7 @@ def test_a_proxy_has_the_prices_of_price_provider() -> None:
     assert Prices("azure_openai").cost_usd(call) == cost()
     assert Prices("api.openai.com").cost_usd(call) == cost()
     assert Prices("no-such-provider").cost_usd(call) is None
-    # Only where the table does not know the provider itself.
+    # Only if the table does not know the provider itself.
     call = made("deepseek-chat", provider_name="api.deepseek.com")
     assert Prices("openai").cost_usd(call) == Prices().cost_usd(call) is not None
 
@@ -296,7 +299,7 @@ def test_memory_outlives_the_object_without_our_classes() -> None:
     Prices("", memory).cost_usd(made())
     assert Prices("", memory).unpriced == {"no-such-model": 1}
     assert "guance_chatgpt_monitor" not in str([type(price) for price in _values_in(memory)])
-    # Another setting in the same process does not get what this one remembers.
+    # Another setting in the same process does not get this one's prices.
     call = made(provider_name="proxy.example.org")
     assert Prices("", memory).cost_usd(call) is None
     assert Prices("openai", memory).cost_usd(call) == cost()
@@ -346,7 +349,7 @@ usage = Usage(1500.0, 1000.0, 500.0)
 
 
 def run(code: str, *paths: Path) -> List[str]:
-    """What `code` prints in a process of its own, where `paths` come before everything else."""
+    """What `code` prints in its own process, with `paths` first in sys.path."""
     path = f"import sys\nsys.path[:0] = {list(map(str, paths))!r}\n"
     command = [sys.executable, "-W", "error", "-c", path + SHOW + code]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -1,4 +1,4 @@
-"""Who answers, by the address that is asked."""
+"""The provider, by the base URL."""
 
 import pytest
 

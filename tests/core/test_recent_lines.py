@@ -10,10 +10,10 @@ TAKEN = [Taken(float(at_s), [f"m f=1 {at_s}"]) for at_s in (100, 110, 120, 130)]
 @pytest.mark.parametrize(
     ("started_at_s", "lost"),
     [
-        (50, []),  # it runs since before all of them
+        (50, []),  # running since before all of them
         (200, [120, 130]),  # stopped at 130 or later
-        (125, [110, 120]),  # and what came after it was started is with it
-        (130.5, [120, 130]),  # clocks differ a little: rather once more
+        (125, [110, 120]),  # it has what came after its start
+        (130.5, [120, 130]),  # clocks may differ a little: rather send again
         (101, [100]),
     ],
 )

@@ -1,4 +1,4 @@
-"""What an answer's headers tell, whoever read them and whatever stands in them."""
+"""What an answer's headers say, from any HTTP client and with any content."""
 
 import sys
 from types import SimpleNamespace
@@ -126,6 +126,6 @@ def test_what_cannot_be_a_request_id(request_id: str) -> None:
 
 
 def test_a_value_with_line_breaks_is_ignored() -> None:
-    """No answer over HTTP has one; one that is made by hand may."""
+    """Not possible over HTTP, but in an answer made by hand."""
     headers = {"openai-processing-ms": "1\n2", "x-request-id": "1\n2", "x-ratelimit-limit-tokens": "9"}
     assert read(headers) == ({"limit_tokens": 9}, None, "")

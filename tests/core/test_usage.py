@@ -1,4 +1,4 @@
-"""The tokens of an answer, wherever a gateway tells them and whatever it calls them."""
+"""The tokens of an answer, wherever a gateway reports them and whatever it calls them."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +104,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
             },
             Usage(10, 7, 3),
         ),
-        # DeepSeek; Moonshot; new-api; OpenRouter; DashScope; what passes Anthropic on.
+        # DeepSeek; Moonshot; new-api; OpenRouter; DashScope; gateways to Anthropic.
         (
             {
                 "prompt_tokens": 9,
@@ -140,7 +140,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
             {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10, "cache_read_input_tokens": 5},
             Usage(10, 9, 1, 5),
         ),
-        # Perplexity tells the reasoning beside the completion, which has it inside.
+        # Perplexity reports the reasoning separately, but includes it in the completion.
         ({"prompt_tokens": 9, "completion_tokens": 8, "reasoning_tokens": 5}, Usage(17, 9, 8, None, 5)),
         (
             {
@@ -163,12 +163,12 @@ def test_the_gateways_names(usage: Any, read: Usage) -> None:
     [
         # xAI: 32 + 9 + 94 = 135.
         ({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135}, 135, 103),
-        # More reasoning than completion cannot be a part of it.
+        # More reasoning than completion cannot be included in it.
         ({"prompt_tokens": 32, "completion_tokens": 9}, 135, 103),
-        # OpenAI has it inside.
+        # OpenAI includes it.
         ({"prompt_tokens": 32, "completion_tokens": 103, "total_tokens": 135}, 135, 103),
         ({"prompt_tokens": 32, "completion_tokens": 103}, 135, 103),
-        # More completion than reasoning, and beside it all the same.
+        # More completion than reasoning, and still not included.
         ({"prompt_tokens": 32, "completion_tokens": 200, "total_tokens": 326}, 326, 294),
     ],
 )
@@ -228,7 +228,7 @@ def test_the_forms_of_other_apis(usage: Any, read: Usage) -> None:
 
 
 class OfSdk(pydantic.BaseModel):
-    """As the SDKs' own: with fields that are known, and what else is told."""
+    """Like the SDKs' objects: fields that they know, and extra ones."""
 
     model_config = pydantic.ConfigDict(extra="allow")
     input_tokens: int = 10

@@ -1,4 +1,4 @@
-"""What looking after a long backlog costs: commands of Redis, not lines read."""
+"""Looking after a long backlog costs a few Redis commands and reads no lines."""
 
 import time
 

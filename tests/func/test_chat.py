@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 @pytest.fixture(scope="module", params=["this", "oldest", "newest"])
 def module_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
-    """The same tests on Func's own Python, and on the newest, each with the openai that pip gives there."""
+    """The same tests on Func's Python and on the newest, each with the openai that pip installs there."""
     python = {
         "this": interpreters.current,
         "oldest": lambda: interpreters.with_packages(interpreters.OLDEST),
@@ -210,7 +210,7 @@ HEADROOM = {
         (["401"], HEADROOM),
         (["429+90"], {**HEADROOM, "remaining_requests": 0.0}),
         (["429+0.01", "ok"], HEADROOM),
-        (["429+0.01", "reset", "reset"], {}),  # of the last attempt, which had no answer
+        (["429+0.01", "reset", "reset"], {}),  # from the last attempt, which got no answer
     ],
 )
 def test_the_rate_limit_is_on_the_point(stack: Stack, faults: list[str], told: dict[str, float]) -> None:
@@ -327,7 +327,7 @@ def test_a_call_ends_within_its_deadline(stack: Stack, fault: str) -> None:
     answer = stack.ask()
     point = stack.point()
     assert point.fields["response_time"] < 2
-    if fault == "429+5":  # waiting would pass the deadline: the 429 stands at once
+    if fault == "429+5":  # waiting would exceed the deadline: the 429 is returned at once
         assert (answer.status_code, point.tags["error_type"]) == (429, "rate_limit")
         return
     assert answer.status_code == 504

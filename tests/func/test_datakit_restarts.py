@@ -1,4 +1,4 @@
-"""A DataKit that loses its last 10 s when it is stopped, as the real one does: Func sends them again."""
+"""A DataKit that is stopped loses its last 10 s, like the real one: Func sends them again."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 
 def restart(stack: Stack) -> None:
-    """Of a DataKit that has been running for an hour, as the last collect() has seen."""
+    """Restart a DataKit that has been running for an hour, as the last collect() has seen."""
     stack.datakit._started_at_ns -= 3600 * 10**9
     stack.collect()
     stack.datakit.stop()
@@ -42,7 +42,7 @@ def test_no_call_is_missing_after_a_restart(stack: Stack) -> None:
         assert stack.ask().status_code == 200
     taken = stamps(stack)
     restart(stack)
-    assert stamps(stack) == []  # else this tests nothing
+    assert stamps(stack) == []  # otherwise this tests nothing
     result = stack.collect()
     assert sorted(stamps(stack)) == sorted(taken)
     assert len(stack.datakit.points("openai", "logging")) == 5
@@ -174,5 +174,5 @@ def test_a_healthy_call_costs_few_redis_commands(stack: Stack) -> None:
     for _ in range(4):
         stack.post(INVALID)
     commands = stack.func.records[-1]["log"]
-    # The point that DataKit took, and how many there are; now and then, whether DataKit is known to be down.
+    # The point that DataKit took, and its count; now and then, whether DataKit is known to be down.
     assert len(commands) in (2, 3), commands

@@ -1,4 +1,4 @@
-"""The local Func behaves as the real one was observed to: what works here must work there."""
+"""The local Func behaves as the real one was observed to."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The limits of the link: what is beyond them is refused, counted and never sent."""
+"""The limits of the link: what exceeds them is refused, counted and never sent."""
 
 import threading
 import time
@@ -51,7 +51,7 @@ def test_only_allowed_models_are_called(stack: Stack) -> None:
     message = refused(stack, answer, 403, "model_not_allowed")
     assert message == "this link allows these models only: gpt-4o-mini, o3-mini"
     assert answer.json()["error"]["param"] == "model"
-    assert stack.points()[-1].tags["request_model"] == "other"  # what is refused makes no series
+    assert stack.points()[-1].tags["request_model"] == "other"  # refused calls make no series
     assert len(stack.openai.requests) == 2
 
 
@@ -102,7 +102,7 @@ def test_a_request_within_the_limit_is_not_changed(stack: Stack, body: dict[str,
         ({"messages": HELLO, "max_completion_tokens": 51, "n": 2}, "max_completion_tokens"),
         ({"messages": HELLO, "n": 101}, "n"),
         ({"input": "Hi", "max_output_tokens": 101}, "max_output_tokens"),
-        # What OpenAI would refuse, but a gateway may take for "no limit".
+        # Refused by OpenAI, but for a gateway it may mean "no limit".
         ({"messages": HELLO, "max_tokens": -1}, "max_tokens"),
         ({"messages": HELLO, "max_tokens": "5"}, "max_tokens"),
         ({"messages": HELLO, "max_tokens": True}, "max_tokens"),

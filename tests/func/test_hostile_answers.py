@@ -21,7 +21,7 @@ ANSWER = {
 
 
 class Gateway(LocalServer):
-    """In the place of OpenAI: the same answer to everything; keeps what was sent to it."""
+    """In place of OpenAI: gives every request the same answer, and keeps the requests."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_half_a_surrogate_pair_is_refused_and_nothing_is_sent(stack: Stack, body
 
 @pytest.mark.parametrize("depth", [900, 960])
 def test_a_deeply_nested_body(stack: Stack, depth: int) -> None:
-    """As deep as Func takes it."""
+    """As deep as Func accepts."""
     body = json.dumps({"messages": HELLO, "metadata": "?"}).replace('"?"', "[" * depth + "]" * depth)
     headers = {"Content-Type": "application/json"}
     answer = requests.post(stack.link, body.encode(), headers=headers, timeout=60)

@@ -1,4 +1,4 @@
-"""What a worker of Func keeps between two tasks, and what it must not: the built set, in one worker."""
+"""What a worker of Func keeps between tasks, and what it must not: the built set in one worker."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ OTHER_STARTUP = "startup__other"
 
 @pytest.fixture
 def stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
-    """A Func whose one worker is new."""
+    """A Func with one new worker."""
     with Stack(built, redis_url=shared_redis.url if shared_redis else "") as stack:
         stack.func.clear_cache()
         yield stack
@@ -60,7 +60,7 @@ def test_only_what_the_settings_ask_for_is_loaded(stack: Stack) -> None:
 
 
 def changed_set(folder: Path, package_dir: Path, name: str, old: str, new: str) -> str:
-    """The import zip of a set of which one module is another."""
+    """The import zip of a set with one module changed."""
     package = folder / "package" / package_dir.name
     shutil.copytree(package_dir, package)
     path = package / name
@@ -200,7 +200,7 @@ def test_lines_are_printed_in_the_task_that_made_the_call(stack: Stack) -> None:
     stack.datakit.mode = "403"
     logs = []
     for _ in range(2):
-        stack.func.clear_cache()  # nobody remembers that DataKit is down
+        stack.func.clear_cache()  # forget that DataKit is down
         ask_ok(stack)
         logs.append(stack.func.records[-1]["log"])
     assert logs[0] == logs[1]

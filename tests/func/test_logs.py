@@ -1,4 +1,4 @@
-"""What was said, logged from Func: only if asked for, redacted, and in nobody's way."""
+"""Logs of what was said, from Func: only if switched on, redacted, and without holding up calls."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def health(stack: Stack) -> dict[str, Any]:
     return {name: value for point in points for name, value in point.fields.items()}
 
 
-# -- asked for, and not ----------------------------------------------------------------------------
+# -- switched on and off ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [{}, {"log_content": "false"}])
@@ -134,7 +134,7 @@ def test_an_outage_costs_one_timeout_and_no_line(logging: Stack) -> None:
     logging.datakit.mode = "hang"
     before = logging.datakit.requests_total
     assert logging.ask(QUESTION).ok
-    assert logging.datakit.requests_total - before == 1  # the log line does not wait for a timeout of its own
+    assert logging.datakit.requests_total - before == 1  # the log line does not cost another timeout
     assert logging.ask(QUESTION).ok  # nobody tries for a while
     assert logging.datakit.requests_total - before == 1
     logging.datakit.mode = None

@@ -145,7 +145,7 @@ def test_an_outage_under_20_callers_loses_nothing(outage: Outage, fault: str) ->
         outage.datakit.mode = fault
     received = outage.datakit.requests_total
     outage.call_from_20()
-    # Each worker may be at it before the first has failed; then nobody tries any more.
+    # Each worker may try before the first has failed; after that, nobody does.
     assert outage.datakit.requests_total - received <= WORKERS
     if fault == "stopped":
         outage.datakit.start()
@@ -258,7 +258,7 @@ def test_a_full_backlog_and_old_points_are_counted(outage: Outage) -> None:
     outage.stack.configure(backlog_max_lines=30)
     outage.fill([line(n, time.time_ns() - 13 * 3600 * 10**9) for n in range(20)])
     outage.datakit.stop()
-    for _ in range(20):  # in turn: of two at once, each may evict for both
+    for _ in range(20):  # one after the other: of two at once, each may evict for both
         outage.call()
     assert outage.backlog().size().lines == 30
     outage.datakit.start()
@@ -284,7 +284,7 @@ def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
     outage.datakit.start()
     result = outage.collect()
     replayed = result.data["replayed"]
-    assert replayed > waiting  # the report of the run before waited, too
+    assert replayed > waiting  # the report of the previous run waited, too
     assert f"delivered {replayed} point(s) that had waited in the backlog" in result.log
     assert "everything is delivered" in result.log
 
@@ -443,7 +443,7 @@ def test_a_replayer_killed_50_times_in_mid_batch_loses_nothing(redis_url: str, d
         process.start()
         while process.is_alive() and not lock.exists("lock_replay", scope=cache_client.SCOPE):
             process.join(0.001)
-        process.join(moments.uniform(0, 0.05))  # a batch of 100 takes about so long
+        process.join(moments.uniform(0, 0.05))  # about as long as a batch of 100 takes
         process.kill()
         process.join()
         killed += process.exitcode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The probe of collect(): whether OpenAI's API is up, said in words and as a point."""
+"""The probe of collect(): whether OpenAI's API is up, in words and as a point."""
 
 import pytest
 from stack import KEY, STARTUP, Stack
@@ -33,7 +33,7 @@ def test_an_api_that_is_up(stack: Stack) -> None:
     (request,) = stack.openai.requests
     assert (request.method, request.url) == ("GET", "/v1/models")
     assert request.headers["authorization"] == f"Bearer {KEY}"
-    assert stack.collect().data["delivered"] == 0  # it is no call of ours
+    assert stack.collect().data["delivered"] == 0  # a probe is not a call
 
 
 def test_the_probe_uses_the_connection_of_the_calls(stack: Stack) -> None:
@@ -82,7 +82,7 @@ def test_an_api_that_is_not_up(stack: Stack, fault: str, status_code: str | None
 
 
 class SomethingElse(LocalServer):
-    """Answers everything with JSON of its own."""
+    """Answers everything with the same JSON."""
 
     def respond(self, _: Request) -> Response:
         return Response(200, {"status": "healthy"})

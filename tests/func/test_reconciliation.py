@@ -1,4 +1,4 @@
-"""OpenAI's own books: read on time, written once each, at their own time; and what the log says if not."""
+"""OpenAI's own books: read on time, written once, at their own time; and what the log says otherwise."""
 
 import calendar
 import time
@@ -35,7 +35,7 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 @pytest.fixture
 def stack(module_stack: Stack) -> Iterator[Stack]:
-    """Its clocks are put to a day of their own; DataKit takes any time, unless a test says otherwise."""
+    """With its own clock; DataKit keeps any time, unless a test says otherwise."""
     module_stack.reset()
     module_stack.datakit.auto_timestamp_correction = False
     yield module_stack
@@ -100,9 +100,9 @@ def test_usage_is_written_by_minute_model_and_project(stack: Stack) -> None:
         Booked(NOON_S - 599, MINI, 50, 5),
         Booked(NOON_S - 600, LARGE, 7, 3),
         Booked(NOON_S - 600, MINI, 1, 1, project_id="proj_other"),
-        Booked(NOON_S - 110 * 60, MINI, 9, 9),  # the oldest minute that is asked for
+        Booked(NOON_S - 110 * 60, MINI, 9, 9),  # the oldest minute that is requested
         Booked(NOON_S - 110 * 60 - 1, MINI, 8, 8),
-        Booked(NOON_S + 1, MINI, 8, 8),  # the running minute
+        Booked(NOON_S + 1, MINI, 8, 8),  # the current minute
     )
     result = collect(stack, NOON_S + 2)
     assert usage(stack) == [
@@ -113,7 +113,7 @@ def test_usage_is_written_by_minute_model_and_project(stack: Stack) -> None:
     ]
     assert (result.data["usage_points"], result.data["problem"]) == (len(stack.points("openai_usage")), "")
     assert f"OpenAI's usage: {result.data['usage_points']} point(s)" in result.log
-    assert collect(stack, NOON_S + 60).data["delivered"] == 0  # these are no calls of ours
+    assert collect(stack, NOON_S + 60).data["delivered"] == 0  # these are not calls
 
 
 def numbers(requests: int, input_tokens: int, output_tokens: int, cached_tokens: int) -> dict[str, float]:
@@ -202,7 +202,7 @@ def test_datakit_changes_no_time(stack: Stack) -> None:
 def test_monitored_beside_billed(stack: Stack) -> None:
     answers = [stack.ask(), stack.ask(model="gpt-4o"), stack.post({"input": "Hi"})]
     stack.openai.faults.append("no_usage")
-    stack.ask()  # billed, though the monitor cannot tell its tokens
+    stack.ask()  # billed, although the monitor does not know its tokens
     result = collect(stack, time.time() + 60)
     assert result.data["usage_points"]
     rows = usage(stack)
@@ -228,7 +228,7 @@ def test_cost_is_what_was_added_since_the_last_reading(stack: Stack) -> None:
     }
     assert {(point.tags["model"], point.tags["project_id"]) for point in points} == {(MINI, "proj_local")}
     assert {point.timestamp_ns for point in points} == {NOON_S * 10**9}
-    # The running day grows, and the one before as well.
+    # The current day grows, and so does the one before.
     books.add(Booked(NOON_S + 60, MINI, 1_000_000, 0), Booked(NOON_S - DAY_S, LARGE, 3_000_000, 0))
     collect(stack, NOON_S + INTERVAL_S)
     assert cost(stack) == pytest.approx(2.2 + 1.0 + 3.0)
@@ -271,7 +271,7 @@ def test_cost_is_written_once_whenever_a_worker_dies(stack: Stack, dies_at: str)
     assert collect(stack, NOON_S, die).status == "lost"
     assert cost(stack) == pytest.approx(0.0 if before else 1.0)
     stack.openai.books.add(Booked(NOON_S - 30, MINI, 2_000_000, 0))
-    # A minute later the dead one's lock has freed itself.
+    # A minute later, the dead worker's lock has expired.
     unlock = "DFF.CACHE.delete('lock_reconciliation', scope='guance_chatgpt_monitor')"
     collect(stack, NOON_S + 60, unlock)
     assert cost(stack) == pytest.approx(3.0)
@@ -372,7 +372,7 @@ def test_a_bug_of_ours_does_not_stop_collect(stack: Stack) -> None:
 
 
 class OnePage(LocalServer):
-    """Answers every question with a page that has this one bucket."""
+    """Answers every query with a page of this one bucket."""
 
     def __init__(self, bucket: object) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""No key, prompt or answer in any log, point, error or record that is ours, whatever goes wrong."""
+"""No key, prompt or answer in any of our logs, points, errors or records, whatever goes wrong."""
 
 import pytest
 from stack import KEY, STARTUP, Stack

@@ -1,4 +1,4 @@
-"""Work within a time limit, on threads that are kept."""
+"""Work within a time limit, on kept threads."""
 
 import threading
 
