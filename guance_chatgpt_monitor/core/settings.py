@@ -11,10 +11,10 @@ def settings_of(world: str) -> List[Setting]:
 
 
 def read_settings(world: str, given: Mapping[str, Tuple[str, Any]]) -> Dict[str, Any]:
-    """The value of each setting of `world`: what was given, read, else the default.
+    """The value of each setting of `world`: as given, else the default.
 
-    `given` has (where the value comes from, the value) by the setting's name. Raises ValueError, which names
-    where a wrong value comes from, and TypeError for a name that is no setting.
+    `given`: name of the setting -> (source of the value, value). Raises ValueError, which names the source of
+    a wrong value, and TypeError for an unknown name.
     """
     known = {setting.name: setting for setting in settings_of(world)}
     unknown = sorted(set(given) - set(known))

@@ -39,11 +39,11 @@ DEFAULT_DEADLINE_S = 170.0
 MAX_DEADLINE_S = 180.0  # Func waits no longer for a synchronous answer
 DEFAULT_PROBE_TIMEOUT_S = 5.0
 MAX_PROBE_TIMEOUT_S = 10.0  # collect() has a minute for everything
-# The least that the Responses API takes as max_output_tokens, from OpenAI's API reference.
+# The least max_output_tokens of the Responses API, from OpenAI's API reference.
 MIN_COMPLETION_TOKENS = 16
 DEFAULT_MAX_CHARS = 16_384
 MAX_MAX_CHARS = 120_000
-# A file takes as long for a line among a million as among a thousand.
+# Operations on the file take as long with a million lines as with a thousand.
 FILE_MAX_LINES = 1_000_000
 FILE_MAX_BYTES = 256 * 1024 * 1024
 MAX_QUEUE = 10_000
@@ -53,9 +53,9 @@ MAX_QUEUE_BYTES = 64 * 1024 * 1024
 class Setting(NamedTuple):
     """One setting.
 
-    `default` is what holds where none is given, `shown_default` how the documentation says it (empty: as it
-    is). `worlds` are FUNC, APP or both. `help` and `help_zh` are a line of the documentation each.
-    `default_in_app` is that of an application, where it has another.
+    `shown_default` is how the documentation describes `default`; empty for its value. `worlds` are FUNC, APP
+    or both. `help` and `help_zh` are a line of the documentation each. `default_in_app` is the default in
+    applications, if it differs.
     """
 
     name: str
@@ -104,7 +104,7 @@ _TABLE = (
         "",
         read_string,
         (FUNC,),
-        "reads OpenAI's own books of usage and cost; give it to one Func only",
+        "reads OpenAI's own books of usage and cost; set it in one Func only",
         "用于读取 OpenAI 账目（用量与费用），只应配置在一套 Func 上",
         "Func's variable `OPENAI_ADMIN_KEY`",
     ),
@@ -121,7 +121,7 @@ _TABLE = (
         "",
         read_file,
         _BOTH,
-        "a file of CA certificates (PEM) that an `https://` DataKit is checked by",
+        "a file of CA certificates (PEM) to verify an `https://` DataKit with",
         "校验 `https://` DataKit 所用的 CA 证书文件（PEM）",
         "the usual authorities",
     ),
@@ -175,7 +175,7 @@ _TABLE = (
         False,
         read_switch,
         (APP,),
-        "ask the API for the usage of streams, and hide the chunk that brings it",
+        "ask the API for the usage of streams, and hide the chunk that carries it",
         "为流式请求索取用量，并隐藏携带用量的数据块",
     ),
     Setting(
@@ -200,7 +200,7 @@ _TABLE = (
         None,
         whole_number(MIN_COMPLETION_TOKENS, 2**31 - 1),
         (FUNC,),
-        f"bounds each answer, all `n` choices together; at least {MIN_COMPLETION_TOKENS}",
+        f"limits each answer, all `n` choices together; at least {MIN_COMPLETION_TOKENS}",
         f"每次回答的 token 上限（`n` 个候选合计），至少 {MIN_COMPLETION_TOKENS}",
         "none",
     ),
@@ -209,7 +209,7 @@ _TABLE = (
         None,
         whole_number(1, 2**53),
         (FUNC,),
-        "tokens a day, all workers together",
+        "tokens per day, all workers together",
         "每日 token 总额，所有 worker 合计",
         "none",
     ),
@@ -218,7 +218,7 @@ _TABLE = (
         "",
         read_timezone,
         (FUNC,),
-        "whose midnight resets `daily_token_limit`: `+08:00`, or `Asia/Shanghai` from Python 3.9 on",
+        "time zone whose midnight resets `daily_token_limit`: `+08:00`; from Python 3.9 also `Asia/Shanghai`",
         "`daily_token_limit` 在哪个时区的零点清零：`+08:00`，Python 3.9 起也可写 `Asia/Shanghai`",
         "Func's own",
     ),
@@ -227,7 +227,7 @@ _TABLE = (
         (),
         read_names,
         (FUNC,),
-        "parameters and tool types that a link with limits passes although they may cost more than tokens",
+        "parameters and tool types that a link with limits accepts although they may cost more than tokens",
         "设有限制的链接仍允许的、可能产生 token 以外费用的参数名和工具类型",
         "none",
     ),
@@ -281,7 +281,7 @@ _TABLE = (
         MAX_QUEUE,
         whole_number(2, 1_000_000),
         (APP,),
-        "calls that wait in memory for the exporter's thread; further ones are dropped and counted",
+        "calls that wait in memory for the exporter's thread; more are dropped and counted",
         "内存队列的最大调用数，超出的丢弃并计数",
     ),
     Setting(
@@ -289,7 +289,7 @@ _TABLE = (
         MAX_QUEUE_BYTES,
         whole_number(1, 2**40),
         (APP,),
-        "bytes of what was said that wait in memory for their logs; further calls have a point and no log",
+        "bytes of what was said that wait in memory to be logged; further calls have a point and no log",
         "等待写日志的对话内容在内存中的最大字节数，超出的调用只有数据点、没有日志",
         "64 MiB",
     ),
