@@ -73,6 +73,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(path), target
 
 
+def test_the_modules_that_architecture_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:core|func|app|cli|assets|local)/[a-z_/]+(?:\.py)?)`", text))
+    package = ROOT / "guance_chatgpt_monitor"
+    missing = {
+        path for path in named if not (package / path).exists() and not (package / f"{path}.py").exists()
+    }
+    assert len(named) >= 10
+    assert not missing
+
+
 def test_every_page_is_there_in_both_languages() -> None:
     english = {path.name for path in (ROOT / "docs" / "en").glob("*.md")}
     assert english == {path.name for path in (ROOT / "docs" / "zh").glob("*.md")}
