@@ -110,6 +110,11 @@ class GuanceOpenAPI:
                 f"Guance cannot be reached at {self._endpoint}: {type(error).__name__}"
             ) from None
         answer = _read_answer(response)
+        if "success" not in answer and response.status_code != 404:
+            raise GuanceError(
+                f"{self._endpoint} answers {response.status_code}, but not as Guance's OpenAPI",
+                response.status_code,
+            )
         if response.status_code != 200 or not answer.get("success"):
             raise GuanceError(_explain(response.status_code, answer, path), response.status_code)
         return answer.get("content")

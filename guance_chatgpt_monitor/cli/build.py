@@ -99,17 +99,29 @@ def _read_manifest(path: Path) -> Dict[str, Any]:
 
 def _fault_of(manifest: Any) -> str:
     """What is wrong with its form; "" for nothing."""
-    wanted = ("id", "title", "description", "requirements", "released", "publisher", "note", "scripts")
+    strings = ("id", "title", "description", "released", "publisher", "note")
+    wanted = (*strings, "requirements", "scripts")
     missing = [key for key in wanted if not isinstance(manifest, dict) or not manifest.get(key)]
     if missing:
         return text("build.manifest_lacks", names=", ".join(missing))
-    for key in wanted[3], wanted[-1]:
-        if not isinstance(manifest[key], list):
-            return text("build.manifest_lists")
-    entries = manifest["scripts"]
-    if not all(isinstance(entry, dict) and entry.get("name") and entry.get("title") for entry in entries):
+    wrong = [key for key in strings if not isinstance(manifest[key], str)]
+    if wrong:
+        return text("build.manifest_strings", names=", ".join(wrong))
+    if not manifest["id"].isidentifier():  # it is part of file names
+        return text("build.manifest_id")
+    requirements, entries = manifest["requirements"], manifest["scripts"]
+    if not isinstance(requirements, list) or not all(isinstance(name, str) for name in requirements):
+        return text("build.manifest_requirements")
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
         return text("build.manifest_scripts")
     return ""
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    name, title = entry.get("name"), entry.get("title")
+    return isinstance(name, str) and name.isidentifier() and isinstance(title, str)
 
 
 def _read_script(name: str, package_dir: Path, manifest_path: Path) -> Script:

@@ -12,11 +12,13 @@ from .user_error import UserError
 TLS_TRIAL_TIMEOUT_S = 2.0
 
 
-def explain_unreachable(error: OSError, url: str) -> UserError:
+def explain_unreachable(error: Exception, url: str) -> UserError:
     """Why no answer came from `url`."""
     parts, shown = urlsplit(url), without_credentials(url)
     host, address = parts.hostname or "", parts.netloc.rpartition("@")[2]
     said = str(error)
+    if isinstance(error, ValueError):  # no name of a host: too long a label, or an empty one
+        return UserError("common.no_such_host", host=host)
     if not isinstance(error, requests.RequestException) or "NO_CERTIFICATE_OR_CRL_FOUND" in said:
         return UserError("common.no_ca_file", shown=shown)
     if isinstance(error, requests.exceptions.ProxyError):

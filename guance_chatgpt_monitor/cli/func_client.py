@@ -138,11 +138,8 @@ def _read(answer: HTTPAnswer, url: str) -> Any:
             return body.get("data")
         reason, said, error = str(body["reason"]), str(body.get("message") or ""), body["error"]
     except (ValueError, KeyError, TypeError):
-        status, to = answer.status_code, answer.headers.get("Location", "").partition("?")[0]
-        if 300 <= status < 400 and to:
-            to = without_credentials(to)
-            raise UserError("install.func_redirect", status=status, url=url, to=to) from None
-        raise UserError("install.not_func", status=status, url=url) from None
+        answer.refuse_redirect(url)
+        raise UserError("install.not_func", status=answer.status_code, url=url) from None
     detail = body.get("detail")
     advice = text(f"install.advice_{_kind(reason, said, detail)}")
     # Only the message: `reqDump` repeats the request, and with it a key that was sent.

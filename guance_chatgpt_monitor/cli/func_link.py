@@ -57,6 +57,7 @@ class Link:
         started_s = self._clock()
         answer = call("POST", self.url, READ_TIMEOUT_S, json=body, headers=headers)
         duration_s = self._clock() - started_s
+        answer.refuse_redirect(self.url)
         content = _read(answer)
         if content.get("ok") is False and "reason" in content:
             raise _refusal(content, bool(self._secret))

@@ -6,7 +6,9 @@ from typing import Any, ContextManager, Mapping, NamedTuple, Optional
 
 import requests
 
+from ..core.call import without_credentials
 from .connection_advice import explain_unreachable
+from .user_error import UserError
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -19,6 +21,13 @@ class HTTPAnswer(NamedTuple):
     status_code: int
     headers: Mapping[str, str]
     body: bytes
+
+    def refuse_redirect(self, url: str) -> None:
+        """Raise UserError for a redirect, which none of the servers asked here gives."""
+        to = self.headers.get("Location", "")
+        if 300 <= self.status_code < 400 and to:
+            to, shown = without_credentials(to.partition("?")[0]), without_credentials(url)
+            raise UserError("common.redirect", url=shown, status=self.status_code, to=to)
 
 
 def call(
@@ -45,7 +54,8 @@ def call(
             **content,
         ) as answer:
             return HTTPAnswer(answer.status_code, answer.headers, _read(answer, read_timeout_s))
-    except OSError as error:  # requests' own errors are some, and a missing CA file is a plain one
+    # requests' own errors are OSErrors, and so is a missing CA file; a host that cannot be is a ValueError.
+    except (OSError, ValueError) as error:
         raise explain_unreachable(error, url) from None
 
 

@@ -3,7 +3,7 @@
 import getpass
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from .messages import text, translated
 from .terminal import report
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 MAX_PORT = 65_535
-MAX_DIGITS = 9
+MAX_COUNT = 10**9
+MAX_DIGITS = 100  # of thousands of them, Python makes no number
 
 
 def add_json(parser: Any) -> None:
@@ -109,15 +110,19 @@ def required(value: str, name: str, variable: str, option: str) -> str:
 
 def port(value: str) -> int:
     """A TCP port, 0 for a free one."""
-    if not value.isdecimal() or int(value) > MAX_PORT:
+    if not _is_number(value) or int(value) > MAX_PORT:
         raise UsageError("common.no_port", value=value)
     return int(value)
 
 
-def count(value: str, most: Optional[int] = None, least: int = 1) -> int:
+def count(value: str, most: int = MAX_COUNT, least: int = 1) -> int:
     """A whole number. Raises UsageError."""
-    if not value.isdecimal() or len(value) > MAX_DIGITS or int(value) < least:
-        raise UsageError("common.no_count", value=value, least=least)
-    if most is not None and int(value) > most:
-        raise UsageError("common.count_too_large", value=value, most=most)
+    if not _is_number(value) or int(value) < least:
+        raise UsageError("common.no_count", value=value[:MAX_DIGITS], least=least)
+    if int(value) > most:
+        raise UsageError("common.count_too_large", value=value[:MAX_DIGITS], most=most)
     return int(value)
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and len(value) <= MAX_DIGITS

@@ -68,6 +68,7 @@ def test_an_error_of_openai_is_told(run: CommandLine, stack: Stack) -> None:
         (["--link", NOBODY], "connection refused: nothing listens at 127.0.0.1:9"),
         (["--link", "http://host/"], "this is not an authorization link"),
         (["--link", "nonsense"], "the link is not an HTTP address"),
+        (["--link", "http://two..dots/api/v1/al/x"], "the host name two..dots cannot be resolved"),
         (["--link", NOBODY, "--link-secret", "a b"], "the secret of the link has spaces"),
         ([], "no link was given\nnext: give --link, or export CHATGPT_MONITOR_LINK=…"),
     ],
@@ -93,6 +94,8 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str], run
     [
         ("--calls-per-minute", "0", "'0' is not a whole number of at least 1"),
         ("--calls-per-minute", "x", "'x' is not a whole number of at least 1"),
+        ("--calls-per-minute", "１２", "'１２' is not a whole number of at least 1"),
+        ("--calls-per-minute", "99999999999", "99999999999 is above the limit of 1000000000"),
         ("--task-records", "-1", "'-1' is not a whole number of at least 0"),
         ("--task-records", "10001", "10001 is above the limit of 10000"),
     ],

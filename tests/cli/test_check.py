@@ -48,7 +48,7 @@ class FixedServer(LocalServer):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    for name in ("LINK", "LINK_SECRET", "DATAKIT_URL"):
+    for name in ("LINK", "LINK_SECRET", "DATAKIT_URL", "LOG_CONTENT"):
         monkeypatch.delenv("CHATGPT_MONITOR_" + name, raising=False)
     for name in ("FUNC_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -167,6 +167,60 @@ def test_nothing_listens(run: CommandLine) -> None:
         "fail",
         "connection refused: nothing listens at 127.0.0.1:9 next: check host and port, and that it runs",
     )
+
+
+def test_a_login_page_is_not_a_refusal_of_the_key(run: CommandLine) -> None:
+    with FixedServer(401, "<html>Sign in") as server:
+        found = findings(run("check", "--openai", "--openai-base-url", server.url))
+    assert "answers 401, but without a list of models" in found["OpenAI reachable"][1]
+    assert "OpenAI key" not in found
+
+
+@pytest.mark.parametrize(
+    ("part", "option", "path"),
+    [
+        ("OpenAI reachable", "--openai-base-url", "/v1"),
+        ("link", "--link", "/api/v1/al/x"),
+        ("DataKit reachable", "--datakit", ""),
+    ],
+)
+def test_a_redirect_says_where_to(run: CommandLine, part: str, option: str, path: str) -> None:
+    with Instead(Response(302, headers={"Location": "https://u:p@login.example/in?next=x"})) as server:
+        status, what = findings(run("check", option, server.url + path))[part]
+    assert status == "fail"
+    assert "answers 302, a redirect to https://login.example" in what
+    assert "u:p" not in what
+
+
+@pytest.mark.parametrize("option", ["--openai-base-url", "--datakit"])
+def test_no_password_of_an_address_is_shown(run: CommandLine, option: str) -> None:
+    assert "hunter2" not in run("check", option, "http://me:hunter2@127.0.0.1:9").everything
+
+
+@pytest.mark.parametrize("option", ["--openai-base-url", "--datakit"])
+def test_a_name_that_no_host_can_have(run: CommandLine, option: str) -> None:
+    assert "cannot be resolved" in run("check", option, f"http://{'x' * 70}:9").out
+
+
+def test_certificates_that_are_not_there(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "no.pem"))
+    _, what = findings(run("check", "--openai-base-url", "https://127.0.0.1:9"))["OpenAI reachable"]
+    assert "are missing, or not a PEM file next: correct the path in REQUESTS_CA_BUNDLE" in what
+
+
+def test_a_wrong_setting_of_the_environment(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATGPT_MONITOR_MAX_QUEUE", "many")
+    status, what = findings(run("check"))["settings"]
+    assert status == "fail"
+    assert what.startswith("CHATGPT_MONITOR_MAX_QUEUE must be a whole number from 2 to")
+
+
+def test_logs_that_are_switched_off_are_not_tried(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATGPT_MONITOR_LOG_CONTENT", "false")
+    with LocalDataKit() as datakit:
+        assert "DataKit logs" not in findings(run("check", "--datakit", datakit.url))
 
 
 def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,9 +63,11 @@ def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.startswith("no-such-file:1: cannot be read: No such file or directory\n")
 
 
-WRONG_SCRIPTS = (
-    b"{id: x, title: x, description: x, requirements: [a], released: x, publisher: x, note: x, scripts: [1]}"
-)
+def manifest(**changes: str) -> bytes:
+    """A manifest of one script, as one line of YAML, with `changes`."""
+    keys = ("title", "description", "released", "publisher", "note")
+    parts = {"id": "x", **dict.fromkeys(keys, "x"), "requirements": "[a]", "scripts": "[]", **changes}
+    return ("{" + ", ".join(f"{key}: {value}" for key, value in parts.items()) + "}").encode()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,12 @@ WRONG_SCRIPTS = (
         (b"\x89PNG\r\n\x1a\n\xff", "not UTF-8 text"),
         (b"just a line", "the manifest lacks id, title"),
         (b"a: [", "not valid YAML"),
-        (WRONG_SCRIPTS, "must be a list of entries with `name` and `title`"),
+        (manifest(scripts="[1]"), "must be a list of entries with `name` and `title`"),
+        (manifest(scripts="[{name: 1, title: x}]"), "must be a list of entries with `name` and `title`"),
+        (manifest(scripts="[{name: ../x, title: x}]"), "must be a list of entries with `name` and `title`"),
+        (manifest(scripts="[{name: a, title: a}]", requirements="[1]"), "must be a list of strings"),
+        (manifest(scripts="[{name: a, title: a}]", id="../x"), "letters, digits and _ only"),
+        (manifest(scripts="[{name: a, title: a}]", note="[x]"), "these must be strings: note"),
     ],
 )
 def test_a_file_that_is_no_manifest(
@@ -158,12 +165,17 @@ def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
         ["demo", "--datakit", "nonsense://x"],
         ["local", "func", "--openai", "nonsense"],
         ["local", "func", "--datakit", "http://host:port"],
+        ["local", "func", "--redis", "nonsense"],
+        ["local", "func", "--redis", "redis://127.0.0.1:9"],
+        ["local", "datakit", "--host", "192.0.2.1"],
+        ["top", "--datakit", "http://two..dots"],
     ],
 )
-def test_an_address_that_is_none_is_told_before_anything_starts(arguments: list[str]) -> None:
+def test_an_unusable_address_is_reported_before_anything_starts(arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.returncode == 1
     assert re.fullmatch(r"error: .*\nnext: .*\n", result.stderr)
+    assert "unexpected" not in result.stderr
 
 
 @pytest.mark.parametrize("command", ["run --help", "install --help"])

@@ -194,6 +194,25 @@ def test_help_and_errors_are_chinese_too(arguments: list[str]) -> None:
     assert not re.search(r"usage|error:|next:|options:", said)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["run", "no-such-program"], 127, "错误：找不到程序 no-such-program\n"),
+        (["run", "--strict", "true"], 1, "错误：CHATGPT_MONITOR_TAGS 应形如 team=web,region=eu\n"),
+        (["run", "true"], 0, "程序照常启动，但未被监控：CHATGPT_MONITOR_TAGS 应形如 team=web,region=eu\n"),
+    ],
+)
+def test_what_run_says_is_chinese(arguments: list[str], code: int, said: str) -> None:
+    done = piped(*arguments, CHATGPT_MONITOR_LANG="zh", CHATGPT_MONITOR_TAGS="web")
+    assert done.returncode == code
+    assert said in done.stderr.decode()
+
+
+def test_what_a_socket_says_is_chinese() -> None:
+    done = piped("check", "--datakit", "unix:///no/such.sock", CHATGPT_MONITOR_LANG="zh")
+    assert "无法连接 DataKit（unix:///no/such.sock）：FileNotFoundError" in done.stdout.decode()
+
+
 def test_gbk_output(datakit: LocalDataKit) -> None:
     done = piped("check", "--datakit", datakit.url, LC_ALL="zh_CN.GBK", PYTHONIOENCODING="gbk")
     assert done.returncode == 0

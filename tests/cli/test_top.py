@@ -83,3 +83,7 @@ def test_what_is_no_local_datakit_or_no_backlog(
     assert said.code == 1
     assert "cannot be read (DatabaseError)" in said.err
     assert "next: " in said.err
+    monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", "off")
+    assert "CHATGPT_MONITOR_BACKLOG is off" in run("top").err
+    monkeypatch.setenv("CHATGPT_MONITOR_MAX_QUEUE", "many")
+    assert "error: CHATGPT_MONITOR_MAX_QUEUE must be a whole number" in run("top").err

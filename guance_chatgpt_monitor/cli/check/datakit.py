@@ -208,10 +208,10 @@ class _Probe:
     def _explain(self, error: UserError) -> UserError:
         if error.key != "common.refused":
             return error
-        local = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
-        return UserError(
-            "check.refused_local" if local else "check.refused_remote", address=urlsplit(self._url).netloc
-        )
+        parts = urlsplit(self._url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        key = "check.refused_local" if local else "check.refused_remote"
+        return UserError(key, address=parts.netloc.rpartition("@")[2])
 
     def _refusal(self, answer: HTTPAnswer) -> _RefusedError:
         status, reason = answer.status_code, _error_code(answer.body)

@@ -39,11 +39,12 @@ def check_openai(target: OpenAITarget) -> Iterator[Finding]:
             return
         headers = {"Authorization": f"Bearer {key}"}
         answer = call("GET", f"{base_url}/models", READ_TIMEOUT_S, headers=headers)
+        answer.refuse_redirect(base_url)
     except UserError as error:
         yield from_error("openai_reachable", error)
         return
     models = _models(answer)
-    if models is None and answer.status_code not in (401, 403, 429):
+    if models is None and not _is_refusal(answer):
         yield _not_openai(answer, shown)
         return
     yield good("openai_reachable", "check.openai_reachable", url=shown)
@@ -63,11 +64,13 @@ def _models(answer: HTTPAnswer) -> Optional[List[str]]:
         return None
 
 
+def _is_refusal(answer: HTTPAnswer) -> bool:
+    """Whether the API itself refused; a login page or a gateway answers with HTML."""
+    return answer.status_code in (401, 403, 429) and answer.body.lstrip().startswith(b"{")
+
+
 def _not_openai(answer: HTTPAnswer, shown: str) -> Finding:
     status = answer.status_code
-    if 300 <= status < 400:
-        to = without_credentials(answer.headers.get("Location", "").partition("?")[0])
-        return bad("openai_reachable", "check.openai_redirect", url=shown, status=status, to=to)
     advice = {407: "407", 404: "404"}.get(status, "5xx" if status >= 500 else "other")
     return Finding(
         "openai_reachable",

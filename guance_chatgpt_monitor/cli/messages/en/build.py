@@ -13,7 +13,9 @@ TEXTS: Texts = {
     "manifest_no_yaml": "not valid YAML",
     "manifest_no_text": "not UTF-8 text",
     "manifest_lacks": "the manifest lacks {names}",
-    "manifest_lists": "the manifest's `requirements` and `scripts` must be lists",
+    "manifest_strings": "these must be strings: {names}",
+    "manifest_id": "the manifest's `id` may have letters, digits and _ only",
+    "manifest_requirements": "the manifest's `requirements` must be a list of strings",
     "manifest_scripts": "the manifest's `scripts` must be a list of entries with `name` and `title`",
     # ---- the scripts ----
     "no_module": "there is no module {name} in {folder}",

@@ -20,8 +20,8 @@ TEXTS: Texts = {
     "warn": "warn",
     "fail": "fail",
     "waiting": "checking",
-    "summary": "{n} checks: {n_warn} warning(s), {n_fail} failure(s); the worst come last",
-    "summary_ok": "{n} checks: all well",
+    "summary": "{n} check(s): {n_warn} warning(s), {n_fail} failure(s); the worst come last",
+    "summary_ok": "{n} check(s): all well",
     # ---- the chain ----
     "part_setup": "settings",
     "part_func": "application or Func",
@@ -92,10 +92,6 @@ TEXTS: Texts = {
     "no_models_404": "check the base URL: OpenAI's own is {official}",
     "no_models_5xx": "wait, and see https://status.openai.com; a proxy may also have answered",
     "no_models_other": "check the base URL; a proxy or a login page may have answered",
-    "openai_redirect": (
-        "{url} answers {status}, a redirect to {to}",
-        "give that address as the base URL if it is the one you want; otherwise a login page is in the way",
-    ),
     "model_allowed": "{model} is allowed",
     "model_not_allowed": (
         "the key does not allow {model}",

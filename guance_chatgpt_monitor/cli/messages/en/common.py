@@ -58,6 +58,10 @@ TEXTS: Texts = {
     "read_timeout": ("{shown} accepted the connection but does not answer", "look at the server's log"),
     "no_such_host": ("the host name {host} cannot be resolved", "check the address, or this host's DNS"),
     "refused": ("connection refused: nothing listens at {address}", "check host and port, and that it runs"),
+    "redirect": (
+        "{url} answers {status}, a redirect to {to}",
+        "give that address if it is the right one; otherwise a login page is in the way",
+    ),
     "broken": (
         "the connection to {address} broke before an answer came",
         "check that it speaks HTTP, then look at the server's log",

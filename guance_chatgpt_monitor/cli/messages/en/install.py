@@ -119,10 +119,6 @@ TEXTS: Texts = {
         "{url} answers {status}, but not as Func",
         "check the address; a proxy or another server may answer",
     ),
-    "func_redirect": (
-        "{url} answers {status}, a redirect to {to}",
-        "give that address if it is your Func's; otherwise a login page is in the way",
-    ),
     "func_answered": "Func answered {error} {reason}: {said}",
     "advice_clock": "the clocks of Func and of this host differ by more than 15 min: correct one",
     "advice_token": "read the token again, in Func's container: cat /data/localhost-auth-token",

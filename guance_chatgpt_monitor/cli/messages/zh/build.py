@@ -13,7 +13,9 @@ TEXTS: Texts = {
     "manifest_no_yaml": "不是有效的 YAML",
     "manifest_no_text": "不是 UTF-8 文本",
     "manifest_lacks": "manifest 缺少 {names}",
-    "manifest_lists": "manifest 的 `requirements` 和 `scripts` 必须是列表",
+    "manifest_strings": "以下各项必须是字符串：{names}",
+    "manifest_id": "manifest 的 `id` 只能包含字母、数字和 _",
+    "manifest_requirements": "manifest 的 `requirements` 必须是字符串列表",
     "manifest_scripts": "manifest 的 `scripts` 必须是列表，每一项都要有 `name` 和 `title`",
     # ---- 脚本 ----
     "no_module": "{folder} 中没有模块 {name}",

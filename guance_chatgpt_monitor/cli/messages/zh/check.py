@@ -89,10 +89,6 @@ TEXTS: Texts = {
     "no_models_404": "检查 base URL：OpenAI 官方地址是 {official}",
     "no_models_5xx": "稍后再试，可查看 https://status.openai.com；也可能是代理的问题",
     "no_models_other": "检查 base URL；中间可能有代理或登录页",
-    "openai_redirect": (
-        "{url} 返回 {status}，重定向到 {to}",
-        "若那正是您要的地址，请用它作为 base URL；否则中间可能有登录页",
-    ),
     "model_allowed": "{model} 可用",
     "model_not_allowed": (
         "该密钥不能使用 {model}",

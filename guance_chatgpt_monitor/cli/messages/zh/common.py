@@ -55,6 +55,10 @@ TEXTS: Texts = {
     "read_timeout": ("{shown} 接受了连接但没有响应", "查看该服务的日志"),
     "no_such_host": ("无法解析主机名 {host}", "检查地址，或本机的 DNS"),
     "refused": ("连接被拒绝：{address} 上没有服务在监听", "检查主机和端口，并确认服务已启动"),
+    "redirect": (
+        "{url} 返回 {status}，重定向到 {to}",
+        "若那正是您要的地址，请改用它；否则中间可能有登录页",
+    ),
     "broken": ("与 {address} 的连接在收到响应前中断", "确认对方使用 HTTP，然后查看该服务的日志"),
     "wants_tls": ("{address} 要求使用 TLS", "地址应以 https:// 开头"),
     "no_tls": ("{shown} 不支持 TLS", "若对方使用明文 HTTP，地址应以 http:// 开头"),

@@ -119,10 +119,6 @@ TEXTS: Texts = {
         "{url} 返回 {status}，但不是 Func",
         "检查 Func 地址；中间可能有代理或其他服务",
     ),
-    "func_redirect": (
-        "{url} 返回 {status}，重定向到 {to}",
-        "若那正是您要的 Func，请使用该地址；否则中间可能有登录页",
-    ),
     "func_answered": "Func 返回 {error} {reason}：{said}",
     "advice_clock": "Func 与本机的时钟相差超过 15 分钟：请校准",
     "advice_token": "在 Func 容器中重新读取 token：cat /data/localhost-auth-token",

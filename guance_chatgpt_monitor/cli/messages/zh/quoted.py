@@ -103,6 +103,7 @@ TEXTS: Dict[str, str] = {
     "No space left on device": "磁盘空间不足",
     # ---- 观测云 OpenAPI ----
     "Guance cannot be reached at {url}: {reason}": "无法连接观测云 {url}：{reason}",
+    "{url} answers {status}, but not as Guance's OpenAPI": "{url} 返回 {status}，但不是观测云的 OpenAPI",
     "Guance refused the API key ({said}): check the key, that it belongs to the workspace, and that the endpoint is the one of its site": "观测云拒绝了 API Key（{said}）：请确认密钥正确、属于该工作空间，且地址是其所在站点的",
     "Guance limits the rate ({said}): 20 requests a minute for each key; try again in a minute": "观测云限流（{said}）：每个 API Key 每分钟 20 次请求，请一分钟后再试",
     "Guance knows no {path} at this endpoint ({said}): check the endpoint": "该地址没有 {path}（{said}）：请检查地址",
