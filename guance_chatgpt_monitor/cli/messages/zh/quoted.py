@@ -66,7 +66,7 @@ TEXTS: Dict[str, str] = {
     "no connection to {url}: check the OpenAI base URL, network and proxy": "无法连接 {url}：请检查 OpenAI 地址、网络和代理",
     "{url} answered with more than {size} MiB: not read on": "{url} 的响应超过 {size} MiB，已停止读取",
     "{url} answered {status}, but not with a JSON object: check the OpenAI base URL (it usually ends in /v1)": "{url} 返回 {status}，但内容不是 JSON 对象：请检查 OpenAI 地址（通常以 /v1 结尾）",
-    "{url} redirects to another host ({status}), which prompts do not follow: check the OpenAI base URL": "{url} 重定向（{status}）到另一台主机，提问内容不会随之转发：请检查 OpenAI 地址",
+    "{url} redirects to another host ({status}), to which no prompt is sent: check the OpenAI base URL": "{url} 重定向（{status}）到另一台主机，提问内容不会随之转发：请检查 OpenAI 地址",
     "the API answered 200, but with no answer": "API 返回 200，但没有回答",
     "the API answered {status}": "API 返回 {status}",
     "the request could not be sent ({reason})": "请求无法发送（{reason}）",
