@@ -74,7 +74,7 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = _is_usable(parts)
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         usable = False
     odd = any(character <= " " or character == "\x7f" for character in url)
     # A key in the wrong setting would appear in every message that names the address.

@@ -86,7 +86,7 @@ class CacheBacklog(Backlog):
         return rest
 
     def size(self) -> Size:
-        """How much waits: up to _SLICE lines are counted anew, more are not read for that."""
+        """How much waits: up to _SLICE lines are read and counted, more are not read."""
         n_lines, oldest = self._cache.llen(self._LINES, scope=self._scope) or 0, []
         oldest.append(self._slice(self._LINES, -1, -1))
         for claim_id, record in self._records().items():
