@@ -216,7 +216,7 @@ def test_an_answer_after_much_reasoning_is_there_with_its_end(api, logging, data
 
 @pytest.mark.slow
 def test_a_text_that_is_too_long_is_cut_and_marked(api, logging, datakit):
-    events = [*[chunk(content="yes, ")] * 12_000, ended("length")]
+    events = [*[chunk(content="yes, " * 100)] * 120, ended("length")]
     list(monitor(api.bare(**canned(events=events))).chat.completions.create(**STREAM))
     said = log(datakit)
     assert said.fields["answer"].startswith("yes, yes, ")

@@ -331,21 +331,21 @@ AWKWARD = [
 
 @pytest.mark.parametrize("piece", AWKWARD)
 def test_no_text_takes_long(piece: str) -> None:
-    """A megabyte of it. Seconds instead of milliseconds would be a pattern that is not linear."""
+    """Up to 64 KB of it. Seconds instead of milliseconds would be a pattern that is not linear."""
     text = NEEDLES + (piece * (2**20 // len(piece))) + "x"
     started_s = time.process_time()
     REDACTOR.redact(text, LONG)
     short_s = time.process_time() - started_s
-    REDACTOR.redact(text, 8 * LONG)
+    REDACTOR.redact(text, 4 * LONG)
     long_s = time.process_time() - started_s - short_s
     assert short_s < 1.0
-    assert long_s < 8.0
+    assert long_s < 4.0
 
 
 @pytest.mark.slow
 def test_random_texts_of_these_pieces_take_no_longer() -> None:
     chooser = random.Random(1)
-    for _ in range(20):
+    for _ in range(8):
         text = NEEDLES + "".join(chooser.choice(AWKWARD) for _ in range(20_000))
         started_s = time.process_time()
         REDACTOR.redact(text, LONG)
