@@ -364,6 +364,7 @@ def run(code: str, datakit: WatchedDataKit, path: Path, python: str = sys.execut
 SAID = 'made(submit_said(exporter, %d, "a question of some length " * 20))'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", ["this", "oldest"])
 @pytest.mark.parametrize("mode", ["ok", "away", "hang"])
 def test_an_exit_delivers_or_keeps_both(datakit: WatchedDataKit, path: Path, mode: str, python: str) -> None:
@@ -396,6 +397,7 @@ for child in children:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False])
 def test_forks(datakit: WatchedDataKit, path: Path, up: bool) -> None:
     if not up:

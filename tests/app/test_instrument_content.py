@@ -214,7 +214,6 @@ def test_an_answer_after_much_reasoning_is_there_with_its_end(api, logging, data
     assert (said.fields["answer"], said.tags["finish_reason"]) == ("yes", "stop")
 
 
-@pytest.mark.slow
 def test_a_text_that_is_too_long_is_cut_and_marked(api, logging, datakit):
     events = [*[chunk(content="yes, " * 100)] * 120, ended("length")]
     list(monitor(api.bare(**canned(events=events))).chat.completions.create(**STREAM))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from monitored import WAIT_S, monitor_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytest_plugins = ["monitored_fixtures"]
 
@@ -61,7 +63,6 @@ def test_a_console_script(run, datakit, tmp_path):
     assert found.tags["service_name"] == "ask"
 
 
-@pytest.mark.slow
 def test_a_module_and_what_it_starts(run, datakit, tmp_path):
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'], check=True)\nimport app\n"

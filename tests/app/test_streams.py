@@ -587,6 +587,7 @@ def run_script(code, api, datakit):
     return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "client.chat.completions.create(**asked)"])
 def test_still_open_when_the_process_ends(before, api, datakit):
     # Its exit code is not ours: Python 3.13.0 crashes when it collects an open stream at its end.
@@ -595,6 +596,7 @@ def test_still_open_when_the_process_ends(before, api, datakit):
     assert len(streams) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="skipped: this system does not fork")
 def test_open_while_the_process_forks(api, datakit):
     code = """

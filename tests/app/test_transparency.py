@@ -18,7 +18,10 @@ from guance_chatgpt_monitor.app.exporter import Exporter
 
 pytest_plugins = ["monitored_fixtures"]
 # What is raised in a finalizer is printed to the application's error output.
-pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
+]
 
 STREAM = {**CHAT, "stream": True}
 IN_BACKGROUND = {"model": "m", "input": "one", "background": True}

@@ -19,6 +19,8 @@ from guance_chatgpt_monitor.local.openai.organization import Booked
 from guance_chatgpt_monitor.local.viewer.evaluation import Query, Range, evaluate_all
 from guance_chatgpt_monitor.local.viewer.points import PointIndex
 
+pytestmark = pytest.mark.slow
+
 MINUTES_AGO = 2  # OpenAI's books are read up to the last full minute
 HOUR_NS, DAY_NS = 3600 * 10**9, 86400 * 10**9
 # As at OpenAI itself: whose prices hold, and whose books they are.

@@ -27,6 +27,8 @@ from guance_chatgpt_monitor.local.func.server import LocalFunc
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 SET = "guance_chatgpt_monitor"
 STARTUP = f"startup__{SET}"
 KEY = "sk-secretkey-0123456789abcdef"

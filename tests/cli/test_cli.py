@@ -106,6 +106,7 @@ def demo() -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_demo_as_json_asks_no_real_openai(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
@@ -117,6 +118,7 @@ def test_demo_as_json_asks_no_real_openai(demo: Any) -> None:
     assert [point["fields"]["up"] for point in demo["probe"]] == [1, 1]
 
 
+@pytest.mark.slow
 def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
     answered = [point for point in demo["points"] if point["tags"]["status"] == "ok"]
     booked = sum(point["fields"].get("requests", 0) for point in demo["usage"])
@@ -124,6 +126,7 @@ def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
     assert booked == len(answered) + 4
 
 
+@pytest.mark.slow
 def test_demo_says_what_it_does_and_ends_well() -> None:
     result = run("demo", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
@@ -193,6 +196,7 @@ def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
     assert result.returncode in (0, 141)  # as much as fits in a pipe may be written before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "path"), [("datakit", "/v1/ping"), ("openai", "/_local/faults"), ("func", "/nothing")]
 )

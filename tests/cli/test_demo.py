@@ -11,6 +11,8 @@ import requests
 
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 REAL_KEY = "sk-real-0123456789abcdef"
 TIMEOUT_S = 60.0
 

@@ -15,6 +15,8 @@ from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.server import DeployError, LocalFunc
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 SET = "guance_chatgpt_monitor"
 
 

@@ -23,6 +23,8 @@ from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
 from guance_chatgpt_monitor.local.func.server import LocalFunc
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 SET = "guance_chatgpt_monitor"
 STARTUP = f"startup__{SET}"
 KEY = "sk-secretkey-0123456789abcdef"

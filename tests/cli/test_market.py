@@ -11,6 +11,8 @@ import yaml
 
 from guance_chatgpt_monitor.cli.build import BuildError, Built, build, default_manifest
 
+pytestmark = pytest.mark.slow
+
 SET = "guance_chatgpt_monitor"
 
 

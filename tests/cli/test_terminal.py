@@ -21,6 +21,8 @@ from guance_chatgpt_monitor.cli.terminal import display_width, printable, wrap
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "guance_chatgpt_monitor"]
 NOBODY = "http://127.0.0.1:9"
 COLOR = re.compile(r"\x1b\[[0-9;]*m")

@@ -20,6 +20,8 @@ from guance_chatgpt_monitor.core.health import Health
 from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 
+pytestmark = pytest.mark.slow
+
 LONG = "word " * 2000  # the stand-in reports most of it as cached
 
 
@@ -77,7 +79,6 @@ def test_calls_without_a_price_are_counted_once_by_model(stack: Stack) -> None:
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
-@pytest.mark.slow
 def test_without_a_table_nothing_is_counted(built: Built) -> None:
     python = interpreters.with_packages(interpreters.OLDEST)  # which genai-prices does not support
     with Stack(built, python, price_provider="openai") as stack:

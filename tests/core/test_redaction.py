@@ -329,6 +329,7 @@ AWKWARD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", AWKWARD)
 def test_no_text_takes_long(piece: str) -> None:
     """Up to 64 KB of it. Seconds instead of milliseconds would be a pattern that is not linear."""

@@ -15,7 +15,10 @@ HELLO = [{"role": "user", "content": "Hello"}]
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@pytest.fixture(scope="module", params=["this", "oldest", "newest"])
+@pytest.fixture(
+    scope="module",
+    params=["this", *(pytest.param(name, marks=pytest.mark.slow) for name in ("oldest", "newest"))],
+)
 def module_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
     """The same tests on Func's Python and on the newest, each with the openai that pip installs there."""
     python = {
@@ -33,7 +36,6 @@ def error_of(answer: object) -> dict[str, object]:
     return error
 
 
-@pytest.mark.slow
 def test_a_question_is_answered_with_openais_own_json(stack: Stack) -> None:
     answer = stack.ask(system="Be brief.")
     assert answer.status_code == 200

@@ -12,6 +12,8 @@ from stack import STARTUP, Stack
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
+pytestmark = pytest.mark.slow
+
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -226,7 +228,6 @@ def test_a_used_up_day_is_429_until_local_midnight(stack: Stack) -> None:
     assert stack.ask().status_code == 200
 
 
-@pytest.mark.slow
 def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | None) -> None:
     redis_url = shared_redis.url if shared_redis else ""
     with Stack(built, workers=2, redis_url=redis_url) as stack:

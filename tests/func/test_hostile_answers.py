@@ -10,6 +10,8 @@ from stack import STARTUP, Stack
 
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
+pytestmark = pytest.mark.slow
+
 HELLO = [{"role": "user", "content": "Hello"}]
 ANSWER = {
     "id": "1",

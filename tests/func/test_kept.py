@@ -10,6 +10,8 @@ from stack import KEY, STARTUP, Stack
 from guance_chatgpt_monitor.cli.build import Built, build, default_manifest
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
+pytestmark = pytest.mark.slow
+
 SET = "guance_chatgpt_monitor"
 OTHER_STARTUP = "startup__other"
 
@@ -139,7 +141,6 @@ def _log_of(stack: Stack, code: str) -> str:
 # ---- a first load that does not come to its end ----
 
 
-@pytest.mark.slow
 def test_a_first_load_that_fails_leaves_nothing(stack: Stack) -> None:
     stack.configure(tags={"team": "another"})
     script_id = f"{SET}__metrics"

@@ -14,6 +14,8 @@ from guance_chatgpt_monitor.local.datakit.server import Point
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.worker import Backend
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "My mail is zhang@example.com, 手机13800138000, card 4111 1111 1111 1111; what is Guance?"
 PUBLIC_APIS = 'public_apis = ["/v1/write/metric", "/v1/write/logging", "/v1/ping"]'
 

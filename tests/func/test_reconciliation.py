@@ -20,6 +20,8 @@ from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Respo
 from guance_chatgpt_monitor.local.openai.organization import Booked
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 ADMIN_KEY = "sk-admin-secret-0123456789"
 MINI, LARGE = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-07-18"
 NOON_S = calendar.timegm((2026, 11, 23, 12, 0, 0))  # UTC; an interval begins

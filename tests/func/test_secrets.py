@@ -3,6 +3,8 @@
 import pytest
 from stack import KEY, STARTUP, Stack
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "my very private zebra"
 ANSWER = "local answer"
 

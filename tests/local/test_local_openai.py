@@ -597,6 +597,7 @@ def test_requests_are_kept(server, client):
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_only_the_last_1000_requests_are_kept(server):
     with requests.Session() as session:
         for number in range(1003):

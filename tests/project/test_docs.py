@@ -17,6 +17,8 @@ from stack import KEY, Stack
 
 import guance_chatgpt_monitor
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted(
     path

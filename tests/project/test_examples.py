@@ -17,6 +17,8 @@ from stack import KEY, Stack
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 

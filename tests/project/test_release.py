@@ -12,6 +12,8 @@ import yaml
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.local.func.server import LocalFunc
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SET = "guance_chatgpt_monitor"
 CHANGELOG = """# Changelog
