@@ -73,7 +73,7 @@ def test_an_api_that_is_not_up(stack: Stack, fault: str, status_code: str | None
     assert result.data["datakit_up"] is True
     point = probed(stack)
     assert point.fields["up"] == 0.0
-    assert point.fields["response_time"] < 2
+    assert point.fields["response_time"] < 5  # it would hang for ever
     assert (point.tags.get("status_code"), point.tags["error_type"]) == (status_code, error_type)
     assert len(stack.openai.requests) == 1
     words = next(line for line in result.log if line.startswith("OpenAI at "))
