@@ -399,6 +399,7 @@ assert methods() == before
 """
 
 
+@pytest.mark.slow
 def test_uninstrument_leaves_the_classes_as_they_were(datakit):
     run_script(METHODS, datakit)
 
@@ -427,6 +428,7 @@ openai.OpenAI(**options).chat.completions.create(**asked)
 """
 
 
+@pytest.mark.slow
 def test_imported_twice_the_package_counts_a_call_once(api, datakit):
     run_script(TWICE, datakit, API_URL=api.server.base_url)
     assert len(datakit.points("openai")) == 2
@@ -1050,6 +1052,7 @@ client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "
 """
 
 
+@pytest.mark.slow
 def test_an_sdk_without_the_private_methods_is_still_monitored(api, datakit):
     run_script(NO_PRIVATE_METHODS, datakit, API_URL=api.server.base_url)
     assert point(datakit).fields["total_tokens"] == 15

@@ -324,6 +324,7 @@ def test_the_pages_of_an_asynchronous_list_likewise(api):
     assert [call.usage.total_tokens for call in api.collector.calls()] == [7, 7]
 
 
+@pytest.mark.slow
 def test_one_that_is_never_seen_to_end_is_written_when_the_process_ends(datakit):
     needs(openai.OpenAI(api_key="k"), "responses")
     code = """

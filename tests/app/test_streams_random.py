@@ -7,6 +7,8 @@ import random
 import pytest
 from monitored import CHAT, USAGE, Canned, chunk, httpx
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["monitored_fixtures"]
 
 STREAM = {**CHAT, "stream": True}

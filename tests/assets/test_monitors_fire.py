@@ -14,6 +14,8 @@ from guance_chatgpt_monitor.core.usage import Usage
 from guance_chatgpt_monitor.local.viewer.dql import duration_s
 from guance_chatgpt_monitor.local.viewer.monitors import Judge
 
+pytestmark = pytest.mark.slow
+
 START_S = 1_700_000_400  # a full hour
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 

@@ -224,6 +224,7 @@ def test_a_line_stays_below_what_datakit_skips_without_a_word(char: str) -> None
     assert len(line.encode()) > 0.9 * min(MAX_LINE_BYTES, 5 * LONGEST_MAX_CHARS)
 
 
+@pytest.mark.slow
 def test_a_huge_answer_is_not_walked() -> None:
     """Twenty times the time that it takes: what this guards from took 75 seconds."""
     arguments = json.dumps({"numbers": list(range(2_000_000))})

@@ -101,6 +101,7 @@ def test_orders_and_hashes_stay() -> None:
     assert n_marks(hashes, "[phone]", "[card]", "[id-card]", "[key]", "[email]") == 0
 
 
+@pytest.mark.slow
 def test_prose_and_code_that_are_not_ours_stay() -> None:
     """Python's own documentation, and its modules that are about passwords and tokens."""
     assert n_marks("".join(pydoc_data.topics.topics.values()), "[phone]", "[card]", "[id-card]", "[key]") <= 2

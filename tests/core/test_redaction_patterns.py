@@ -70,6 +70,7 @@ def test_a_pattern_that_is_wrong(patterns: list[str], said: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", HARMLESS)
 @pytest.mark.parametrize("piece", ["a", "a@", "project ", "secret", "a1"])
 def test_what_is_taken_keeps_to_its_budget(pattern: str, piece: str) -> None:

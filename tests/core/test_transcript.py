@@ -361,7 +361,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(derandomize=True)
 @given(ANYTHING, ANYTHING)
 def test_whatever_is_sent_and_answered_reads_as_texts(request_: Any, answer: Any) -> None:
     read = read_conversation(request_, answer)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from guance_chatgpt_monitor.core.usage import (
@@ -325,7 +325,6 @@ ODD = st.recursive(
 )
 
 
-@settings(max_examples=200)
 @given(ODD)
 def test_odd_values_are_harmless(answer: Any) -> None:
     for count in read_usage(answer):
