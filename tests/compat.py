@@ -86,7 +86,8 @@ def run(environment: Environment) -> tuple[Environment, str, str, str]:
     versions = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
     suite = [str(ROOT / "tests" / name) for name in environment.suite]
     plugins = ["-p", "no:cacheprovider", "-p", "frozen_heap"]
-    command = [python, "-m", "pytest", "--noconftest", "-q", *plugins, *suite]
+    chosen = ["-m", "not slow"] if environment.suite is CORE else []
+    command = [python, "-m", "pytest", "--noconftest", "-q", *plugins, *chosen, *suite]
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": ""}
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables)
     return environment, versions, "failed" if result.returncode else "passed", result.stdout + result.stderr
