@@ -3,7 +3,7 @@ have what the scripts import."""
 
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from .errors import ApiError
 
@@ -11,18 +11,12 @@ INSTALL_TIME_S = 0.2
 
 
 class Packages:
-    """`builtin`: versions by name. Installing takes `install_time_s` a package, one after the other; a
-    package in `broken` fails."""
+    """Installing takes `install_time_s` a package, one after the other; a package in `broken` fails."""
 
-    def __init__(
-        self,
-        builtin: Optional[Dict[str, str]] = None,
-        install_time_s: float = INSTALL_TIME_S,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.builtin = {"requests": "2.32.3"} if builtin is None else builtin
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.builtin = {"requests": "2.32.3"}
         self.broken: Dict[str, str] = {}  # name -> pip's error
-        self.install_time_s = install_time_s
+        self.install_time_s = INSTALL_TIME_S
         self._clock = clock
         self._lock = threading.Lock()
         self._wanted: List[str] = []

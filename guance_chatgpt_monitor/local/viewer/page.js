@@ -252,7 +252,7 @@ async function drawMonitors() {
     const since = state.status === "none" ? "" : state.since ? clock(state.since) : t().longer;
     const row = [
       h("span", { class: `pill ${state.status}` }, t().states[state.status]), name + (monitor.error ? ` ${t().unknown}${monitor.error}` : ""),
-      [format(state.value), "n"], [since, "optional"], [limits.join(", "), "optional soft"],
+      [format(state.value), "n"], [since, "optional"], [limits.join(" · "), "optional soft"],
     ];
     return opening(monitor.name + JSON.stringify(state.group), row, 1, () =>
       h("div", {}, h("p", {}, t().checked(monitor.every, monitor.interval / 60)), h("pre", {}, monitor.dql), h("pre", {}, monitor.message)));
