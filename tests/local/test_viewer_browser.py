@@ -244,7 +244,7 @@ def test_hostile_content_stays_text_everywhere(quiet, datakit):
         assert page.run("return document.querySelectorAll('main script, main img').length") == 0
         assert page.run("return document.title") == "ChatGPT monitor"
     page.open(datakit.url)
-    page.wait("document.querySelector('.log table')")
+    page.wait("document.querySelector('.log table') && document.querySelector('.trace path')")
     assert HOSTILE in page.text(".log table")
     assert any(HOSTILE in text for text in page.texts(".sequence .legend"))
 

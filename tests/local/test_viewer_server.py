@@ -99,7 +99,7 @@ def test_the_page_comes_from_here_alone_and_without_inline_scripts(page):
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
-    for part in ("page.js", "texts.js", "page.css"):
+    for part in ("texts.js", "charts.js", "page.js", "page.css"):
         assert page.get(f"/_local/view/{part}").status_code == 200
     assert "http" not in answer.text
 

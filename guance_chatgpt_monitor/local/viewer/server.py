@@ -27,7 +27,10 @@ ROWS_AT_ONCE = 5000
 INSTALL = 'pip install "guance-chatgpt-monitor[viewer]"'
 
 _SCRIPT = "text/javascript; charset=utf-8"
-_FILES = {"page.js": _SCRIPT, "texts.js": _SCRIPT, "page.css": "text/css; charset=utf-8"}
+_FILES = {
+    **dict.fromkeys(("texts.js", "charts.js", "page.js"), _SCRIPT),
+    "page.css": "text/css; charset=utf-8",
+}
 _FILTERS = ("service_name", "request_model", "status")
 _MS_NS = 10**6
 # Plotly sets styles on what it draws; scripts come from here, and from nowhere else.
