@@ -1,4 +1,4 @@
-"""What was said in a call: reading it, redacting it, and the log line made of it. Used only if asked for.
+"""What was said in a call: `transcript` reads it, `redaction` redacts it, `log_line` makes a log of it.
 
-Part of core: Func and applications import it, and it imports nothing above core.
+Used only if asked for. Part of core: Func and applications import it.
 """

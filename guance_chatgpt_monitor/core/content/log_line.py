@@ -1,9 +1,8 @@
-"""What was said in one call -> one line of DataKit's logging category, redacted and cut. Only if asked for.
+"""The log line of one call, in DataKit's logging category: what was said, redacted and cut.
 
-The line has measurement (which is the log's `source`), tags and time of the call's point; of its fields those
-that say how long it took and what it used; and the texts. DataKit keeps texts in this category only (read in
-its source, as is that it drops a tag or field named `source` or `date` here); a line above 1 MiB it answers
-with 200, and skips (observed).
+The line has the measurement (the log's `source`), tags and time of the call's point, its fields for times,
+usage and cost, and the strings. DataKit keeps strings in this category only, and drops a tag or field named
+`source` or `date` here (from its source). It answers a line above 1 MiB with 200, and skips it (observed).
 """
 
 import json
@@ -16,13 +15,13 @@ from ..line_protocol import Point, encode
 from .redaction import CUT_MARK, Redactor
 from .transcript import Conversation, read_conversation
 
-# Of a whole line, with room for the tags that DataKit adds. What is over is cut from the longest texts.
+# Per line, with room for the tags that DataKit adds. Any excess is cut from the longest strings.
 MAX_LINE_BYTES = 1_000_000
-# Of each text, in characters; far below the limit, for the sake of who reads, stores and pays for it. A
-# question and an answer of the longest, in characters of four bytes, fit in a line.
+# Per string; far below the limit, for the sake of whoever reads, stores and pays for it. A question and an
+# answer of LONGEST_MAX_CHARS characters of four bytes each fit in a line.
 DEFAULT_MAX_CHARS = 16_384
 LONGEST_MAX_CHARS = 120_000
-EXCERPT_CHARS = 500  # of the question and of the answer, in `message`
+EXCERPT_CHARS = 500  # of the question and of the answer each, in `message`
 
 NUMBERS = (
     "response_time",
@@ -36,7 +35,7 @@ NUMBERS = (
     "cost",
 )
 _MAX_REASON_CHARS = 64
-# Tags that are the monitor's own words; all others may be a caller's, a model's name too.
+# Tags with words of ours; all others may come from a caller, as may the name of a model.
 _OWN_TAGS = frozenset(
     (
         "operation_name",
@@ -57,10 +56,10 @@ _ESCAPE = re.compile(r'\\(["\\])')
 
 
 class ContentLog:
-    """Makes the lines of one application. Any thread.
+    """Makes the lines of one application. Safe to use from any thread.
 
-    `max_chars` is the length of each text, `rate` the share of calls that have a line: 0 to 1. A call that
-    failed always has one. Raises ValueError for a wrong setting.
+    `max_chars`: the length of each string. `rate`: the share of answered calls that get a line, 0 to 1;
+    failed calls always do. Raises ValueError for an invalid setting.
     """
 
     def __init__(
@@ -85,22 +84,22 @@ class ContentLog:
         self._tags: Dict[Tuple[str, Tuple[str, ...]], str] = {}
 
     def wants(self, call: Call) -> bool:
-        """Whether this call is to have a line. Asked once for each call."""
+        """Whether this call gets a line. To be asked once per call."""
         return bool(call.error_type) or self._draw() < self._rate
 
     def line_of(self, point: Point, call: Call, request: Any, answer: Any) -> str:
-        """As `line()`, of what `read_conversation()` reads."""
+        """Like `line()`, with the conversation read from `request` and `answer`."""
         return self.line(point, call, read_conversation(request, answer))
 
     def line(self, point: Point, call: Call, conversation: Conversation) -> str:
-        """The line of a call; `point` is its point."""
+        """The line of a call whose point is `point`."""
         texts = self._texts(conversation)
         request_id = self._redactor.redact(call.request_id, _MAX_TAG_CHARS, conversation.secrets)
         texts.update(request_id=request_id, trace_id=call.trace_id, span_id=call.span_id)
         if call.finish_reason:
-            del texts["finish_reason"]  # it is a tag, and a name cannot be both
+            del texts["finish_reason"]  # it is a tag, and no name can be both
         texts = {name: text for name, text in texts.items() if text}
-        # What a list of logs shows, and a search without a field's name looks at.
+        # Shown in lists of logs, and searched where no field is named.
         texts["message"] = _excerpt(texts) or _in_words(call)
         numbers = {name: point.fields[name] for name in NUMBERS if name in point.fields}
         if conversation.n_messages:
@@ -112,9 +111,9 @@ class ContentLog:
         return line if n_over <= 0 else encode(point, _shortened(texts, n_over))
 
     def redact_again(self, line: str) -> str:
-        """A line of an earlier process, its texts redacted by what holds now.
+        """A line of an earlier process, redacted by the rules and patterns of this one.
 
-        What is no line with texts comes back as it is.
+        Anything else than a line with strings is returned unchanged.
         """
         begins = _FIELDS_BEGIN.match(line)
         if begins is None:
@@ -170,7 +169,7 @@ def _kind(value: Any) -> str:
 
 
 def _in_words(call: Call) -> str:
-    """What a list of logs shows of a call of which nothing was said."""
+    """The message of a call without question and answer."""
     if not call.error_type:
         return call.operation_name
     status = "" if call.status_code is None else f" ({call.status_code})"
@@ -178,14 +177,14 @@ def _in_words(call: Call) -> str:
 
 
 def _excerpt(texts: Dict[str, str]) -> str:
-    """The beginning of the question, and of what came of it."""
+    """The beginning of the question, and of the answer or error."""
     question = texts.get("question", "") or texts.get("tool_results", "")
     answer = texts.get("error_message", "") or texts.get("answer", "") or texts.get("tool_calls", "")
     return " → ".join(text[:EXCERPT_CHARS] for text in (question, answer) if text)
 
 
 def _shortened(texts: Dict[str, str], n_over: int) -> Dict[str, str]:
-    """The longest of them cut, all to one length, until the line is `n_over` bytes shorter."""
+    """The longest ones cut to one length, so that the line is `n_over` bytes shorter."""
     sizes = {name: _written_bytes(text) for name, text in texts.items()}
     aimed = sum(sizes.values()) - n_over
     limit, left, n_left = 0, aimed, len(sizes)
@@ -202,7 +201,7 @@ def _written_bytes(text: str) -> int:
 
 
 def _to_size(text: str, limit_bytes: int) -> str:
-    """With the mark, within the limit as written."""
+    """`text` cut, so that it fits the limit with its mark and escapes."""
     limit_bytes -= len(CUT_MARK.encode("utf-8"))
     text = text.encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
     while _written_bytes(text) > limit_bytes:

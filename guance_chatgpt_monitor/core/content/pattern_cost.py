@@ -1,9 +1,8 @@
-"""What a regular expression costs at most, read from its parsed form: so that none is run that explodes.
+"""An upper bound for the cost of a regular expression, from its parsed form, so that none explodes.
 
-Python tries one way to match after another, and lets go of nothing meanwhile. Counted are the ways: a repeat
-has one for each length it may have, unless what follows cannot begin with what it repeats; choices add up
-unless their first characters tell them apart; what stands in sequence, and what is repeated, multiplies. What
-cannot be counted is endless.
+Python tries one way to match after another. We count these ways: a repeat has one for each possible length,
+unless what follows cannot begin with what is repeated; alternatives add up, unless their first characters
+tell them apart; sequences and repeats multiply. Whatever cannot be counted is endless.
 """
 
 import re
@@ -17,8 +16,8 @@ except ImportError:  # before Python 3.11
 ENDLESS = float("inf")
 _MAX_WAYS = 1e12
 
-# Characters to try the sets with: all of the first scripts, some of the others, and what stands at either end
-# of each range of the pattern.
+# Characters that represent the sets: all of the first scripts, some of others, and the ends of each range of
+# the pattern.
 _SOME = (
     *range(0x250),
     0x3B1,
@@ -37,25 +36,21 @@ _SOME = (
 )
 
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
-_NOT_ONLY_ONCE = (
-    "ASSERT",
-    "ASSERT_NOT",
-    "GROUPREF",
-    "GROUPREF_EXISTS",
-)  # look at characters that others look at
+# These look at characters again.
+_NOT_ONLY_ONCE = ("ASSERT", "ASSERT_NOT", "GROUPREF", "GROUPREF_EXISTS")
 
 _Chars = FrozenSet[str]
 
 
 class _Cost(NamedTuple):
-    ways: float  # in which it may match at one place
-    work: float  # to try them all
-    least: int  # characters of the shortest
-    first: Optional[_Chars]  # characters it may begin with; None if that is not known
+    ways: float  # to match at one position
+    work: float  # steps to try them all
+    least: int  # length of the shortest match
+    first: Optional[_Chars]  # characters that a match may begin with; None if unknown
 
 
 def steps_per_character(pattern: "re.Pattern[str]", n_chars: int) -> float:
-    """Steps of a search at most for each character of a text of `n_chars`; ENDLESS for no bound."""
+    """The most steps that a search takes per character of a string of `n_chars`; ENDLESS if unbounded."""
     parsed = sre.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
     universe = sorted({*map(chr, _SOME), *_mentioned(parsed)})
     return _Reader(universe, pattern.flags, n_chars).sequence(parsed, frozenset(), is_last=True).work
@@ -80,7 +75,7 @@ class _Reader:
         self._n_chars = n_chars
 
     def sequence(self, items: Any, follow: Optional[_Chars], is_last: bool) -> _Cost:
-        """`follow`: what may come after, None if not known. `is_last`: nothing that could fail does."""
+        """`follow`: characters that may come next, None if unknown. `is_last`: nothing that can fail does."""
         costs: List[Tuple[_Cost, bool]] = []
         for item in reversed(list(items)):
             cost = self._item(item, follow, is_last)
@@ -89,11 +84,11 @@ class _Reader:
                 follow = cost.first
             else:
                 follow = None if follow is None or cost.first is None else follow | cost.first
-            is_last = is_last and str(item[0]) in _REPEATS and item[1][0] == 0  # that never fails
+            is_last = is_last and str(item[0]) in _REPEATS and item[1][0] == 0  # never fails
         ways, work, least = 1.0, 0.0, 0
         first: Optional[_Chars] = frozenset()
         for cost, is_once in reversed(costs):
-            # What ends the match is run through once; until then, it fails as often as it is tried.
+            # What ends the match runs once; anything before fails as often as it is tried.
             work += cost.work + ways * max(cost.least, 1) if is_once else ways * cost.work
             ways *= cost.ways
             if not least:
@@ -164,7 +159,7 @@ class _Reader:
             ways = _power_sum(inner.ways, int(least), n_times)
         work = max(ways, n_times) * inner.work if inner.ways > 1 else n_times * inner.work
         if inner.ways == 1 and inner.least and not _names(items).intersection(_NOT_ONLY_ONCE):
-            work = min(work, 2 * self._n_chars + inner.work)  # each character is looked at by one of them
+            work = min(work, 2 * self._n_chars + inner.work)  # each character is looked at once
         is_told_apart = (
             follow is not None and inner.first is not None and inner.least and not (follow & inner.first)
         )
@@ -179,7 +174,7 @@ class _Reader:
         if name == "ANY":
             return True
         if name == "NOT_LITERAL":
-            return True  # but for one character: as good as any
+            return True  # all but one character: close enough
         forms = {char, char.lower(), char.upper(), char.swapcase()} if self._flags & re.IGNORECASE else {char}
         codes = [ord(form) for form in forms if len(form) == 1]
         if name == "LITERAL":
@@ -201,7 +196,7 @@ class _Reader:
 
 
 def _names(items: Any) -> Set[str]:
-    """Of all operations in there."""
+    """The names of all operations."""
     found: Set[str] = set()
     stack: List[Any] = [items]
     while stack:
@@ -214,12 +209,12 @@ def _names(items: Any) -> Set[str]:
 
 
 def _are_apart(branches: Any) -> bool:
-    """Whether they are plain texts, none of which begins with another."""
+    """Whether they are literal strings, none of which begins with another."""
     texts = []
     for branch in branches:
         if any(str(op) != "LITERAL" for op, _ in branch):
             return False
-        texts.append("".join(chr(arg) for _, arg in branch).lower())  # as if in any case
+        texts.append("".join(chr(arg) for _, arg in branch).lower())  # as with IGNORECASE
     texts.sort()
     return all(texts) and not any(after.startswith(text) for text, after in zip(texts, texts[1:]))
 

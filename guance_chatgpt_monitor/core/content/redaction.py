@@ -1,18 +1,18 @@
-"""Secrets and personal data in a text, found and replaced by a mark.
+"""Finds secrets and personal data in a string and replaces them with marks.
 
-- `[key]`: keys, tokens and passwords by their form (`redaction_keys`), by their label (`redaction_labels`,
-  `redaction_values`, `redaction_tables`), by where protocols have them (`redaction_credentials`), and the
-  secrets that are known (`redaction_secrets`);
-- `[email]`, and `[base64]` for data URLs, see `redaction_keys`;
-- `[phone]`, `[card]`, `[id-card]`: see `redaction_numbers`;
-- `[redacted]`: what the user's own patterns match.
+- `[key]`: known secrets (`redaction_secrets`); keys and tokens by their form (`redaction_keys`); credentials
+  of protocols and commands (`redaction_credentials`); and whatever has a label: `redaction_labels` finds the
+  labels, `redaction_beginnings` where a value may begin, `redaction_values` the value, `redaction_plausible`
+  decides whether it is a secret; `redaction_tables` and `redaction_code` find those of tables and programs;
+- `[email]`, and `[base64]` for data URLs: `redaction_keys`;
+- `[phone]`, `[card]`, `[id-card]`: `redaction_numbers`;
+- `[redacted]`: matches of the user's own patterns (`redaction_patterns`).
 
-All of it is looked for in plain letters and with escapes resolved (`redaction_views`); JSON stays JSON
-(`redaction_json`). What no rule can know, names and addresses above all, stays: that is for the user's own
-patterns.
+Rules run on the string in plain letters, and with escapes resolved (`redaction_views`). JSON stays JSON
+(`redaction_json`). Whatever no rule can know, such as names and addresses, is left to the user's patterns.
 
-The time is linear in the length: no repeat stands in a repeat of the same characters, and what can match long
-begins only where a run of its characters begins.
+Time is linear in the length: no repeat stands within a repeat of the same characters, and a pattern that can
+match a long run starts only where the run starts.
 """
 
 from itertools import chain
@@ -30,8 +30,8 @@ from .redaction_tables import find_headed
 from .redaction_values import find_assigned
 from .redaction_views import View, views_of
 
-# So much is read beyond the length that is kept: what begins before the cut is seen whole. Longer than this
-# are only keys and tokens, which are known by how they begin.
+# How far beyond the cut a string is read, so that whatever begins before the cut is seen whole. Only keys and
+# tokens are longer, and their beginning gives them away.
 LOOKAHEAD_CHARS = 1024
 CUT_MARK = "…[cut]"
 REDACTED = "[redacted]"
@@ -40,9 +40,9 @@ _Span = Tuple[int, int, str]  # start, end, mark
 
 
 class Redactor:
-    """Replaces what the rules find, the `secrets` wherever they stand, and what the user's `patterns` match.
+    """Replaces what the rules find, the `secrets` wherever they occur, and matches of the user's `patterns`.
 
-    Stateless, so for any thread. Raises ValueError for a wrong pattern, see `compile_patterns()`.
+    Safe to use from any thread. Raises ValueError for an invalid pattern, see `compile_patterns()`.
     """
 
     def __init__(self, patterns: Sequence[str] = (), secrets: Sequence[str] = ()) -> None:
@@ -50,9 +50,9 @@ class Redactor:
         self._patterns = compile_patterns(patterns)
 
     def redact(self, text: str, max_chars: int, secrets: Sequence[str] = ()) -> str:
-        """`text` with marks, and `CUT_MARK` behind the first `max_chars` characters if it is longer.
+        """`text` with marks, cut after `max_chars` characters, with `CUT_MARK` at the cut.
 
-        `secrets` are further ones that are known, of the call that the text is from.
+        `secrets`: further known secrets, those of the call that the text comes from.
         """
         known = [self._secrets]
         if secrets and not self._secrets.values.issuperset(secrets):
@@ -64,13 +64,13 @@ class Redactor:
     def _redact(
         self, text: str, max_chars: int, lookahead: int, known: List[KnownSecrets], depth: int
     ) -> Tuple[str, bool]:
-        """The text, and whether the rest of it is missing."""
+        """The redacted string, and whether its end is missing."""
         window = text[: max_chars + lookahead]
         budget = PatternBudget(self._patterns)
         found: List[_Span] = []
         is_labelled = False
         for n, view in enumerate(views_of(window)):
-            if n == 0 and view.text != window:  # patterns may be written in full-width characters, too
+            if n == 0 and view.text != window:  # patterns may contain full-width characters, too
                 found += _known_spans(View(window), known, budget)
             labels = sorted(find_labels(view.text, view.lowered))
             found += _spans(view, labels, known, budget)
@@ -81,7 +81,7 @@ class Redactor:
             def redact_within(said: str) -> str:
                 return self._redact(said, len(said), lookahead, known, depth + 1)[0]
 
-            # Sorted by nothing else: of what begins at one place, the first gives the mark.
+            # A stable sort by start only: where two spans start together, the first gives the mark.
             spans = sorted(keep_json(window, spans, redact_within, depth), key=_start)
         end = min(max_chars, budget.checked_to(len(window)))
         return _put_marks(window, spans, end), len(text) > end
@@ -90,7 +90,7 @@ class Redactor:
 def _spans(
     view: View, labels: Sequence[Label], known: Sequence[KnownSecrets], budget: PatternBudget
 ) -> Iterator[_Span]:
-    """All that is found in one view, at its place in the original."""
+    """Everything found in one view, at its position in the original."""
     text, lowered = view.text, view.lowered
     yield from _known_spans(view, known, budget)
     for find in (find_keys, find_numbers, find_addresses):
@@ -119,7 +119,7 @@ def _start(span: _Span) -> int:
 
 
 def _merged(spans: Sequence[_Span]) -> List[_Span]:
-    """In order and apart; of those that overlap, the first gives the mark."""
+    """Sorted, overlapping ones merged; the first of them gives the mark."""
     merged: List[_Span] = []
     for start, end, mark in sorted(spans, key=_start):
         if merged and start < merged[-1][1]:
@@ -131,7 +131,7 @@ def _merged(spans: Sequence[_Span]) -> List[_Span]:
 
 
 def _put_marks(text: str, spans: Sequence[_Span], max_chars: int) -> str:
-    """The first `max_chars` characters of `text`."""
+    """The first `max_chars` characters of `text`, with the marks."""
     parts: List[str] = []
     position = 0
     for start, end, mark in spans:

@@ -1,6 +1,6 @@
-"""Where the value of a label may begin: behind `=`, `:`, `->`, `is`, `是`, a tag, the bar of a table, a line break.
+"""Where the value of a label may begin: after `=`, `:`, `->`, `is`, `是`, a tag, a table's bar, a line break.
 
-Between the two may also stand quotes, brackets, marks of Markdown, a note in brackets, and what the label is of.
+In between there may be quotes, brackets, Markdown, a note in brackets, and what the label belongs to.
 """
 
 import re
@@ -20,7 +20,7 @@ _OF_WHAT = re.compile(
 # ---- between label and value ----
 _SYMBOL = re.compile(
     r"\u3011?[ \t]*(?:\r?\n[ \t]*)?(?:"
-    # Behind the type of what is assigned.
+    # After the type of a variable.
     r":[ \t]*(?:&(?:'\w{1,10}[ ])?)?[A-Za-z_.<>\[\]|?]{1,40}[ \t]+=[ \t]*(?=\w{0,2}\#*[\"'`(])"
     r"|:=|=>|[!=]?={1,2}|->|\u2192|\u2014>|:(?!:)|:(?=[ \t]+:))[ \t]*"
 )
@@ -32,7 +32,7 @@ _ATTRIBUTE = re.compile(
     r"[ \t]*[:=][ \t]*",
     re.IGNORECASE,
 )
-# name="password">, in XML; and the field of a form behind its label.
+# name="password">, in XML; and the field of a form after its label.
 _NAMED_ELEMENT = re.compile(r"[\"'][^<>\n]{0,60}>[ \t]*")
 _FIELD = re.compile(
     r"(?:[ \t:*]*(?:</?[A-Za-z][^<>\n]{0,80}>\s{0,8})?<\w{1,12}\b|\\*[\"'])[^<>\n]{0,120}?\s(?:value|content)=",
@@ -46,7 +46,7 @@ _VERB = re.compile(
     re.IGNORECASE,
 )
 _LINE_BREAK = re.compile(r"[ \t]*\r?\n[ \t]*")
-_PART = re.compile(r"\\*\"\r?\n\r?\n")  # of a form
+_PART = re.compile(r"\\*\"\r?\n\r?\n")  # of a multipart form
 _SPACE = re.compile(r"[ \t]+")
 # ---- before the value ----
 _OPENING = re.compile(
@@ -59,24 +59,24 @@ _OPENING = re.compile(
 
 
 class Beginning(NamedTuple):
-    """Where a value may begin, and what stands before it."""
+    """A position where a value may begin, and what precedes it."""
 
     position: int
-    is_sure: bool  # a symbol that assigns; else a word, behind which only what looks like a secret is one
-    is_equated: bool = False  # behind an equals sign, or as good as one
+    is_sure: bool  # after a symbol that assigns; after a word, only what looks like a secret is one
+    is_equated: bool = False  # after an equals sign, or something as good
     is_on_next_line: bool = False
     is_cell: bool = False  # of a table
-    is_next: bool = False  # nothing but space, or the end of the line, is between
+    is_next: bool = False  # only a space or a line break in between
 
 
 def end_of_label(text: str, end: int) -> int:
-    """Behind the quotes, marks and tags that close what the label stands in."""
+    """The position after the quotes, marks and tags that enclose the label."""
     closing = _CLOSING.match(text, end)
     return closing.end() if closing else end
 
 
 def beginnings(text: str, lowered: str, label: Label) -> Iterator[Beginning]:
-    """The places where the value may begin, the likeliest first."""
+    """The positions where the value may begin, the likeliest first."""
     end = end_of_label(text, label.end)
     of_what = _OF_WHAT.match(lowered, end)
     end = of_what.end() if of_what else end
@@ -134,7 +134,7 @@ def _at(
 
 
 def _is_option(text: str, label: Label) -> bool:
-    """Of a command, or of Redis: a space is enough before the value."""
+    """Whether it is an option of a command or a setting of Redis: their values follow a space."""
     word = re.search(r"(?:^|\s)--?[a-z-]*\Z", text[max(0, label.start - 40) : label.start])
     return word is not None or label.word == "requirepass"
 

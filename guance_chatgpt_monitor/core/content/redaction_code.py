@@ -1,6 +1,6 @@
-"""Secrets that code passes along: `setPassword("S")`, `get("password", "S")`, `password = f("S")`, `password.equals("S")`.
+"""Secrets in calls: `setPassword("S")`, `get("password", "S")`, `password = f("S")`, `password.equals("S")`.
 
-A program is full of strings beside such names, so only one that looks like a secret is taken for one.
+Programs are full of strings next to such names, so only those that look like secrets count.
 """
 
 import re
@@ -20,15 +20,15 @@ _CALL = re.compile(
     r"(?:\[\])?[\w.:]{0,80}(?:<[^<>\n]{0,40}>)?)?[ \t]?\(",
 )
 _IS_IN = re.compile(r"[ \t]+(?:not[ \t]+)?in[ \t]*[(\[{]")
-# A call that takes a password, whatever is beside it.
+# Functions that take a password, without a label for it.
 _LOGIN = re.compile(r"(?:log_?in|connect(?:ion)?|sign_?in|authenticate|basic)\(", re.IGNORECASE)
-# The label is a string, and another string comes next.
+# The label is a string, and another string follows.
 _NEXT_STRING = re.compile(r"\\*[\"'`](?:[ \t]*,\s{0,20}|;s:[0-9]{1,4}:)(?=\\*[\"'`])")
 _ARGUMENT = re.compile(r"\([ \t]*\\*[\"'`][\w.-]*\Z")
 
 
 def find_passed(text: str, label: Label) -> Iterator[_Extent]:
-    """The strings that are secret in the statement that the label stands in."""
+    """The secret strings in the statement of the label."""
     after = _NEXT_STRING.match(text, label.end)
     if after is not None:
         string = _STRING.match(text, after.end())
@@ -43,7 +43,7 @@ def find_passed(text: str, label: Label) -> Iterator[_Extent]:
 
 
 def find_in_calls(text: str) -> Iterator[_Extent]:
-    """What can only be a password, in `login("bob", "S")` and its like."""
+    """Strings that can only be passwords, in `login("bob", "S")` and the like."""
     for call in _LOGIN.finditer(text):
         for string in _strings(text, call.end()):
             if is_password_like(string.group(2)):
@@ -51,7 +51,7 @@ def find_in_calls(text: str) -> Iterator[_Extent]:
 
 
 def _strings(text: str, position: int) -> Iterator["re.Match[str]"]:
-    """In the rest of the statement."""
+    """The strings in the rest of the statement."""
     line_end = text.find("\n", position, position + _MAX_STATEMENT_CHARS)
     return _STRING.finditer(text, position, line_end if line_end >= 0 else position + _MAX_STATEMENT_CHARS)
 

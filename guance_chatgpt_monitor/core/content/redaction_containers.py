@@ -1,4 +1,4 @@
-"""What is in quotes, and in lists and dicts, of any language, also within a text that escapes its quotes."""
+"""Quoted strings, lists and dicts of any language, also where their quotes are escaped."""
 
 import re
 from typing import List, Tuple
@@ -20,14 +20,14 @@ MAX_BLOCK_CHARS = 2000
 
 
 class Steps:
-    """How many more items of lists and dicts are read in one text: those within others are read again."""
+    """How many more items of lists and dicts are read in one string: nested ones are read again."""
 
     def __init__(self, n_chars: int) -> None:
         self.left = 2 * n_chars + MAX_BLOCK_CHARS
 
 
 def end_of_quoted(text: str, start: int, n_backslashes: int, quote: str) -> int:
-    """Where what began behind a quote ends: at the like one, or with the line."""
+    """Where a quoted string ends: at the matching quote, or with the line."""
     limit = min(len(text), start + MAX_BLOCK_CHARS)
     if len(quote) == 3:
         end = text.find(quote, start, limit)
@@ -42,7 +42,7 @@ def end_of_quoted(text: str, start: int, n_backslashes: int, quote: str) -> int:
             continue
         if part.group() in closers:
             n = n_before if escaped == part.start() else 0
-            # As many as before the first one, or twice as many and two more for each backslash in the value.
+            # As many as before the opening quote, or more by a multiple for backslashes in the value.
             if n >= n_backslashes and (n - n_backslashes) % (2 * (n_backslashes + 1)) == 0:
                 return part.start() - n_backslashes
         n_before = 0
@@ -51,11 +51,12 @@ def end_of_quoted(text: str, start: int, n_backslashes: int, quote: str) -> int:
 
 _ITEM = re.compile(rf"(\\*)([{QUOTES}])|[^\s,:;=\[\]{{}}(){QUOTES}\\]+|[\[\]{{}}]|[,:;=()\\]|\s+")
 _FOLLOWED_BY_VALUE = re.compile(r"\\*[\"'`]?\s*(?::|=>)")
-_SCHEMA = frozenset(("string", "object", "array", "integer", "number", "boolean", "null"))
+# The types of JSON Schema.
+SCHEMA_TYPES = frozenset(("string", "object", "array", "integer", "number", "boolean", "null"))
 
 
 def find_in_container(text: str, start: int, kind: str, steps: Steps) -> List[_Extent]:
-    """All that is a value in there. What describes a form, as JSON Schema does, has no secret."""
+    """All values in there. A description of fields, as JSON Schema is, has no secrets."""
     extents: List[_Extent] = []
     depth, position, name = 0, start, ""
     limit = min(len(text), start + MAX_BLOCK_CHARS)
@@ -83,7 +84,7 @@ def find_in_container(text: str, start: int, kind: str, steps: Steps) -> List[_E
         chars = text[first:last]
         if _FOLLOWED_BY_VALUE.match(text, last):
             name = chars
-        elif name == "type" and chars.lower() in _SCHEMA:
+        elif name == "type" and chars.lower() in SCHEMA_TYPES:
             return []
         elif is_plausible(chars, kind, is_quoted):
             extents.append((first, last))

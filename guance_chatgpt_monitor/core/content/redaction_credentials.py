@@ -1,6 +1,6 @@
-"""Credentials where protocols and commands have them: headers, cookies, options, `.netrc`, SQL.
+"""Credentials of protocols and commands: headers, cookies, options, `.netrc`, SQL.
 
-A header's value goes to the end of its line, or to the quote that the header itself stands in.
+The value of a header ends with its line, or with the string that the header is in.
 """
 
 import re
@@ -11,7 +11,7 @@ from .redaction_plausible import is_in_program, is_loose, is_placeholder, is_pla
 
 _Extent = Tuple[int, int]
 
-# The letters that each is found by, and what it is.
+# A substring of the header's name, and its pattern.
 _HEADERS = (
     ("authorization", re.compile(r"authorization")),
     ("cookie", re.compile(r"cookie2?")),
@@ -39,7 +39,7 @@ _SQL = re.compile(
     r"(?:identified\s+(?:with\s+\S+\s+)?by|password(?:\s+for\s+\S+)?)\s+(['\"])((?:[^'\"\\\n]|\\.){1,200})\1",
     re.IGNORECASE,
 )
-# A command's password, also without a space; and `user:password`.
+# Commands, and the options that take a password, with or without a space, or `user:password`.
 _COMMAND = re.compile(
     r"(?:mysql\w*|mariadb|sshpass|docker[ ]login|(?:podman|oc|az|helm)[ ]\S{0,20}[ ]?login|mongo\w*|redis-cli|ldap\w+|mosquitto_\w+|curl|wget|http|smbclient"
     r"|unzip|zip|7za?|rar|psql|sqlcmd|isql|xfreerdp|rdesktop|ftp|lftp|openssl|htpasswd|sqlplus|kinit|user(?:add|mod))(?=[ ])([^\n|;]{1,400})"
@@ -51,8 +51,8 @@ _OPTION = re.compile(
 _ANY_OPTION = re.compile(r"(?<=\s)-p[ ]?([^\s\"'|;/:]{6,})")
 _OPTIONS = (" -p", " -P", " -u", " -a", " -w", " --user", "-pass")
 _PORTS = re.compile(r"[\d:/.]*\Z|(?:tcp|udp)\b")
-# What is piped to what asks for a password; a share's; `user/password@host` of Oracle, `user:password@tcp(` of Go,
-# a line of `.pgpass`, a QR code of a wireless network; PowerShell's.
+# Passwords at other positions of commands, `user/password@host` of Oracle, `user:password@tcp(` of Go, a line of
+# `.pgpass`, the QR code of a wireless network: a substring in lower case, and the pattern.
 _ELSEWHERE = tuple(
     (needle, re.compile(pattern))
     for needle, pattern in (
@@ -84,7 +84,7 @@ _ELSEWHERE = tuple(
 
 
 def find_credentials(text: str, lowered: str) -> Iterator[_Extent]:
-    """Where they are. `lowered` is `text` in lower case."""
+    """All of them. `lowered` is `text` in lower case."""
     for name, header in _HEADERS:
         if name in lowered:
             for match in header.finditer(lowered):
@@ -145,7 +145,7 @@ def _n_backslashes_before(text: str, position: int) -> int:
 
 
 def _unescaped(text: str, quote: str, n_backslashes: int, start: int, limit: int) -> int:
-    """Where the next quote is that has not more backslashes than `n_backslashes`."""
+    """The position of the next quote that has at most `n_backslashes`."""
     for match in re.finditer(r"\\*" + quote, text[start:limit]):
         if len(match.group()) - 1 <= n_backslashes:
             return start + match.start()
@@ -157,7 +157,7 @@ def _options(text: str) -> Iterator[_Extent]:
         for match in _OPTION.finditer(text, command.start(1), command.end(1)):
             value = match.group(1).strip("\"'")
             if match.group()[:3] == "-p " and command.group()[:2] in ("my", "ma") and not is_loose(value):
-                continue  # the database; the password is asked for
+                continue  # a database: mysql prompts for the password
             if not _PORTS.match(value) and not is_placeholder(value, 0) and not value.startswith("-"):
                 start = match.start(1) + (match.group(1)[0] in "\"'")
                 yield start, start + len(value)

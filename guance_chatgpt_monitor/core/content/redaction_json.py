@@ -1,8 +1,8 @@
-"""JSON within a string: where it is, and its values replaced as values, so that it stays JSON.
+"""JSON within a string: its values are replaced as values, so that it stays JSON.
 
-What the rules found is kept within the values: a number is replaced whole, by a string; of a string, only what
-was found. The value of a name such as `password` is replaced whole, be it a string, a number, or all that is
-in a list or an object. A string that is JSON itself is treated alike, several levels deep.
+Of a string, only what the rules found is replaced; a number is replaced whole, by a string. The value of a name
+such as `password` is replaced whole: a string, a number, or everything in a list or an object. Strings that
+hold JSON are treated alike, several levels deep.
 """
 
 import json
@@ -10,22 +10,22 @@ import re
 from itertools import islice
 from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
+from .redaction_containers import SCHEMA_TYPES
 from .redaction_keys import KEY
 from .redaction_labels import CODE, PASSWORD, SECRET, WEAK, label_of_name
 from .redaction_plausible import is_plausible, is_random_enough, is_strong
 
 _Span = Tuple[int, int, str]  # start, end, what takes its place
 
-MAX_TRIES = 50  # per string, at what begins like JSON and is none
+MAX_TRIES = 50  # per string, at places that look like the beginning of JSON
 MAX_DEPTH = 5
 _MIN_SECRET_DIGITS = 6
 
 _BEGINNING = re.compile(r"[{\[](?=\s*(?:[\"{\[]|-?[0-9]|\}|\]))")
 _PARSER = json.JSONDecoder(parse_int=str, parse_float=str)
-# In valid JSON: a string, and whether it is a name; another value; a bracket.
+# In valid JSON: a string, with its colon if it is a name; another value; a bracket.
 _TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?|([^\s{}\[\],:"]+)|([{}\[\]])')
 _ESCAPED = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)")
-_SCHEMA = frozenset(("string", "object", "array", "integer", "number", "boolean", "null"))
 # An object such as {"name": "password", "value": "..."}.
 _NAMING = frozenset(("name", "key", "label", "field", "id", "title", "header", "variable", "env", "property"))
 _VALUING = frozenset(("value", "val", "content", "text", "default", "data", "answer"))
@@ -33,32 +33,32 @@ _TELLING = _NAMING | _VALUING | {"type"}
 
 
 class _Leaf(NamedTuple):
-    """A string, without its quotes, or another value that holds no others."""
+    """A string, without its quotes, or another scalar."""
 
     start: int
     end: int
     is_string: bool
     kind: str  # of its label, if it has one
-    span: int  # the number of the first that may overlap it
+    span: int  # index of the first span that may overlap it
 
 
 class _Container:
     """A list or an object that is being read."""
 
     def __init__(self, kind: str, first_leaf: int) -> None:
-        self.kind = kind  # of the label of the container itself
+        self.kind = kind  # of the container's own label
         self.name = ""
         self.first_leaf = first_leaf
-        self.seen: Dict[str, Tuple[int, str]] = {}  # by name, of those that tell of others: leaf, value
+        self.seen: Dict[str, Tuple[int, str]] = {}  # name -> (leaf, value), of those that label others
 
     def kind_within(self) -> str:
         return (label_of_name(self.name) if self.name else "") or self.kind
 
 
 def keep_json(text: str, spans: Sequence[_Span], redact: Callable[[str], str], depth: int) -> Iterator[_Span]:
-    """The spans, those in JSON made to keep its form; and those of its values that only their names tell of.
+    """The spans, adjusted so that JSON stays JSON, and those of the values that only their names give away.
 
-    `spans` are in order and apart; `redact` does the same for a string within.
+    `spans` are sorted and do not overlap; `redact` redacts a string within a string.
     """
     islands = list(_islands(text))
     for start, end, mark in spans:
@@ -66,7 +66,7 @@ def keep_json(text: str, spans: Sequence[_Span], redact: Callable[[str], str], d
             if start < first < end:
                 yield start, first, mark
             if first < end and start < last:
-                start = last  # in there, the values are taken
+                start = last  # within, by value
         if start < end:
             yield start, end, mark
     for island in islands:
@@ -115,7 +115,7 @@ def _decoded(chars: str) -> str:
 
 
 def _on_escapes(chars: str, start: int, end: int) -> Tuple[int, int]:
-    """Made wider where they begin or end within an escape."""
+    """The same positions, moved outwards where they split an escape."""
     for escape in _ESCAPED.finditer(chars) if "\\" in chars else ():
         if escape.start() < start < escape.end():
             start = escape.start()
@@ -136,7 +136,7 @@ def _islands(text: str) -> Iterator[Tuple[int, int]]:
         position = beginning.start()
         try:
             _, end = _PARSER.raw_decode(text, position)
-        except (ValueError, RecursionError):  # the latter: thousands of levels deep
+        except (ValueError, RecursionError):  # not JSON, or thousands of levels deep
             position += 1
         else:
             yield position, end
@@ -144,7 +144,7 @@ def _islands(text: str) -> Iterator[Tuple[int, int]]:
 
 
 def _leaves(text: str, start: int, end: int, spans: Sequence[_Span]) -> List[_Leaf]:
-    """Of the names and values of the JSON that is there, those that have a label, a span, or JSON within."""
+    """Those names and values that have a label or a span, or hold JSON themselves."""
     leaves: List[_Leaf] = []
     open_: List[_Container] = []
     n = 0
@@ -176,10 +176,10 @@ def _leaves(text: str, start: int, end: int, spans: Sequence[_Span]) -> List[_Le
 
 
 def _close(closed: _Container, leaves: List[_Leaf], text: str) -> None:
-    """Label the leaves of which only now it is known."""
+    """Label the leaves that their siblings give away."""
     seen = closed.seen
-    if closed.kind and seen.get("type", (0, ""))[1].lower() in _SCHEMA:
-        # What describes a form, as JSON Schema does, has no secret but a default.
+    if closed.kind and seen.get("type", (0, ""))[1].lower() in SCHEMA_TYPES:
+        # A description of fields, as JSON Schema is: only a default can be secret.
         values = {n for name, (n, _) in seen.items() if name in _VALUING}
         for n in range(closed.first_leaf, len(leaves)):
             if n not in values or not is_strong(text[leaves[n].start : leaves[n].end]):

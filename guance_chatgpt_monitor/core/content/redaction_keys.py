@@ -1,7 +1,7 @@
-"""Keys, tokens and addresses that are known by their form: how they begin, or where they stand in a URL.
+"""Keys, tokens and e-mail addresses by their form: how they begin, or where they are in a URL.
 
-By the forms that their providers document, or that scanners of secrets publish; and, whoever's it is, a short
-prefix before a long mix of capitals, small letters and digits. A hash, a UUID or an id has no such form.
+The forms are those that providers document or secret scanners publish; and, whatever the provider, a short
+prefix before a long mix of upper case, lower case and digits. Hashes, UUIDs and ids look different.
 """
 
 import base64
@@ -15,13 +15,13 @@ BASE64 = "[base64]"
 
 _Span = Tuple[int, int, str]  # start, end, mark
 
-# Long enough for a key. Only in there the forms are looked for, which takes a fraction of the time.
+# Long enough for a key: searching only these runs takes a fraction of the time.
 _RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:~+/=*$-]{15,}")
 _NO_LETTER_BEFORE = r"(?<![A-Za-z0-9])"
 
-# No rule asks for a word boundary: to Python, Chinese characters are letters, and a word ends nowhere.
+# No pattern uses a word boundary: Python takes Chinese characters for letters.
 _BY_PREFIX = (
-    # Models: OpenAI and those that took its form (the API repeats a refused key with asterisks), Anthropic, ...
+    # Models: OpenAI and those with its form (the API repeats a refused key with asterisks), Anthropic, ...
     r"sk-[A-Za-z0-9_*-]{16,}|pk-lf-[A-Za-z0-9-]{16,}|sess-[A-Za-z0-9]{20,}",
     r"(?:gsk_|xai-|pplx-|r8_|nvapi-|fw_|tgp_v1_|csk-|pcsk_|tvly-|fc-|jina_|e2b_|lsv2_[a-z]{2}_|ls__|pa-|vapi_|"
     r"api_org_|hf_|wandb_v1_|ABSK)[A-Za-z0-9_*-]{16,}",
@@ -53,13 +53,13 @@ _BY_PREFIX = (
     r"gl(?:c|sa)_[A-Za-z0-9_=+/-]{20,}|NR(?:AK|JS|II|RA)-[A-Za-z0-9_-]{19,}|sntry[su]_[A-Za-z0-9_=+/-]{20,}",
     r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{40,}|hca[a-z]{2}_[A-Za-z0-9]{30,}|EAA[A-Za-z0-9]{60,}",
     r"A{20,}[A-Za-z0-9%+/=]{30,}|sl\.[A-Za-z0-9_-]{60,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|FlyV1",
-    # Zhipu; a JSON Web Token, of whose three parts not all may be there.
+    # Zhipu; JSON Web Tokens, also incomplete ones.
     r"[a-f0-9]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])|[sp]k\.eyJ[\w.-]{20,}|eyJ[A-Za-z0-9_-]{16,}={0,2}(?:\.[A-Za-z0-9_-]+)*",
 )
 _KNOWN = re.compile(f"{_NO_LETTER_BEFORE}(?:{'|'.join(_BY_PREFIX)})")
-# With these, letters of one case are enough; with the others, they may be a name, as in `ops-deployment-manual`.
+# After these, lower-case letters are enough; after others they may be a name, such as `ops-deployment-manual`.
 _CERTAIN = ("sk-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "AKIA", "eyJ")
-# Prefix and rest; of a prefix that providers give to ids, which are no secret, the rest stays.
+# Prefix and rest; _ID_PREFIX lists prefixes of ids, which are no secrets.
 _UNKNOWN = re.compile(
     _NO_LETTER_BEFORE + r"([A-Za-z][A-Za-z0-9]{1,11}[-_](?:[a-z0-9]{1,8}[-_]){0,2})([A-Za-z0-9]{24,})"
 )
@@ -88,7 +88,7 @@ _URL_SECRETS = (
         r")/([^\s\"'`<>|\\)\]}]{4,})",
         re.IGNORECASE,
     ),
-    # Anybody's.
+    # On any host.
     re.compile(
         r"/(?:incoming-?)?(?:web)?hooks?(?:b2)?/(?=[^\s\"'`<>|\\]{0,200}[0-9])([A-Za-z0-9][^\s\"'`<>|\\)\]}]{11,})",
         re.IGNORECASE,
@@ -105,9 +105,9 @@ _URL_SECRETS = (
 )
 _URL_NEEDLES = ("://", "?", "&", "hook", ".com/", ".cn/")
 
-# ---- whole texts ----
+# ---- blocks ----
 
-# Without its end, the rest of the text is the key.
+# Without its last line, everything that follows is the key.
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----[\s\S]*?(?:-----END[A-Z0-9 ]{0,60}-----|\Z)"
     r"|PuTTY-User-Key-File-[23][\s\S]*?(?:Private-MAC:[^\n]*|\Z)"
@@ -119,10 +119,10 @@ _DATA_URL = re.compile(r"data:[\w/+.=;-]{0,100};base64,[A-Za-z0-9+/=_-]*")
 
 # ---- e-mail addresses ----
 
-# Of what may stand in an address. Not CJK characters, which are rather the sentence around it.
+# The characters of an address; no CJK characters, which rather belong to the sentence around it.
 _LOCAL = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00c0-\u1fff-"
 _LABEL = r"A-Za-z0-9\u00c0-\u1fff-"
-# Each alternative begins with a plain character: so Python's search skips what none begins with.
+# Each alternative begins with a literal character, which lets Python's search skip ahead.
 _AT = re.compile(r"@|%40|\((?:at|AT|@)\)[ ]?|\[(?:at|AT|@)\][ ]?| \((?:at|AT|@)\)[ ]?| \[(?:at|AT|@)\][ ]?")
 _LOCAL_BACKWARDS = re.compile(rf"[{_LOCAL}]+|[\u2e80-\u9fff]{{1,16}}|\"[^\"\n]{{1,64}}\"")
 _DOMAIN = re.compile(
@@ -132,7 +132,7 @@ _MAX_LOCAL_CHARS = 1024
 _SPELLED_ADDRESS = re.compile(
     r"[a-z0-9][a-z0-9._-]{1,40} at [a-z0-9-]{2,40} dot (?:com|org|net|edu|gov|io|co|cn|de|uk|fr|jp)(?![a-z])"
 )
-# What follows an @ in the name of a file, a package or a picture is no domain.
+# No domains, but names of files, packages and pictures.
 _NO_DOMAIN = re.compile(
     r"[0-9.]+x\.|.*\.(?:png|jpe?g|gif|svg|webp|bmp|ico|css|js|mjs|ts|tsx|jsx|json|ya?ml|html?|pyc?|whl|tgz|gz|exe|dll)\Z",
     re.IGNORECASE,
@@ -141,7 +141,7 @@ _NOT_PERSONAL = re.compile(r"\b(?:git|hg|svn)@")
 
 
 def find_keys(text: str, lowered: str) -> Iterator[_Span]:
-    """All that have one of these forms. `lowered` is `text` in lower case."""
+    """Everything that has one of these forms. `lowered` is `text` in lower case."""
     for run in _RUN.finditer(text):
         for match in _KNOWN.finditer(text, run.start(), run.end()):
             if match.group().startswith(_CERTAIN) or _NO_NAME.search(match.group(), _MAX_PREFIX_CHARS):
@@ -166,7 +166,7 @@ def find_keys(text: str, lowered: str) -> Iterator[_Span]:
 
 
 def find_addresses(text: str, lowered: str) -> Iterator[_Span]:
-    """E-mail addresses, also with `[at]` in place of the @."""
+    """E-mail addresses, also with `[at]` for the @."""
     if "@" in text or "%40" in text or "at]" in lowered or "at)" in lowered:
         read_to = 0
         for at in _AT.finditer(text):
@@ -184,7 +184,7 @@ def find_addresses(text: str, lowered: str) -> Iterator[_Span]:
 
 
 def is_random(text: str) -> bool:
-    """Capitals, small letters and digits, as no word and no number has them."""
+    """Whether it mixes upper case, lower case and digits as neither words nor numbers do."""
     return _is_mixed(text) and sum(map(str.isdigit, text)) >= _MIN_DIGITS
 
 
@@ -193,7 +193,7 @@ def _is_mixed(text: str) -> bool:
 
 
 def is_basic_credentials(text: str) -> bool:
-    """Whether it is the base64 of `user:password`."""
+    """Whether it is `user:password` in base64."""
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (ValueError, binascii.Error):

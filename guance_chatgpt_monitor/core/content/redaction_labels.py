@@ -1,23 +1,23 @@
-"""The words that say of what follows them that it is secret: `password`, `api_key`, `密码`, `CVV`.
+"""The words that announce a secret: `password`, `api_key`, `密码`, `CVV`.
 
-In the languages that people write them in, in the plural, numbered, as a part of a name (`DB_PASSWORD`,
-`userPassword`, `password-2`), in any case.
+In many languages, in upper and lower case, in the plural, numbered, or as part of a name (`DB_PASSWORD`,
+`userPassword`, `password-2`).
 """
 
 import re
 from functools import lru_cache
 from typing import Iterator, NamedTuple, Pattern, Tuple
 
-# What kind of label it is tells what its value must look like.
+# The kinds of labels: what their values must look like.
 PASSWORD = "password"  # noqa: S105 - anything
 SECRET = "secret"  # noqa: S105 - eight characters or more
-TOKEN = "token"  # noqa: S105 - as SECRET, and no word: to a programmer, a token is many things
+TOKEN = "token"  # noqa: S105 - as SECRET, but no word: to a programmer, a token is many things
 CODE = "code"  # three to eight digits
-WEAK = "weak"  # what may be nothing of the sort: only what looks random
+WEAK = "weak"  # often no label at all: only values that look random
 
 
 class Label(NamedTuple):
-    """One label in a text: from where to where it is, of which kind, and whether it is a part of a name."""
+    """A label in a string: where it is, its kind, and the word that made it one."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ _CODE_OF = re.compile(
 _BEFORE = {r"keys?(?:[_-]?id)?": _KEY_OF, r"codes?": _CODE_OF}
 _MAX_BEFORE_CHARS = 20
 
-# (What must be in the text for the pattern to match, the kind, the pattern), in lower case.
+# (A substring of everything that the pattern matches, the kind, the pattern), in lower case.
 _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
     (needle, kind, re.compile(pattern))
     for needle, kind, pattern in (
@@ -73,7 +73,7 @@ _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
         ("requirepass", PASSWORD, r"requirepass"),
         ("secret", SECRET, r"secrets?(?:[_ -]?(?:key|id|access[_ -]?key)s?)?"),
         ("cred", SECRET, r"cred(?:ential)?s?"),
-        ("key", SECRET, r"keys?(?:[_-]?id)?"),  # behind one of _KEY_OF
+        ("key", SECRET, r"keys?(?:[_-]?id)?"),  # after one of _KEY_OF
         ("key", WEAK, r"key(?<![a-z]key)s?" + _NOT_BEFORE_LETTER),
         ("token", TOKEN, r"tokens?"),
         ("jeton", TOKEN, r"jetons?"),
@@ -94,10 +94,10 @@ _WORDS: Tuple[Tuple[str, str, Pattern[str]], ...] = tuple(
         ("csc", CODE, r"csc(?<![a-z]csc)" + _NOT_BEFORE_LETTER),
         ("pin", CODE, r"pin(?<![a-z]pin)s?(?:[_ -]?(?:code|number|no\.?|码))?" + _NOT_BEFORE_LETTER),
         ("otp", CODE, r"otp(?<![a-su-z]otp)(?:[_ -]?code)?" + _NOT_BEFORE_LETTER),
-        ("code", CODE, r"codes?"),  # behind one of _CODE_OF
+        ("code", CODE, r"codes?"),  # after one of _CODE_OF
     )
 )
-# Each alternative begins with a plain character: so Python's search skips what none begins with.
+# Each alternative begins with a literal character, which lets Python's search skip ahead.
 _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
     (
         PASSWORD,
@@ -120,12 +120,12 @@ _FOREIGN_WORDS: Tuple[Tuple[str, Pattern[str]], ...] = (
         ),
     ),
 )
-# The rest of a name, and the number behind a word.
+# The rest of a name, and a number after a word.
 _REST_OF_NAME = re.compile(
     r"(?:[A-Z_-][A-Za-z0-9_-]{0,40}|[0-9]{1,3}(?![A-Za-z0-9]))?(?:[ ]?[#№]?[0-9]{1,3}(?=[ ]?[:=)]))?"
 )
 _NUMBER = re.compile(r"(?:[ ]?[#№]?[0-9]{1,3}(?=[ ]?[:=)]))?")
-# With such a rest, the value says something about the secret, and is none.
+# With such an ending, the value describes the secret.
 _NOT_SECRET = frozenset(
     "type types count counts url uri endpoint field fields length len limit limits policy usage name names file path "
     "min max budget size format strength required rule rules prompt label placeholder regex pattern validator "
@@ -136,7 +136,7 @@ _WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def find_labels(text: str, lowered: str) -> Iterator[Label]:
-    """`lowered` is `text` in lower case. Of two labels at one place, both."""
+    """All labels, also those that overlap. `lowered` is `text` in lower case."""
     for needle, kind, pattern in _WORDS:
         if needle in lowered:
             yield from _found(text, lowered, kind, pattern, _REST_OF_NAME)
@@ -175,7 +175,7 @@ def _found(
 
 @lru_cache(maxsize=512)
 def label_of_name(name: str) -> str:
-    """The kind of label that a name in JSON, XML or a table is, by its last part; empty for none."""
+    """The kind of label that a name in JSON, XML or a table is, by its last part; empty if it is none."""
     lowered = name.lower()
     if len(lowered) != len(name):
         lowered = name

@@ -1,14 +1,13 @@
-"""Phone numbers, payment cards and identity cards in a text of ASCII digits.
+"""Phone numbers, payment cards and identity cards, in ASCII digits.
 
-- `[phone]`: with a country code; mainland China's mobiles and landlines; North America's and others with an
-  area code, in groups. A bare number of another kind only behind a word for it, such as `tel` or `电话`.
-- `[card]`: 13 to 19 digits that pass the Luhn check and begin as an issuer's do, in one piece or in groups;
-  of 13 and 14 digits, not those that have the check digit of an article number (EAN).
-- `[id-card]`: mainland China's 18 digits with their checksum, and the 15 of before 1999 with their date; the
+- `[phone]`: numbers with a country code; mobiles and landlines of mainland China; in groups, those of North
+  America and others with an area code. Any other number only after a word such as `tel` or `电话`.
+- `[card]`: 13 to 19 digits that pass the Luhn check and begin like an issuer's, in one piece or in groups;
+  with 13 or 14 digits, none that have the check digit of an article number (EAN).
+- `[id-card]`: the 18 digits of mainland China with their checksum, and the 15 used before 1999 with their date;
   social security numbers of the United States.
 
-A number that is called something else right before it, `order` or `单号`, is only an identity card if it
-has its checksum.
+A number right after a word such as `order` or `单号` counts only as an identity card, if its checksum is right.
 """
 
 import re
@@ -21,11 +20,11 @@ ID_CARD = "[id-card]"
 
 _Span = Tuple[int, int, str]  # start, end, mark
 
-# Where such a number can be at all; what it is, is looked at in there.
+# Where such a number can be at all.
 _RUN = re.compile(r"[0-9][0-9 ()./+-]{5,}[0-9Xx]")
-_MAX_PREFIX = 2  # "+(", which may stand before the first digit
+_MAX_PREFIX = 2  # "+(" before the first digit
 
-# What a number is called, right before it.
+# The words right before a number.
 _CONTEXT_CHARS = 32
 _CALLED = r"[^0-9\n;；。]{0,12}\Z"
 _CALLED_PHONE = re.compile(
@@ -57,10 +56,10 @@ _PHONES = tuple(
         # Mainland China: mobiles of 11 digits; landlines with an area code of 3 or 4.
         _BEFORE + rf"(?:(?:00)?86[ )-]{{0,2}})?{_CHINA_MOBILE}(?:[ .-]?[0-9]{{4}}){{2}}",
         _BEFORE + rf"(?:\({_CHINA_AREA}\)|{_CHINA_AREA})[ -]{{0,2}}[1-9][0-9]{{2,3}}[ -]?[0-9]{{4}}",
-        # North America: neither area nor exchange begins with 0 or 1, or is N11. In groups.
+        # North America, in groups: neither area nor exchange begins with 0 or 1, or is N11.
         _BEFORE + rf"(?<![0-9][ -])(?:1[ .-]?)?(?:\({_AMERICA_AREA}\) ?|{_AMERICA_AREA}[ .-]{{1,2}})"
         r"[2-9](?!11)[0-9]{2}[ .-][0-9]{4}(?![ -]?[0-9])",
-        # Others with their 0: two or three groups behind it, nine digits or more.
+        # Others with an area code: nine digits or more, in groups.
         _BEFORE + r"(?<![0-9][ -])(?:\(0[1-9][0-9]{0,3}\)|0[1-9][0-9]{1,4})[ -]"
         r"(?=(?:[ -]?[0-9]){6,9}(?![0-9]))[0-9]{2,6}[ -]?[0-9]{3,6}(?![ -]?[0-9])",
         _BEFORE + r"8 ?\([0-9]{3}\) ?[0-9]{3}-[0-9]{2}-?[0-9]{2}",
@@ -84,13 +83,13 @@ _MAX_HASH_CHARS = 40
 _CHAIN = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
 _MAX_GROUPS = 6
-# Of all groups but the last. Shorter ones are rather a list of numbers, a tenth of which pass the Luhn check.
+# Of all groups but the last. Shorter ones are rather lists of numbers, a tenth of which pass the Luhn check.
 _MIN_CARD_GROUP = 4
 _MAX_CARD_GROUP = 7
 _MIN_ID_GROUP = 3
 
 _CARD_DIGITS = range(13, 20)
-# ISO/IEC 7812: how the numbers of each issuer begin, as the schemes publish it, and how long they are.
+# ISO/IEC 7812: how the numbers of each issuer begin, and how long they are, as the schemes publish it.
 _ISSUERS = (
     ("4", "4", (13, 16, 19)),  # Visa
     ("51", "55", (16,)),  # Mastercard
@@ -126,7 +125,7 @@ _PROVINCES = ("", "12345", "123", "1234567", "123456", "01234", "12345", "1", "1
 
 
 def find_numbers(text: str, lowered: str) -> Iterator[_Span]:
-    """All of them; what two of them share is in both. `lowered` is `text` in lower case."""
+    """All of them; two may overlap. `lowered` is `text` in lower case."""
     for run in _RUN.finditer(text):
         for start, end, mark in _in_run(text, lowered, run.start(), run.end()):
             if not _is_in_hash(text, start, end):
@@ -149,7 +148,7 @@ def _in_run(text: str, lowered: str, start: int, end: int) -> Iterator[_Span]:
 
 
 def _is_in_hash(text: str, start: int, end: int) -> bool:
-    """Whether letters and further digits adjoin it, as in a hash or a UUID."""
+    """Whether it is part of a hash or a UUID: letters and more digits adjoin it."""
     before = _LETTERS_BEFORE.search(text[max(0, start - _MAX_HASH_CHARS) : start])
     after = _LETTERS_AFTER.match(text, end, end + _MAX_HASH_CHARS)
     return any(side is not None and any(map(str.isdigit, side.group())) for side in (before, after))
@@ -215,7 +214,7 @@ def _beginning_with(
 
 
 def _is_fraction(text: str, start: int) -> bool:
-    """Whether the digits stand behind a decimal point."""
+    """Whether the digits follow a decimal point."""
     return start >= 2 and text[start - 1] == "." and text[start - 2].isdigit()
 
 

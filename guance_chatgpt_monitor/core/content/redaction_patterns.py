@@ -1,13 +1,13 @@
-"""The user's own patterns: checked where they are set, and run within bounds, so that none stops the process.
+"""The user's own patterns: checked when they are set, and run within bounds, so that none stalls the process.
 
-Whoever calls gives the text. Python tries a regular expression without letting go of the interpreter: one that
-takes a minute stops every thread for a minute. So only a pattern is taken that can be shown to need few steps
-(`pattern_cost`), it is run on windows that are short enough for them, and all patterns of a text together have
-a budget of time, behind which the text is cut.
+Callers choose the text, and Python holds the interpreter lock while it matches: a pattern that takes a minute
+stops every thread for a minute. So a pattern is accepted only if it can be shown to need few steps
+(`pattern_cost`), it runs on windows short enough for that, and all patterns share a time budget per string;
+what comes after that is cut off.
 
-Weighed: RE2 (`google-re2`), which never takes longer than linear. Scripts in Func have `openai` and `requests`
-only, it has no package for Python 3.8, and there `\\w`, `\\d` and `\\b` know ASCII only: a pattern would take out
-more on one host than on another.
+RE2 (`google-re2`), which is always linear, was considered. But scripts in Func have only `openai` and
+`requests`, it has no package for Python 3.8, and its `\\w`, `\\d` and `\\b` know ASCII only: a pattern would
+redact more on one host than on another.
 """
 
 import re
@@ -19,60 +19,62 @@ from .redaction_views import View
 
 MAX_PATTERNS = 50
 MAX_PATTERN_CHARS = 500
-# Of the processor's time of this thread, for all patterns and one text.
+# CPU time of this thread, for all patterns on one string.
 BUDGET_S = 0.25
-# What a window may take, some 20 ms at the worst.
+# Per window: some 20 ms at worst.
 _MAX_STEPS = 4_000_000
-# A match of any pattern may be half as long as this, or as its own window.
+# Any match of up to half a window is found.
 MIN_WINDOW_CHARS = 512
 _MAX_WINDOW_CHARS = 1 << 18
 
 
 class Checked(NamedTuple):
-    """A pattern, and the length of the windows that it is run on."""
+    """A pattern, and the length of the windows that it runs on."""
 
     pattern: Pattern[str]
     window_chars: int
 
 
 def compile_patterns(patterns: Sequence[str]) -> List[Checked]:
-    """Raises ValueError; the message goes on after the name of the setting, and quotes no pattern."""
+    """Raises ValueError; its message continues the name of the setting, and quotes no pattern."""
     if not isinstance(patterns, (list, tuple)) or not all(isinstance(text, str) for text in patterns):
         raise ValueError('must be a list of regular expressions, such as ["CUST-[0-9]{6}"]')
     if len(patterns) > MAX_PATTERNS:
-        raise ValueError(f"must be {MAX_PATTERNS} at most")
+        raise ValueError(f"must have at most {MAX_PATTERNS} patterns")
     return [_compile(text, number) for number, text in enumerate(patterns, 1)]
 
 
 def _compile(text: str, number: int) -> Checked:
     if len(text) > MAX_PATTERN_CHARS:
-        raise ValueError(f"must have up to {MAX_PATTERN_CHARS} characters each: number {number} has more")
+        raise ValueError(
+            f"must have patterns of at most {MAX_PATTERN_CHARS} characters: number {number} is longer"
+        )
     try:
         pattern = re.compile(text)
         matches_nothing = pattern.match("") is not None
     except (re.error, RecursionError, OverflowError) as error:
         reason = getattr(error, "msg", type(error).__name__)
-        raise ValueError(f"must be regular expressions: number {number} is none ({reason})") from None
+        raise ValueError(f"must be regular expressions: number {number} is not ({reason})") from None
     if matches_nothing:
-        raise ValueError(f"must not match an empty text: number {number} does")
+        raise ValueError(f"must not match an empty string: number {number} does")
     window_chars = _window_chars(pattern)
     if not window_chars:
         raise ValueError(
-            "must be patterns of which it can be shown that they take little time: number "
-            f"{number} repeats what can match in several ways, such as (a+)+, (a|b)*c or .*.*x. Give a repeat "
-            r"an upper bound, as in \w{1,20}, or have it end with a character that it does not match, as in [^@]+@"
+            f"must have patterns that provably take little time: number {number} repeats something that can "
+            "match in several ways, as in (a+)+, (a|ab)*c or .*.*x. Give the repeat an upper bound, as in "
+            r"\w{1,20}, or follow it by a character that it cannot match, as in [^@]+@"
         )
     return Checked(pattern, window_chars)
 
 
 def _window_chars(pattern: Pattern[str]) -> int:
-    """The longest on which the pattern keeps to its steps; 0 if there is none."""
+    """The longest on which the pattern needs few enough steps; 0 if there is none."""
     n_chars, longest = MIN_WINDOW_CHARS, 0
     while n_chars <= _MAX_WINDOW_CHARS:
         try:
             steps = steps_per_character(pattern, n_chars)
         except (RecursionError, ArithmeticError, LookupError, TypeError, ValueError):
-            steps = ENDLESS  # not understood
+            steps = ENDLESS  # a pattern that is not understood
         if steps * n_chars > _MAX_STEPS:
             break
         longest = n_chars
@@ -81,7 +83,7 @@ def _window_chars(pattern: Pattern[str]) -> int:
 
 
 class PatternBudget:
-    """Of one text: what the patterns match, as long as there is time."""
+    """Matches the patterns on one string as long as there is time."""
 
     def __init__(self, patterns: Sequence[Checked]) -> None:
         self._patterns = patterns
@@ -90,7 +92,7 @@ class PatternBudget:
         self._checked_to = -1
 
     def checked_to(self, n_chars: int) -> int:
-        """Up to where in the original all patterns were tried; `n_chars` is its length."""
+        """How far all patterns were tried, in characters of the original, which has `n_chars`."""
         return self._checked_to if self._is_spent else n_chars
 
     def find(self, view: View) -> Iterator[Tuple[int, int]]:
@@ -115,6 +117,6 @@ def _in_window(checked: Checked, text: str, start: int) -> Iterator[Tuple[int, i
         if first >= half and end < len(text):
             return
         while last == end and end < len(text) and not text[last].isspace():
-            end = last = last + 1  # cut by the window: to the end of the word
+            end = last = last + 1  # cut by the window: extended to the end of the word
         if last > first:
             yield first, last

@@ -1,4 +1,4 @@
-"""Whether what is assigned to a label is a secret, or a word of the language or the program around it."""
+"""Is the value of a label a secret, or a word of the sentence or program around it?"""
 
 import re
 
@@ -11,7 +11,7 @@ _MIN_RANDOM_CHARS = 16
 _MIN_RANDOM_DIGITS = 3
 _MIN_MIXED_CHARS = 12
 
-# What is said of a secret, and what programs call a value or its type.
+# Words that describe a secret, and names that programs give to a value or its type.
 _WORDS = frozenset(
     "required optional mandatory none null nil true false yes no on off str string text bytes byte int integer number "
     "float bool boolean any object array list dict map set tuple undefined unknown empty blank default example sample "
@@ -39,7 +39,7 @@ _MASKED = re.compile(
     r"[*•●#.…·_?-]+\Z|\S{0,12}(?:\.\.\.|…|x{4,})\Z|(?:\\[x0nrt]\w{0,2})+\Z|[xX]{3,}\Z|\S?\*{3,}\S?\Z|(?:your|insert|enter)[-_][a-z_-]+\Z|change[-_]?(?:me|it)\Z",
     re.IGNORECASE,
 )
-# A call, or an item, of something in the program.
+# A call or a subscript in a program.
 _EXPRESSION = re.compile(
     r"[(&*!]{0,3}[A-Za-z_][A-Za-z0-9_]*(?:(?:\?\.|\.|::|->)[A-Za-z_][A-Za-z0-9_]*)*[(\[]"
 )
@@ -51,7 +51,7 @@ _DOTTED = re.compile(
 _LETTERS = re.compile(r"[^\W\d_]+\Z")
 _NAME = re.compile(r"[A-Za-z_]+\Z")
 _HEADER = re.compile(r"(?:[A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*\Z")
-_PATH = re.compile(r"[*.@]{0,3}[^\W\d]+(?:[._]+(?:[^\W\d]+|[0-9]{1,3}))*\Z")
+_PATH = re.compile(r"[*.@]{0,3}[^\W\d]+(?:[._]+(?:[0-9]{1,3}[._]+)?[^\W\d]+)*\Z")
 _STEM = re.compile(r"pass|pwd|secret|token|key|cred|密码|口令|密钥|令牌", re.IGNORECASE)
 _ORDINARY = re.compile(
     r"[A-Za-z]+(?:[-'/.][A-Za-z]+)*[.!?,;:]*\Z|[0-9]+-?(?:bit|byte|char|digit|day|hour|minute|second|st|nd|rd|th)s?\b"
@@ -74,22 +74,22 @@ _CODE = re.compile(r"[0-9]{3,4}[ -]?[0-9]{0,4}\Z|(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[
 
 
 def is_placeholder(text: str, position: int) -> bool:
-    """Whether a variable, a template's field or a mark begins there."""
+    """Whether a variable, a template field or a mark begins there."""
     return _PLACEHOLDER.match(text, position) is not None
 
 
 def is_ordinary(word: str) -> bool:
-    """Whether it is one of the words that are said of a secret."""
+    """Whether it is one of the words that describe a secret."""
     return word in _WORDS
 
 
 def is_strong(value: str) -> bool:
-    """More than a word or a measure: with a digit, or with a symbol inside."""
+    """Whether it is more than a word or a measurement: it has a digit, or a symbol inside."""
     return _STRONG.match(value) is not None and _ORDINARY.match(value) is None
 
 
 def is_plausible(value: str, kind: str, is_quoted: bool) -> bool:
-    """Of a value alone."""
+    """Whether `value` can be a secret, judged by itself; `kind` is that of its label."""
     if not value or value.lower().lstrip("&*") in _WORDS or _MASKED.match(value) or is_placeholder(value, 0):
         return False
     if kind == CODE:
@@ -110,7 +110,7 @@ def is_plausible(value: str, kind: str, is_quoted: bool) -> bool:
 
 
 def _is_about(value: str) -> bool:
-    """A sentence about the secret, or a name for it."""
+    """Whether it is a sentence about the secret, or a name for it."""
     if _names_secret(value):
         return True
     return " " in value and not any(map(str.isdigit, value)) and _SENTENCE.search(value.lower()) is not None
@@ -118,7 +118,8 @@ def _is_about(value: str) -> bool:
 
 def _names_secret(value: str) -> bool:
     """Such as `db_password`, `**secrets`, `.admin.api_keys`, `tokens_per_1_minute`, `登录密码`."""
-    return _STEM.search(value) is not None and _PATH.match(value) is not None
+    is_path = _PATH.match(value) is not None and ("." not in value or "_" in value)
+    return is_path and _STEM.search(value) is not None
 
 
 def _has_mix(value: str) -> bool:
@@ -134,10 +135,10 @@ def _looks_random(value: str) -> bool:
 
 
 def is_in_program(value: str, text: str, end: int, kind: str, is_constant: bool, is_equated: bool) -> bool:
-    """Whether an unquoted `value`, which ends at `end` of `text`, is code or prose rather than a secret.
+    """Whether an unquoted `value` that ends at `end` in `text` is code or prose rather than a secret.
 
-    `is_constant`: the label is in capitals, as in an environment, where no variable is a value. `is_equated`:
-    behind an equals sign, and not a colon, behind which a sentence may go on.
+    `is_constant`: the label is in capitals, as in an environment, where values are no variables. `is_equated`:
+    the value follows an equals sign, not a colon, after which a sentence may go on.
     """
     if _MEASURE.match(text, end):
         return True
@@ -160,7 +161,7 @@ def is_in_program(value: str, text: str, end: int, kind: str, is_constant: bool,
 
 
 def is_loose(value: str) -> bool:
-    """Whether a value of a label that may be anything, such as `pass`, looks like a password."""
+    """Whether it looks like a password, even after a label such as `pass`, which may mean anything."""
     return (
         is_strong(value)
         and any(map(str.isalpha, value))
@@ -170,7 +171,7 @@ def is_loose(value: str) -> bool:
 
 
 def is_mixed(value: str) -> bool:
-    """Whether a password written in a program looks like this, and no name of anything in it."""
+    """Whether it looks like a password in a program rather than a name: it has capitals or symbols."""
     return not value.islower() or not value.isalnum()
 
 
@@ -180,7 +181,7 @@ def is_term(value: str) -> bool:
 
 
 def is_password_like(value: str) -> bool:
-    """Whether it can hardly be anything else, so that the label need not stand right beside it."""
+    """Whether it can hardly be anything else, so that a label nearby is enough."""
     if is_term(value):
         return False
     if len(value) >= _MIN_MIXED_CHARS and value.isalnum():

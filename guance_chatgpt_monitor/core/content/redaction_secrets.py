@@ -1,14 +1,14 @@
-"""Secrets that are known, found in whatever form they stand: as they are, in base64, or only in part.
+"""Known secrets, found verbatim, in base64, or in part.
 
-The API repeats a refused key, and some cut it; in `Basic` credentials it is in base64, behind a name.
+The API repeats a refused key, and some gateways shorten it; `Basic` credentials have it in base64, after a name.
 """
 
 import base64
 from typing import FrozenSet, Iterator, List, Sequence, Tuple
 
-# A shorter "key" is a placeholder, whose letters may stand anywhere.
+# A shorter "key" is a placeholder, whose letters may occur anywhere.
 MIN_SECRET_CHARS = 8
-# Of a secret, so much at its beginning or end tells of it.
+# So many characters at its beginning or end give a secret away.
 _MIN_PART_CHARS = 12
 MAX_SECRET_CHARS = 8192
 
@@ -16,7 +16,7 @@ _Extent = Tuple[int, int]
 
 
 class KnownSecrets:
-    """`longest_chars` is how long the longest of them can be where it stands."""
+    """`longest_chars` is the length of the longest form that a secret can have."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self.values: FrozenSet[str] = frozenset(
@@ -49,12 +49,12 @@ def _all_of(form: str, text: str) -> Iterator[_Extent]:
 
 
 def _forms_of(secret: str) -> List[str]:
-    """As it is; and in base64, where what stands before moves it by none, one or two of its bytes."""
+    """Verbatim, and in base64 at each of the three offsets that the bytes before it can cause."""
     forms = [secret]
     encoded = secret.encode("utf-8", "replace")
     for n_before in range(3):
         whole = base64.b64encode(b"x" * n_before + encoded).decode("ascii").rstrip("=")
-        # The characters at either end depend on what is beside it.
+        # The characters at either end depend on the neighboring bytes.
         part = whole[(0, 2, 3)[n_before] : len(whole) - 1 if (n_before + len(encoded)) % 3 else None]
         if len(part) >= MIN_SECRET_CHARS:
             forms += dict.fromkeys((part, part.replace("+", "-").replace("/", "_")))

@@ -1,6 +1,6 @@
-"""What stands under a heading that names a secret, and not beside it.
+"""Values under a heading that names a secret.
 
-Columns: in tables of Markdown and HTML, in CSV, in SQL, and where tabs or spaces align. Sections of YAML and TOML.
+In columns of Markdown, HTML, CSV, SQL and aligned text, and in sections of YAML and TOML.
 """
 
 import re
@@ -19,7 +19,7 @@ _ALIGNED = re.compile(r"[ \t]{2,}|\t")
 
 
 def find_headed(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[_Extent]:
-    """All of it. `lowered` is `text` in lower case."""
+    """All of them. `lowered` is `text` in lower case; `labels` are sorted."""
     if not labels:
         return
     yield from _columns(text, labels)
@@ -81,7 +81,7 @@ def _header(line: str) -> Tuple[str, List[str]]:
 
 
 def _cells(line: str, delimiter: str) -> List[Tuple[int, str]]:
-    """Each with where it begins, without what is around it."""
+    """The cells with their positions, without spaces and quotes around them."""
     cells: List[Tuple[int, str]] = []
     position = 0
     for part in _split(line, delimiter):
@@ -113,7 +113,7 @@ _MAX_ROW_CHARS = 4000
 
 
 def _html_columns(text: str) -> Iterator[_Extent]:
-    """Under a row of nothing but `<th>`."""
+    """Below a row that consists of `<th>` only."""
     kinds: List[str] = []
     rows = list(_ROW.finditer(text))
     for n, row in enumerate(rows):
@@ -136,7 +136,7 @@ _SQL_TOKEN = re.compile(r"'((?:[^'\\]|\\.|'')*)'|[(),;]")
 
 
 def _inserted(text: str) -> Iterator[_Extent]:
-    """The strings in those places of `INSERT INTO t (user, password) VALUES ('bob', 'S'), ...`."""
+    """The strings for such columns in `INSERT INTO t (user, password) VALUES ('bob', 'S'), ...`."""
     inserts = list(_INSERT.finditer(text))
     for n, insert in enumerate(inserts):
         end = inserts[n + 1].start() if n + 1 < len(inserts) else len(text)
@@ -167,12 +167,12 @@ def _inserted(text: str) -> Iterator[_Extent]:
 _HEADING = re.compile(r"[\"']?(?:\][ \t]*|[ \t]*:[ \t]*)\r?\n")
 _KUBERNETES_DATA = re.compile(r"^([ \t]*)(?:data|stringData):[ \t]*\r?\n", re.MULTILINE)
 _ENTRY = re.compile(
-    r"([ \t]*)(?:-[ \t]+)?[\"']?[\w.-]{1,60}[\"']?[ \t]*[:=][ \t]*([\"']?)([^\s\"',#]{6,200})\2"
+    r"([ \t]*)(?:-[ \t]+)?[\"']?[\w.-]{1,60}[\"']?[ \t]*[:=][ \t]*([\"']?)([^\s\"'#]{5,200}[^\s\"'#,])\2"
 )
 
 
 def _sections(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
-    """The values behind a line `tokens:` and further in, or behind a line `[tokens]`, that look like secrets."""
+    """Values that look like secrets, indented below a line `tokens:`, or below a line `[tokens]`."""
     for label in labels:
         heading = _HEADING.match(text, label.end)
         if heading is not None and label.kind not in (WEAK, CODE):

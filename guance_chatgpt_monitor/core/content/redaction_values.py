@@ -1,7 +1,4 @@
-"""What is assigned to a label: quoted in any way, bare, in a list or a dict, in pieces; and what stands before it.
-
-Where a value may begin is in `redaction_beginnings`, whether it is a secret in `redaction_plausible`.
-"""
+"""The values of labels: quoted in any way, bare, in lists and dicts, in pieces, or before their label."""
 
 import re
 from itertools import islice
@@ -29,16 +26,16 @@ _Extent = Tuple[int, int]
 
 _FIELD_BEFORE = re.compile(r"<\w{1,12}\b[^<>\n]{0,80}?\svalue=(\\*[\"'])([^\s\"'<>]+)\1[^<>\n]{0,80}\Z")
 _OPEN_QUOTE = re.compile(rf"(?:[A-Za-z]{{1,2}}|[$@]{{1,2}}|r#{{1,3}})?(\\*)(\"\"\"|'''|[{QUOTES}])")
-# Between two strings that are one.
+# Between the parts of a string.
 _JOINED = re.compile(r"\s{0,40}(?:[+.&]|\\\n)?\s{0,40}(?=\\*[\"'`])")
-_OUTSIDE = r"\x7f-\xbf\u2000-\U0010ffff"  # no part of an unquoted value: CJK text, symbols
+_OUTSIDE = r"\x7f-\xbf\u2000-\U0010ffff"  # CJK text and symbols, which end an unquoted value
 _BARE = re.compile(
     rf"(?:[^\s\\,;&<>|\"'`{_OUTSIDE}]"
-    # A delimiter that nothing but more of the value can follow.
+    # A delimiter, if only more of the value can follow.
     rf"|[,;&|\"'`](?=[^\s,;&<>|\"'`\\{_OUTSIDE}](?![\w.-]{{0,40}}[ ]?[:=]))"
     r"|<(?![/A-Za-z!])|\\(?![nrtbfuvx0\"'`\\/]))+"
 )
-# Words, by the dozen.
+# Labels of whole phrases.
 _ARGUMENTS = ("auth", "basicauth", "basic_auth", "pass", "pw")
 _PHRASES = ("passphrase", "seed phrase", "recovery phrase", "mnemonic phrase", "助记词")
 _PHRASE = re.compile(r"[a-z]{2,12}(?:[ -][a-z]{2,12}){3,23}(?![\w-])", re.IGNORECASE)
@@ -48,7 +45,7 @@ _MAX_LISTED = 20
 _WORD = re.compile(rf"[^\s=,;<>(){{}}\[\]|{QUOTES}{_OUTSIDE}]{{4,64}}")
 _MAX_NEARBY_WORDS = 5
 _MAX_NEARBY_CHARS = 80
-_MAX_VALUE_CHARS = 128  # of one that is not quoted, to tell what it is; it may go on
+_MAX_VALUE_CHARS = 128  # how much of an unquoted value is judged; it may be longer
 _MAX_CHARS_AT_END = 8
 _MAX_PAIR_CHARS = 20
 _USER = re.compile(
@@ -64,7 +61,7 @@ _MIN_CHARS = 3  # of a password that is not quoted
 _MIN_NEXT_DIGITS = 6
 _MIN_DIGITS = 4  # of a password without anything else
 _ASSIGNED_TO = re.compile(r"[ \t]+=(?!=)")
-# Between a value and its label that comes after it: `... is my password`, `用 ... 作为密码`.
+# Between a value and the label after it: `... is my password`, `用 ... 作为密码`.
 _IS_THE = re.compile(
     r"(?:[ ](?:is|was|as|works as|being)[ ](?:(?:my|your|our|the|a|his|her|their|its)[ ])?(?:[a-z]{1,12}[ ]){0,2}"
     r"|[ ]?(?:是|为|作为|当作?|做|就是)(?:我的?|[你您]的?|他的?|新的?|登录|初始|访问|接口|应用|的)?)\Z"
@@ -78,7 +75,7 @@ _MAX_WORD_CHARS = 64
 class _Value(NamedTuple):
     start: int
     end: int
-    quote: str  # with what escapes it; empty for none
+    quote: str  # with its backslashes; empty if there is none
 
     def span(self) -> _Extent:
         return self.start, self.end
@@ -88,7 +85,7 @@ class _Value(NamedTuple):
 
 
 def find_assigned(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[_Extent]:
-    """Where the values are that have a label."""
+    """The values of `labels`, which are sorted."""
     taken_to = 0
     steps = Steps(len(text))
     for label in labels:
@@ -113,7 +110,7 @@ def find_assigned(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[
 
 
 def _nearby(text: str, label: Label) -> Iterator[_Extent]:
-    """What cannot be anything else than a secret, in the next few words of the line, or in the last before."""
+    """A word that can only be a secret: of the next few of the line, or of the last few before."""
     line_start = text.rfind("\n", max(0, label.start - _MAX_NEARBY_CHARS), label.start) + 1
     before = _WORD.finditer(text, line_start or max(0, label.start - _MAX_NEARBY_CHARS), label.start)
     after = _WORD.finditer(text, label.end, _end_of_line(text, label.end))
@@ -155,7 +152,7 @@ def _code(text: str, label: Label) -> Iterator[_Extent]:
 
 
 def _values(text: str, lowered: str, label: Label, found: Beginning, steps: Steps) -> List[_Extent]:
-    """The values that are secret there; more than one in a list, or in a pair of user and password."""
+    """The secret values there: several in a list, in pieces, or in a pair of user and password."""
     position = found.position
     if position >= len(text) or is_placeholder(text, position):
         return []
@@ -184,7 +181,7 @@ def _values(text: str, lowered: str, label: Label, found: Beginning, steps: Step
     if not is_secret:
         return []
     if not value.quote and value.end - value.start > _MAX_VALUE_CHARS - _MAX_CHARS_AT_END:
-        whole = _BARE.match(text, value.start)  # not before: so many labels may be in there
+        whole = _BARE.match(text, value.start)  # only now: with many labels, it would be quadratic
         value = value._replace(end=whole.end() if whole else value.end)
     values = [value]
     while len(values) < _MAX_LISTED:
@@ -224,7 +221,7 @@ def _value_at(text: str, position: int, found: Beginning) -> Optional[_Value]:
 
 
 def _closes(text: str, position: int, quote: "re.Match[str]") -> bool:
-    """Whether the quote closes what the label stands in, as in `getpass("Password: ")`."""
+    """Whether the quote closes the string that the label is in, as in `getpass("Password: ")`."""
     if text[quote.end() : quote.end() + 1] not in ("", "\n", ",", ")", "]", "}", ";", ":", "+", " "):
         return False
     line_start = text.rfind("\n", 0, position) + 1
@@ -237,7 +234,7 @@ def _end_of_line(text: str, position: int) -> int:
 
 
 def _without_end(value: str) -> str:
-    """Without the punctuation around it."""
+    """Without the punctuation after it."""
     while value and (
         value[-1] in ".,:;"
         or (value[-1] in ")]}" and value.count(value[-1]) > value.count("([{"[")]}".index(value[-1])]))
@@ -264,11 +261,11 @@ def _is_secret(text: str, value: _Value, label: Label, found: Beginning) -> bool
     if not is_plausible(chars, label.kind, bool(value.quote)):
         return False
     if label.kind == CODE and not chars[0].isdigit() and label.word.startswith("pin"):
-        return False  # of a circuit
+        return False  # a pin of a circuit
     if label.kind == CODE:
         return True
     if label.kind == TOKEN and label.is_plural and not any(map(str.isalpha, chars)):
-        return False  # how many they are
+        return False  # a count of tokens
     if found.is_next and not _is_next(chars, label):
         return False
     if found.is_cell:
@@ -279,7 +276,7 @@ def _is_secret(text: str, value: _Value, label: Label, found: Beginning) -> bool
 
 
 def _is_next(chars: str, label: Label) -> bool:
-    """Whether what merely comes next, with no word between, is meant as the value."""
+    """Whether `chars`, right after the label, are meant as its value."""
     if label.end - label.start != len(label.word):
         return False
     if label.kind != PASSWORD:

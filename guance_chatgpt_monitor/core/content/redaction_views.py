@@ -1,8 +1,8 @@
-"""A text as its reader sees it: in plain letters, without invisible characters, with its escapes resolved.
+"""A string as its reader sees it: in plain letters, without invisible characters, with its escapes resolved.
 
 Full-width, mathematical and circled letters are read as ASCII, digits of other scripts as 0 to 9. Escapes are
-those of JSON and of programming languages, of URLs and of HTML; what is escaped several times over, as JSON
-within JSON is, gives a view for each time. A view knows where each of its characters stands in the original.
+those of JSON and programming languages, of URLs and of HTML; a string that is escaped several times, such as
+JSON within JSON, gives one view per level. A view knows where each of its characters is in the original.
 """
 
 import html
@@ -12,7 +12,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-MAX_ESCAPED = 5  # times over
+MAX_ESCAPED = 5  # levels
 
 _DIGITS_FROM = (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0E50, 0x0ED0, 0x1040, 0x17E0, 0x1810)
 _LETTERS = (
@@ -27,11 +27,13 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0]"
 )
-_TAGS = re.compile("[\U000e0000-\U000e0fff]")  # apart: with them in it, the one above takes ten times as long
+_TAGS = re.compile(
+    "[\U000e0000-\U000e0fff]"
+)  # on their own: they would make the pattern above ten times slower
 
 
 def _plain_characters() -> Dict[int, str]:
-    """One character for one character."""
+    """One character for each, so that positions stay."""
     plain: Dict[int, str] = {}
     for first, last in _LETTERS:
         for code in range(first, last):
@@ -46,7 +48,7 @@ def _plain_characters() -> Dict[int, str]:
 
 
 _PLAIN = _plain_characters()
-# Where they are: a few ranges are found in a tenth of the time that translating the whole text takes.
+# Searching for a few ranges takes a tenth of the time of translating the whole string.
 _FOLDABLE = re.compile("[\xa0\u0660-\u1fff\u2000-\u2500\u3000\ufe50-\uff5e\U0001d400-\U0001f14a]+")
 _LOWER = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}
 
@@ -62,8 +64,7 @@ _SIMPLE = {
     for letter, char in (*zip("nrtabfv0", "\n\r\t     "), *zip("\"'`\\/", "\"'`\\/"))
 }
 
-# Of one character of a view: where it stands there, how wide it is (0: removed), and from where to where it
-# was in the text before.
+# Of a character of a view: its position, its width (0: removed), and its start and end in the view before.
 _Change = Tuple[int, int, int, int]
 _Resolve = Callable[[str], List[Tuple[int, str]]]
 
@@ -85,7 +86,7 @@ class View:
 
     @cached_property
     def shielded(self) -> str:
-        """With spaces for escapes: what is escaped right before a key or a number is no letter or digit of it."""
+        """With spaces for escapes: the letter of an escape right before a key or number is no part of it."""
         text = self.text
         if "\\" in text:
             for letter in "bfnrt":
@@ -94,7 +95,7 @@ class View:
         return _URL_ESCAPE_BUT_AT.sub(" " * 3, text) if "%" in text else text
 
     def origin(self, start: int, end: int) -> Tuple[int, int]:
-        """Where in the original that is which is at `start` to `end` here; `start` is below `end`."""
+        """The positions in the original; `start` must be below `end`."""
         start, end = self._left(start), self._right(end)
         return (start, end) if self._parent is None else self._parent.origin(start, end)
 
@@ -115,7 +116,7 @@ class View:
 
 
 def views_of(text: str) -> Iterator[View]:
-    """The text in plain letters, and then with one more level of escapes resolved each time."""
+    """The string in plain letters, and then with one more level of escapes resolved each time."""
     view = _in_plain_letters(View(text), _folded(text))
     yield view
     for _ in range(MAX_ESCAPED):
@@ -142,7 +143,7 @@ def _in_plain_letters(view: View, folded: str) -> View:
 
 
 def _rewritten(view: View, pattern: "re.Pattern[str]", resolve: _Resolve) -> View:
-    """`view` itself where `pattern` matches nowhere."""
+    """A new view; `view` itself if `pattern` does not match."""
     pieces: List[str] = []
     changes: List[_Change] = []
     position = n_written = 0
@@ -164,7 +165,7 @@ def _rewritten(view: View, pattern: "re.Pattern[str]", resolve: _Resolve) -> Vie
 
 
 def _resolved(escape: str) -> List[Tuple[int, str]]:
-    """What the escape stands for: of each character, how long it was, and the character."""
+    """The characters that an escape stands for, each with its length before."""
     if escape[0] == "%":
         return _percent_decoded(escape)
     if escape[0] == "&":

@@ -1,4 +1,4 @@
-"""The answer that the chunks of a stream are the parts of, and the bounds of what is read of any answer."""
+"""Puts an answer together from the chunks of a stream; and the bounds of what is read of any answer."""
 
 import json
 from typing import Any, Dict, List
@@ -6,20 +6,20 @@ from typing import Any, Dict, List
 from ..answers import error_in
 from ..fields import read_field, read_text
 
-# Characters of one text, and tool calls of one call: what is over is not read. A text is cut to the setting
-# later; this is what an answer of many megabytes may cost at most.
+# Characters per string, and tool calls per call; any excess is not read. Strings are cut to the setting
+# later: these limits bound the cost of an answer of many megabytes.
 MAX_TEXT_CHARS = 1 << 18
 MAX_TOOL_CALLS = 100
-# Choices, or items of output, of one stream.
+# Choices, or output items, per stream.
 MAX_CHOICES = 1000
 # JSON has integers of any length, and the time to read one grows with the square of it.
 _MAX_INT_DIGITS = 40
 
 
 class StreamedAnswer:
-    """Puts the answer together that the chunks or events of a stream are the parts of.
+    """Puts an answer together from the chunks or events of a stream.
 
-    Keeps its texts, up to MAX_TEXT_CHARS each, and no chunk.
+    Keeps its strings, up to MAX_TEXT_CHARS each, and no chunk.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class StreamedAnswer:
         kind = read_field(chunk, "type")
         response = read_field(chunk, "response")
         if response and kind in ("response.completed", "response.incomplete", "response.failed"):
-            self._response = response  # the last of a stream of events, and all of it
+            self._response = response  # the last event has the whole answer
         if kind != "error" and isinstance(kind, str) and kind.startswith("response."):
             _add_event(self._events, kind, chunk)
         parts = read_field(chunk, "choices")
@@ -105,15 +105,15 @@ class _CallPieces:
         self._arguments = Pieces()
 
     def is_followed_by(self, call_id: str, name: str) -> bool:
-        """Whether a piece with this id and name, either of which may be empty, begins another call."""
+        """Whether a piece with this id and name, each of which may be empty, begins another call."""
         if not name or (call_id and call_id == self._id):
             return False
         if call_id and self._id:
             return True
-        return isinstance(parse_arguments(self._arguments.text()), dict)  # all of them are there
+        return isinstance(parse_arguments(self._arguments.text()), dict)  # they are complete
 
     def add(self, name: str, arguments: str) -> None:
-        # In pieces, or all of it again with each.
+        # In pieces, or whole with each piece.
         self._name = name if name.startswith(self._name) else self._name + name
         self._arguments.add(arguments)
 
@@ -128,7 +128,7 @@ def _piece(content: Any) -> str:
 
 
 class Pieces:
-    """Joined once at the end, up to MAX_TEXT_CHARS."""
+    """A string of up to MAX_TEXT_CHARS in pieces, joined once at the end."""
 
     def __init__(self) -> None:
         self._pieces: List[str] = []
@@ -147,7 +147,7 @@ class Pieces:
 
 
 def _add_event(items: Dict[int, Any], kind: str, event: Any) -> None:
-    """Take in an event of the Responses API: an item of its output, whole or in pieces."""
+    """Read an event of the Responses API: an output item, whole or in pieces."""
     index = _index(event, "output_index")
     if index not in items and len(items) >= MAX_CHOICES:
         return
@@ -172,7 +172,7 @@ _SAID = (
 
 
 class _Item:
-    """An item of which no more than the beginning is there: the stream was given up."""
+    """The beginning of an output item, of a stream that was abandoned."""
 
     def __init__(self, item: Any) -> None:
         self.type = read_text(item, "type") or "message"
@@ -197,7 +197,7 @@ def _index(source: Any, name: str) -> int:
 
 
 def parse_arguments(text: str) -> Any:
-    """Arguments are JSON in a text, where escapes would hide what is to be redacted."""
+    """The arguments of a tool, parsed from their JSON, whose escapes could hide secrets."""
     try:
         return json.loads(text, parse_int=_int) if len(text) <= MAX_TEXT_CHARS else cut(text)
     except (ValueError, RecursionError):

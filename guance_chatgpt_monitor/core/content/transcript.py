@@ -1,8 +1,8 @@
-"""What was said in one call: its request and its answer, read into texts.
+"""Reads what was said in one call from its request and answer.
 
-Requests and answers of Chat Completions, Responses, Embeddings and Completions, as dicts, as the SDK's
-objects, or as the chunks of a stream. Believes neither side: what is not of the documented form reads as
-nothing. Images, sound and files are named, as `[image]`, and never read. Nothing here is redacted yet.
+Chat Completions, Responses, Embeddings and Completions, as dicts, the SDK's objects, or the chunks of a
+stream. Neither side is trusted: whatever does not have the documented form is skipped. Images, audio and
+files are only named, as `[image]`, and never read. Nothing is redacted here.
 """
 
 from itertools import chain, islice
@@ -13,12 +13,12 @@ from ..errors import read_message
 from ..fields import fields_of, parse_json, read_field, read_text
 from .streamed_answer import MAX_TEXT_CHARS, MAX_TOOL_CALLS, Pieces, StreamedAnswer, cut, parse_arguments
 
-# Messages, and parts of all of them together: what is over is not read.
+# Messages, and parts of all of them together; any excess is not read.
 MAX_PARTS = 10_000
-# Of a body that is JSON: a longer one takes seconds to be read, and is only named. Vectors are as long.
+# Of a JSON body. A longer one, which usually holds vectors, would take seconds to parse and is only named.
 MAX_BODY_CHARS = 1 << 22
 TOO_LONG = "…[cut]"
-# Of the arguments of one call's tools, as JSON, and how many values they have: what is over is named.
+# Of all tool arguments of one call: characters as JSON, values, and depth. TOO_LONG stands for any excess.
 MAX_ARGUMENTS_CHARS = MAX_TEXT_CHARS + 1000
 MAX_VALUES = 20_000
 MAX_DEPTH = 50
@@ -26,11 +26,11 @@ _MAX_INT_BITS = 1024
 
 
 class Conversation(NamedTuple):
-    """One call's texts; empty where there was none.
+    """The strings of one call; empty where there were none.
 
-    Of the request, the last turn only: `question` is what the user said last, `tool_results` what tools
-    returned after the model's last words, `n_messages` how many messages there were in all. The turns before
-    are in the calls before. `secrets` are the keys that the call was made with, wherever they stand in it.
+    Of the request, only the last turn: `question` is what the user said last, `tool_results` what tools
+    returned since the model's last answer, `n_messages` the number of all messages. Earlier turns are in the
+    logs of earlier calls. `secrets`: the keys that the call was made with, to be redacted anywhere.
     """
 
     system: str = ""
@@ -47,9 +47,9 @@ class Conversation(NamedTuple):
 def read_conversation(request: Any, answer: Any = None) -> Conversation:
     """The conversation of one call.
 
-    `request`: the arguments of the call, or the JSON object that was sent; `question` and `system` count as
-    well. `answer`: an SDK's object, a dict, the JSON text of a body, a list of the chunks or events of a
-    stream, or None.
+    `request`: the arguments of the call, or the JSON object that was sent, which may also have `question` and
+    `system`. `answer`: an object of the SDK, a dict, a JSON body, a list of the chunks or events of a stream,
+    or None.
     """
     return _read_answer(answer, _read_request(request))
 
@@ -82,7 +82,7 @@ def _is_message(item: Any) -> bool:
 
 
 def _role(item: Any) -> str:
-    """`system`, `developer`, `user`, `tool`, or `assistant` for all that the model made."""
+    """`system`, `developer`, `user`, `tool`, or `assistant` for everything from the model."""
     role = read_text(item, "role")
     if role:
         return "tool" if role == "function" else role
@@ -95,7 +95,7 @@ def _content(item: Any) -> str:
 
 
 def _texts_of(items: Iterable[Any]) -> Iterator[str]:
-    """Of many messages, each as long as a text may be: no more parts than one message may have."""
+    """The strings of messages, which together have no more parts than one message may have."""
     n_left = MAX_PARTS
     for item in items:
         if n_left <= 0:
@@ -116,7 +116,7 @@ def _after_answer(messages: Any) -> List[Any]:
 
 
 def _texts_to_embed(items: Any) -> str:
-    """Texts, or tokens, which say nothing without their tokenizer."""
+    """Strings; or tokens, which mean nothing without their tokenizer."""
     return _joined([item for item in items[:MAX_PARTS] if isinstance(item, str)]) or (
         "[tokens]" if items else ""
     )
@@ -175,7 +175,7 @@ def _tool_calls_of(message: Any) -> Iterator[Dict[str, Any]]:
             called = read_field(call, kind)
             if called:
                 yield _tool_call(called)
-    called = read_field(message, "function_call")  # what they were before there were tools
+    called = read_field(message, "function_call")  # the API's predecessor of tools
     if called:
         yield _tool_call(called)
 
@@ -198,7 +198,7 @@ def _read_output(response: Any, output: Any, conversation: Conversation) -> Conv
 
 
 def _tool_call(called: Any) -> Dict[str, Any]:
-    """Name and arguments; for OpenAI's own tools, their kind and what they were asked."""
+    """Name and arguments; of OpenAI's own tools, their type and input."""
     call: Dict[str, Any] = {"name": cut(read_text(called, "name") or read_text(called, "type"))}
     for key in ("arguments", "input", "queries", "action", "code"):
         value = read_field(called, key)
@@ -208,7 +208,7 @@ def _tool_call(called: Any) -> Dict[str, Any]:
 
 
 def _bounded(calls: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """With arguments as they are, as long as all together are few enough to be looked at one by one."""
+    """The calls with their arguments, as far as all of these are within the bounds."""
     left = _Left(MAX_VALUES, MAX_ARGUMENTS_CHARS)
     return [
         {name: _within(_parsed(value, left), left, MAX_DEPTH) for name, value in call.items()}
@@ -227,7 +227,7 @@ def _parsed(value: Any, left: _Left) -> Any:
 
 
 def _within(value: Any, left: _Left, depth: int) -> Any:
-    """A copy of `value`, cut where there is too much of it."""
+    """A copy of `value`, cut where it exceeds what is left."""
     left.n_values -= 1
     if left.n_values < 0 or left.n_chars < 0 or not depth:
         return TOO_LONG
@@ -257,11 +257,11 @@ def _reasons(reasons: List[str]) -> str:
     return cut(",".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
-# ---- texts ----
+# ---- strings ----
 
 
 def _text_of(content: Any) -> str:
-    """A text, or the texts of a message's parts, with the others named."""
+    """A string, or the strings of a message's parts; other parts are named."""
     if isinstance(content, str):
         return cut(content)
     if not isinstance(content, (list, tuple)):
