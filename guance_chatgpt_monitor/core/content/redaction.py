@@ -100,7 +100,7 @@ def _spans(
         find_credentials(text, lowered),
         find_assigned(text, lowered, labels),
         find_headed(text, lowered, labels),
-        find_in_calls(text) if "(" in text else (),
+        find_in_calls(text, lowered),
     )
     for start, end in extents:
         yield (*view.origin(start, end), KEY)

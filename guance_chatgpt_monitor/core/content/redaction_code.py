@@ -21,7 +21,7 @@ _CALL = re.compile(
 )
 _IS_IN = re.compile(r"[ \t]+(?:not[ \t]+)?in[ \t]*[(\[{]")
 # Functions that take a password, without a label for it.
-_LOGIN = re.compile(r"(?:log_?in|connect(?:ion)?|sign_?in|authenticate|basic)\(", re.IGNORECASE)
+_LOGIN = re.compile(r"login\(|log_in\(|connect\(|connection\(|signin\(|sign_in\(|authenticate\(|basic\(")
 # The label is a string, and another string follows.
 _NEXT_STRING = re.compile(r"\\*[\"'`](?:[ \t]*,\s{0,20}|;s:[0-9]{1,4}:)(?=\\*[\"'`])")
 _ARGUMENT = re.compile(r"\([ \t]*\\*[\"'`][\w.-]*\Z")
@@ -42,9 +42,9 @@ def find_passed(text: str, label: Label) -> Iterator[_Extent]:
             yield string.span(2)
 
 
-def find_in_calls(text: str) -> Iterator[_Extent]:
-    """Strings that can only be passwords, in `login("bob", "S")` and the like."""
-    for call in _LOGIN.finditer(text):
+def find_in_calls(text: str, lowered: str) -> Iterator[_Extent]:
+    """Strings that can only be passwords, in `login("bob", "S")` and the like; `lowered` is in lower case."""
+    for call in _LOGIN.finditer(lowered):
         for string in _strings(text, call.end()):
             if is_password_like(string.group(2)):
                 yield string.span(2)

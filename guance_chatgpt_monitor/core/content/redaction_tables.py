@@ -29,7 +29,7 @@ def find_headed(text: str, lowered: str, labels: Sequence[Label]) -> Iterator[_E
     if "<th" in lowered:
         yield from _html_columns(text)
     if "insert" in lowered:
-        yield from _inserted(text)
+        yield from _inserted(text, lowered)
 
 
 def _columns(text: str, labels: Sequence[Label]) -> Iterator[_Extent]:
@@ -130,14 +130,14 @@ def _html_columns(text: str) -> Iterator[_Extent]:
 
 # ---- SQL ----
 
-_INSERT = re.compile(r"\binsert\s+into\s+[\w.`\"\[\]]{1,130}\s*\(([^()]{1,2000})\)\s*values\b", re.IGNORECASE)
+_INSERT = re.compile(r"insert\s+into\s+[\w.`\"\[\]]{1,130}\s*\(([^()]{1,2000})\)\s*values\b")
 _MIN_INSERTED = 5  # with its quotes
 _SQL_TOKEN = re.compile(r"'((?:[^'\\]|\\.|'')*)'|[(),;]")
 
 
-def _inserted(text: str) -> Iterator[_Extent]:
+def _inserted(text: str, lowered: str) -> Iterator[_Extent]:
     """The strings for such columns in `INSERT INTO t (user, password) VALUES ('bob', 'S'), ...`."""
-    inserts = list(_INSERT.finditer(text))
+    inserts = list(_INSERT.finditer(lowered))
     for n, insert in enumerate(inserts):
         end = inserts[n + 1].start() if n + 1 < len(inserts) else len(text)
         kinds = [label_of_name(name.strip(' \t\r\n`"[]')) for name in insert.group(1).split(",")]
