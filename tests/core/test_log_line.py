@@ -1,4 +1,4 @@
-"""One call's log line: what is in it, that DataKit reads it as it was meant, and that nothing secret is."""
+"""The log line of a call: what it contains, that DataKit reads it as intended, and no secret in it."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def parsed(line: str) -> ParsedPoint:
 # -- the line --------------------------------------------------------------------------------------
 
 
-def test_a_line_has_what_was_said_and_what_it_took(datakit: LocalDataKit) -> None:
+def test_a_line_has_the_conversation_and_its_cost(datakit: LocalDataKit) -> None:
     request = {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Why?"}]}
     function = {"function": {"name": "search", "arguments": '{"q": "x"}'}}
     message = {"content": "Because.", "tool_calls": [function]}
@@ -115,14 +115,14 @@ def test_a_line_has_what_was_said_and_what_it_took(datakit: LocalDataKit) -> Non
         (Conversation(), "chat"),
     ],
 )
-def test_the_message_is_the_beginning_of_both(conversation: Conversation, message: str) -> None:
+def test_the_message_begins_question_and_answer(conversation: Conversation, message: str) -> None:
     assert parsed(line_of(conversation)).fields["message"] == message
 
 
 AWKWARD = 'a "quoted" \\ back\\\\slash\\" , = \n#line\r\n\ttab\x00\x1b end\\'
 
 
-def test_any_text_arrives_as_it_was(datakit: LocalDataKit) -> None:
+def test_any_string_arrives_unchanged(datakit: LocalDataKit) -> None:
     texts = [AWKWARD, "中文，\n=😀", "#x", "\\", '"', '\\"', "\n\n", "x=1 2\n"]
     lines = [line_of(Conversation(question=text, answer=text)) for text in texts]
     DataKit(datakit.url).write(lines, "logging")
@@ -145,18 +145,18 @@ def test_lines_in_one_request_stay_apart(texts: list[str]) -> None:
     assert [timestamp_ns(line) for line in lines] == [5] * len(texts)
 
 
-def test_a_half_character_is_no_error() -> None:
+def test_half_a_surrogate_pair_is_no_error() -> None:
     line = line_of(Conversation(question="x\ud83d"))
     assert parsed(line).fields["question"] == "x?"
 
 
-def test_a_tag_of_the_users_never_takes_the_place_of_a_text() -> None:
+def test_a_users_tag_never_replaces_a_string_of_ours() -> None:
     point = parsed(line_of(Conversation(question="Why?"), answer="mine", message="mine", request_id="mine"))
     assert (point.fields["message"], point.fields["request_id"]) == ("Why?", "req_123")
     assert point.tags["answer"] == "mine"  # there was none
 
 
-def test_a_metric_needs_a_number_and_a_log_only_a_text() -> None:
+def test_a_metric_needs_a_number_and_a_log_only_a_string() -> None:
     point = Point("openai", {}, {"f": float("nan")}, 1)
     with pytest.raises(ValueError, match="no finite field"):
         encode(point)
@@ -177,7 +177,7 @@ SECRETS = {
 }
 
 
-def test_every_text_is_redacted() -> None:
+def test_every_string_is_redacted() -> None:
     said = "；".join(SECRETS.values())
     escaped = json.dumps({"a": said, "n": 13800138000, SECRETS["email"]: [said], "password": 'p"w\\d'})
     calls = [{"function": {"name": said, "arguments": escaped}}, {"function": {"arguments": "{" + said}}]
@@ -199,7 +199,7 @@ def test_every_text_is_redacted() -> None:
     assert parsed(line).fields["question"] == "[key]；[phone]；[email]；[card]；[id-card]；[redacted]；[key]"
 
 
-def test_each_text_has_a_length(datakit: LocalDataKit) -> None:
+def test_every_string_is_cut_to_the_setting(datakit: LocalDataKit) -> None:
     texts = Conversation("s" * 200, "q" * 200, "r" * 200, "a" * 200, [{"name": "t" * 200}], "f" * 200)
     fields = parsed(line_of(texts, ContentLog(max_chars=100))).fields
     for name in ("system", "question", "tool_results", "answer", "tool_calls"):
@@ -210,7 +210,7 @@ def test_each_text_has_a_length(datakit: LocalDataKit) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("char", ["x", "中", "😀", '"', "\\"])
-def test_a_line_stays_below_what_datakit_skips_without_a_word(char: str) -> None:
+def test_a_line_stays_below_what_datakit_silently_skips(char: str) -> None:
     text = char * (LONGEST_MAX_CHARS + 1)
     log = ContentLog(LONGEST_MAX_CHARS)
     line = line_of(Conversation(question=text, answer=text), log)
@@ -225,8 +225,8 @@ def test_a_line_stays_below_what_datakit_skips_without_a_word(char: str) -> None
 
 
 @pytest.mark.slow
-def test_a_huge_answer_is_not_walked() -> None:
-    """Twenty times the time that it takes: what this guards from took 75 seconds."""
+def test_a_huge_answer_takes_bounded_time() -> None:
+    """With room for a busy machine: unbounded, this took 75 seconds."""
     arguments = json.dumps({"numbers": list(range(2_000_000))})
     many = [{"function": {"name": "f", "arguments": json.dumps(list(range(30_000)))}}] * 100
     answers = [
@@ -252,7 +252,7 @@ def test_a_body_that_is_too_long_is_named() -> None:
 # -- what is not a text ----------------------------------------------------------------------------
 
 
-def test_ids_and_tags_are_redacted_as_all_else() -> None:
+def test_ids_and_tags_are_redacted() -> None:
     key = SECRETS["key"]
     call = a_call(tags={"customer": "zhang@example.com"})
     call.request_model, call.response_model, call.request_id = key, f"x-{key}", f"req {key}"
@@ -276,7 +276,7 @@ def test_the_keys_of_the_call_are_gone() -> None:
 # -- what waits ------------------------------------------------------------------------------------
 
 
-def test_a_line_that_waits_is_redacted_anew() -> None:
+def test_a_waiting_line_is_redacted_again() -> None:
     said = 'a "quoted" \\ CUST-123456, x=1 \n密码 and more' + AWKWARD
     old = line_of(Conversation(system="stays", question=said, answer="CUST-654321"), team='CUST-1="x"')
     log = ContentLog(patterns=["CUST-[0-9]{6}"])
@@ -296,7 +296,7 @@ def test_a_line_that_waits_is_redacted_anew() -> None:
 # -- which calls -----------------------------------------------------------------------------------
 
 
-def test_the_rate_is_of_answered_calls_and_those_that_failed_always_count() -> None:
+def test_the_rate_applies_to_answered_calls_only() -> None:
     draws = iter([0.05, 0.1, 0.099999, 0.9])
     log = ContentLog(rate=0.1, draw=lambda: next(draws))
     assert [log.wants(a_call()) for _ in range(4)] == [True, False, True, False]
@@ -316,7 +316,7 @@ def test_the_rate_is_of_answered_calls_and_those_that_failed_always_count() -> N
         ({"patterns": ["("]}, "redact_patterns must be regular expressions"),
     ],
 )
-def test_a_wrong_setting_is_an_error(wrong: dict[str, Any], said: str) -> None:
+def test_an_invalid_setting_raises(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ContentLog(**wrong)
 

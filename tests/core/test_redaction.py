@@ -1,4 +1,4 @@
-"""What must not leave the process is replaced, wherever it stands; and what is none of it stays."""
+"""Secrets and personal data are replaced wherever they occur; everything else stays."""
 
 import json
 import random
@@ -91,7 +91,7 @@ EMAILS = ["zhang@example.com", "a.b+c@mail.example.co.uk", "josé@example.fr", "
 @pytest.mark.parametrize(
     "around", ["{}", "my key is {} ok", "密钥{}请保管", r"line\n{}", "x=%20{}&y", '"{}"']
 )
-def test_keys(key: str, around: str) -> None:
+def test_a_key_is_replaced(key: str, around: str) -> None:
     assert redact(around.format(key)) == around.format("[key]")
 
 
@@ -105,17 +105,17 @@ PERSONAL = [
 
 @pytest.mark.parametrize(("text", "mark"), PERSONAL)
 @pytest.mark.parametrize("around", ["{}", "it is {}.", "号码是{}，谢谢", "（{}）", r"\u4e00\n{}", "a%20{}"])
-def test_personal_data(text: str, mark: str, around: str) -> None:
+def test_a_number_or_address_is_replaced(text: str, mark: str, around: str) -> None:
     assert redact(around.format(text)) == around.format(mark)
 
 
 @pytest.mark.parametrize(("text", "mark"), PERSONAL)
-def test_full_width_characters_are_the_same(text: str, mark: str) -> None:
+def test_full_width_characters_hide_nothing(text: str, mark: str) -> None:
     assert redact(f"是{full_width(text).replace(' ', chr(0x3000))}吗") == f"是{mark}吗"
 
 
 @pytest.mark.parametrize("email", EMAILS)
-def test_email_addresses(email: str) -> None:
+def test_an_email_address_is_replaced(email: str) -> None:
     assert redact(f"to: <{email}>, now") == "to: <[email]>, now"
     assert email.partition("@")[2] not in redact(f"请发到{email}，谢谢")
     assert "example" not in redact(email.replace("@", "%40"))
@@ -150,12 +150,12 @@ def test_email_addresses(email: str) -> None:
         ("data:image/png;base64,iVBORw0KGgo=", "[base64]"),
     ],
 )
-def test_what_is_assigned_to_a_name(text: str, shown: str) -> None:
+def test_only_the_value_is_replaced(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\\n"])
-def test_private_keys(line_break: str) -> None:
+def test_a_private_key_is_replaced_whole(line_break: str) -> None:
     body = line_break.join(["MIIEpAIBAAKCAQEA7", "Proc-Type: 4,ENCRYPTED", "abc/def+ghi=="])
     key = f"-----BEGIN RSA PRIVATE KEY-----{line_break}{body}{line_break}-----END RSA PRIVATE KEY-----"
     assert redact(f"this: {key} that") == "this: [key] that"
@@ -179,17 +179,17 @@ def test_private_keys(line_break: str) -> None:
         "see https://docs.guance.com/datakit/apis/#api-v1-write or a@b or @user",
     ],
 )
-def test_what_is_nothing_of_it_stays(text: str) -> None:
+def test_ordinary_text_stays(text: str) -> None:
     assert redact(text) == text
 
 
-def test_known_keys_are_replaced_wherever_they_stand() -> None:
+def test_a_known_key_is_replaced_anywhere() -> None:
     redactor = Redactor(secrets=[" 0123456789abcdef ", "", "short"])
     assert redactor.redact("x0123456789abcdefx short", LONG) == "x[key]x short"
     assert redactor.redact(full_width("0123456789abcdef"), LONG) == "[key]"
 
 
-def test_own_patterns() -> None:
+def test_the_users_patterns_are_replaced() -> None:
     redactor = Redactor([r"CUST-\d{6}", "员工编号：[0-9]+", "(?i)project (alpha|beta)"])
     text = "cust CUST-123456, 员工编号：42, ＣＵＳＴ－１２３４５６, Project Alpha"
     assert redactor.redact(text, LONG) == "cust [redacted], [redacted], [redacted], [redacted]"
@@ -250,7 +250,7 @@ def test_any_mobile_is_gone(prefix: str, rest: int, before: str) -> None:
 @given(st.text(max_size=300))
 @example("İ password=x")
 @example("[key] [email] [phone] password: [key]")
-def test_redacting_twice_changes_nothing_more(text: str) -> None:
+def test_redaction_is_idempotent(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
 
@@ -268,7 +268,7 @@ def test_no_part_of_a_secret_at_the_cut_is_left(secret: str) -> None:
         assert len(shown) <= 100 + len(CUT_MARK)
 
 
-def test_marks_that_shorten_the_text_do_not_bring_in_what_was_not_looked_at() -> None:
+def test_marks_shorter_than_their_secrets_let_nothing_unread_in() -> None:
     mails = ("someone" * 30 + "@example.com ") * 20
     secret = "sk-" + "a" * 60
     for n_chars in range(0, 60, 7):
@@ -276,15 +276,15 @@ def test_marks_that_shorten_the_text_do_not_bring_in_what_was_not_looked_at() ->
         assert "aaa" not in REDACTOR.redact(text, 100)
 
 
-def test_only_a_text_that_is_longer_is_marked_as_cut() -> None:
+def test_only_a_longer_string_is_marked_as_cut() -> None:
     assert REDACTOR.redact("x" * 100, 100) == "x" * 100
     assert REDACTOR.redact("x" * 101, 100) == "x" * 100 + CUT_MARK
     assert Redactor(["[0-9]"]).redact("1" * 100, 100) == ("[redacted]" * 10) + CUT_MARK
 
 
-# So that each rule has to look.
+# So that every rule runs.
 NEEDLES = "@ sk- eyJ ghp_ xox AKIA password token bearer cookie :// ;base64, PRIVATE KEY "
-# What a pattern would have to try again and again.
+# Pieces that make a pattern try again and again.
 AWKWARD = [
     "a",
     "1",
@@ -331,8 +331,8 @@ AWKWARD = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", AWKWARD)
-def test_no_text_takes_long(piece: str) -> None:
-    """Up to 64 KB of it. Seconds instead of milliseconds would be a pattern that is not linear."""
+def test_no_string_takes_long(piece: str) -> None:
+    """A pattern that is not linear would take seconds instead of milliseconds."""
     text = NEEDLES + (piece * (2**20 // len(piece))) + "x"
     started_s = time.process_time()
     REDACTOR.redact(text, LONG)
@@ -344,7 +344,7 @@ def test_no_text_takes_long(piece: str) -> None:
 
 
 @pytest.mark.slow
-def test_random_texts_of_these_pieces_take_no_longer() -> None:
+def test_no_random_mix_takes_longer() -> None:
     chooser = random.Random(1)
     for _ in range(8):
         text = NEEDLES + "".join(chooser.choice(AWKWARD) for _ in range(20_000))

@@ -1,6 +1,6 @@
-"""Invented secrets of every kind, written in every way: none of them is left, nor any part of one.
+"""Invented secrets of every kind, in every notation: no part of any is left.
 
-No key in here is anybody's: they are put together from parts, so that no scanner of secrets takes them for one.
+The keys are made up, and put together from parts so that no secret scanner reports them.
 """
 
 import base64
@@ -36,7 +36,7 @@ LOWER_HEX = "0123456789abcdef"
 
 
 def is_left(text: str, secret: str, n_chars: int = 6) -> bool:
-    """Whether so many characters in a row of the secret are; of a shorter one, all of it."""
+    """Whether `n_chars` consecutive characters of the secret are in `text`, or all of a shorter one."""
     n_chars = min(len(secret), n_chars)
     return any(secret[n : n + n_chars] in text for n in range(len(secret) - n_chars + 1))
 
@@ -88,7 +88,7 @@ AROUND = [
 
 
 @pytest.mark.parametrize(("prefix", "alphabet", "length"), FORMS, ids=[form[0] for form in FORMS])
-def test_keys_by_how_they_begin(prefix: str, alphabet: str, length: int) -> None:
+def test_a_key_is_known_by_its_prefix(prefix: str, alphabet: str, length: int) -> None:
     for around in AROUND:
         key = prefix + made_of(alphabet, length - 3) + ("7aZ" if alphabet is ALNUM else made_of(alphabet, 3))
         if prefix == "SG.":
@@ -99,7 +99,7 @@ def test_keys_by_how_they_begin(prefix: str, alphabet: str, length: int) -> None
 
 
 @pytest.mark.parametrize("key", SHAPES)
-def test_keys_by_their_shape(key: str) -> None:
+def test_a_key_is_known_by_its_shape(key: str) -> None:
     for around in AROUND:
         assert not is_left(redact(around.format(key)), key), around
 
@@ -333,7 +333,7 @@ LINES = [line for line in ASSIGNED.strip("\n").split("\n") if line]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_what_is_assigned_to_a_label(line: str) -> None:
+def test_the_value_of_a_label_is_replaced(line: str) -> None:
     for secret in (PASSWORD, "Tr0ub4dor&3", "p@ss,w0rd;x1"):
         if "," in secret and ("," in line or ";" in line or "|" in line or "/" in line):
             continue
@@ -352,7 +352,7 @@ def test_what_is_assigned_to_a_label(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", NEARBY.strip().split("\n"))
-def test_what_stands_near_a_label(line: str) -> None:
+def test_a_password_near_a_label_is_replaced(line: str) -> None:
     for secret in (PASSWORD, "Tr0ub4dor&3"):
         shown = redact(line.replace("\\n", "\n").replace("{S}", secret))
         assert not is_left(shown, secret), shown
@@ -455,7 +455,7 @@ $argon2id$v=19$m=65536,t=3,p=4${S}{S}$RdescudvJCsgt3ub
 
 
 @pytest.mark.parametrize("line", [line for line in KEYS_ASSIGNED.strip("\n").split("\n") if line])
-def test_keys_and_tokens_with_a_label(line: str) -> None:
+def test_a_key_with_a_label_is_replaced(line: str) -> None:
     text = (
         line.replace("\\n", "\n")
         .replace("{{", "{")
@@ -490,7 +490,7 @@ def test_keys_and_tokens_with_a_label(line: str) -> None:
         ("0044 20 7946 0958", "7946"), ("手机 1 3 8 0 0 1 3 8 0 0 0", "8 0 0 1 3"),
     ],
 )  # fmt: skip
-def test_codes_and_numbers(text: str, secret: str) -> None:
+def test_a_code_or_number_is_replaced(text: str, secret: str) -> None:
     assert secret not in redact(text), redact(text)
 
 
@@ -533,7 +533,7 @@ DISGUISES = {
         ("to zhang@example.com now", "zhang@example.com"),
     ],
 )
-def test_in_disguise(disguise: str, text: str, secret: str) -> None:
+def test_no_disguise_hides_a_secret(disguise: str, text: str, secret: str) -> None:
     disguised = DISGUISES[disguise](text)
     shown = redact(disguised)
     hidden = (
@@ -581,7 +581,7 @@ def test_json_stays_json(value: object, written: dict) -> None:
 
 
 def same_form(before: object, after: object) -> bool:
-    """The same lists and dicts, also within texts."""
+    """Whether both have the same lists and dicts, also within strings."""
     if isinstance(before, dict) and isinstance(after, dict):
         return len(before) == len(after) and all(map(same_form, before.values(), after.values()))
     if isinstance(before, list) and isinstance(after, list):
@@ -591,7 +591,7 @@ def same_form(before: object, after: object) -> bool:
     return not isinstance(after, (dict, list))
 
 
-def test_a_schema_is_no_secret() -> None:
+def test_a_json_schema_stays() -> None:
     schema = {
         "password": {"type": "string", "minLength": 8, "description": "at least 8"},
         "token": {"type": "string"},
@@ -605,14 +605,14 @@ KNOWN = "0123456789abcdef" + "0123.AbCdEfGhIjKlMnOp"
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_known_secret_in_disguise(disguise: str) -> None:
+def test_no_disguise_hides_a_known_secret(disguise: str) -> None:
     shown = Redactor(secrets=[KNOWN]).redact(DISGUISES[disguise](f"x{KNOWN}y"), LONG)
     for n in range(len(KNOWN) - 8):
         assert KNOWN[n : n + 8] not in shown
 
 
 @pytest.mark.parametrize("n_before", range(6))
-def test_a_known_secret_in_base64_or_in_part(n_before: int) -> None:
+def test_a_known_secret_is_replaced_in_base64_and_in_part(n_before: int) -> None:
     redactor = Redactor(secrets=[KNOWN])
     encoded = base64.b64encode(("bob:x:"[:n_before] + KNOWN + "!").encode()).decode()
     shown = redactor.redact(f"it is {encoded}", LONG)
@@ -621,7 +621,7 @@ def test_a_known_secret_in_base64_or_in_part(n_before: int) -> None:
     assert KNOWN[-14:] not in redactor.redact(f"refused: ...{KNOWN[10 + n_before :]}", LONG)
 
 
-def test_the_secrets_of_one_call() -> None:
+def test_the_secrets_of_a_call_are_replaced() -> None:
     assert REDACTOR.redact(f"refused: {KNOWN}", LONG, secrets=[KNOWN]) == "refused: [key]"
     long_token = made_of(ALNUM, 3000)
     assert made_of(ALNUM, 8) not in REDACTOR.redact("x" * 90 + long_token, 100, secrets=[long_token])

@@ -1,4 +1,4 @@
-"""Beside others: `detect-secrets` and `phonenumbers` find nothing in what is left; and text that is not ours stays."""
+"""Compared with others: `detect-secrets` and `phonenumbers` find nothing afterwards; foreign text stays."""
 
 import hashlib
 import pydoc_data.topics
@@ -34,7 +34,7 @@ def found_by_detect_secrets(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("prefix", "alphabet", "length"), FORMS, ids=[form[0] for form in FORMS])
-def test_detect_secrets_finds_nothing_that_is_left(prefix: str, alphabet: str, length: int) -> None:
+def test_detect_secrets_finds_nothing_afterwards(prefix: str, alphabet: str, length: int) -> None:
     for around in (
         "x = '{}'",
         'api_key = "{}"',
@@ -49,7 +49,7 @@ def test_detect_secrets_finds_nothing_that_is_left(prefix: str, alphabet: str, l
         ]
 
 
-def test_detect_secrets_would_find_them() -> None:
+def test_detect_secrets_finds_them_before() -> None:
     assert found_by_detect_secrets("api_key = '" + "sk_live_" + made_of(ALNUM, 24) + "'")
 
 
@@ -57,7 +57,7 @@ REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_phone_number_of_any_country(region: str) -> None:
+def test_a_phone_number_of_any_country_is_replaced(region: str) -> None:
     number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     if number is None:
         pytest.skip("no example")
@@ -102,8 +102,8 @@ def test_orders_and_hashes_stay() -> None:
 
 
 @pytest.mark.slow
-def test_prose_and_code_that_are_not_ours_stay() -> None:
-    """Python's own documentation, and its modules that are about passwords and tokens."""
+def test_foreign_prose_and_code_stay() -> None:
+    """Python's documentation, and its modules about passwords and tokens."""
     assert n_marks("".join(pydoc_data.topics.topics.values()), "[phone]", "[card]", "[id-card]", "[key]") <= 2
     library = Path(tokenize.__file__).parent
     names = (

@@ -1,4 +1,4 @@
-"""The user's own patterns: those that are harmless are taken, and none stops the process, whatever the text."""
+"""The user's own patterns: harmless ones are accepted, and none stalls the process, whatever the string."""
 
 import re
 import sys
@@ -36,12 +36,12 @@ EXPLODING = [
 
 
 @pytest.mark.parametrize("pattern", HARMLESS)
-def test_a_harmless_pattern_is_taken(pattern: str) -> None:
+def test_a_harmless_pattern_is_accepted(pattern: str) -> None:
     assert compile_patterns([pattern])[0].pattern == re.compile(pattern)
 
 
 @pytest.mark.parametrize("pattern", EXPLODING)
-def test_one_that_may_explode_is_refused(pattern: str) -> None:
+def test_a_pattern_that_may_explode_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="must have patterns that provably take little time") as caught:
         compile_patterns(["ok", pattern])
     assert "number 2" in str(caught.value)
@@ -63,7 +63,7 @@ def test_one_that_may_explode_is_refused(pattern: str) -> None:
         (["a"] * (MAX_PATTERNS + 1), f"must have at most {MAX_PATTERNS} patterns"),
     ],
 )
-def test_a_pattern_that_is_wrong(patterns: list[str], said: str) -> None:
+def test_an_invalid_pattern_is_refused(patterns: list[str], said: str) -> None:
     with pytest.raises(ValueError) as caught:
         compile_patterns(patterns)
     assert str(caught.value).startswith(said)
@@ -73,8 +73,8 @@ def test_a_pattern_that_is_wrong(patterns: list[str], said: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", HARMLESS)
 @pytest.mark.parametrize("piece", ["a", "a@", "project ", "secret", "a1"])
-def test_what_is_taken_keeps_to_its_budget(pattern: str, piece: str) -> None:
-    """Twenty times the budget would be no budget: what this guards from took 30 seconds, or for ever."""
+def test_an_accepted_pattern_keeps_to_its_budget(pattern: str, piece: str) -> None:
+    """With room for a busy machine: without a budget, these took 30 seconds or forever."""
     text = piece * (LONG // len(piece))
     budget = redaction_patterns.PatternBudget(compile_patterns([pattern]))
     started_s = time.thread_time()
@@ -82,7 +82,7 @@ def test_what_is_taken_keeps_to_its_budget(pattern: str, piece: str) -> None:
     assert time.thread_time() - started_s < 20 * redaction_patterns.BUDGET_S
 
 
-def test_a_text_is_cut_where_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_string_is_cut_where_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction_patterns, "BUDGET_S", -1.0)
     assert Redactor(["CUST-[0-9]+"]).redact("CUST-1 and more", 100) == CUT_MARK
     assert Redactor().redact("CUST-1 and more", 100) == "CUST-1 and more"

@@ -1,4 +1,4 @@
-"""What was said is read from requests and answers of every kind: dicts, the SDK's objects, text, chunks."""
+"""Conversations are read from requests and answers in every form: dicts, SDK objects, JSON, chunks."""
 
 import json
 import re
@@ -290,7 +290,7 @@ def test_a_stream_of_completions() -> None:
     assert read_conversation({}, chunks).answer == "Once"
 
 
-def test_a_stream_of_responses_events_that_was_read_to_its_end() -> None:
+def test_a_complete_stream_of_responses_events() -> None:
     events = [
         {"type": "response.output_text.delta", "output_index": 0, "delta": "ignored"},
         {"type": "response.completed", "response": response(message_item("all of it"))},
@@ -298,7 +298,7 @@ def test_a_stream_of_responses_events_that_was_read_to_its_end() -> None:
     assert read_conversation({}, events).answer == "all of it"
 
 
-def test_a_stream_of_responses_events_that_was_given_up() -> None:
+def test_an_abandoned_stream_of_responses_events() -> None:
     events = [
         {"type": "response.created", "response": response(status="in_progress")},
         {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "content": []}},
@@ -327,7 +327,7 @@ def test_an_error_in_a_stream() -> None:
 # -- what others may send --------------------------------------------------------------------------
 
 
-def test_nothing_is_read_without_end() -> None:
+def test_everything_read_is_bounded() -> None:
     endless = "x" * (MAX_TEXT_CHARS * 2)
     calls = [function("f", endless)] * (MAX_TOOL_CALLS * 2)
     read = read_conversation(
@@ -363,7 +363,7 @@ ANYTHING = st.recursive(
 
 @settings(derandomize=True)
 @given(ANYTHING, ANYTHING)
-def test_whatever_is_sent_and_answered_reads_as_texts(request_: Any, answer: Any) -> None:
+def test_anything_sent_or_answered_can_be_read(request_: Any, answer: Any) -> None:
     read = read_conversation(request_, answer)
     assert all(
         isinstance(text, str)

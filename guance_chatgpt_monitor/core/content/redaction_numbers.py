@@ -39,7 +39,7 @@ _CALLED_CARD = re.compile(
 _CALLED_SOCIAL = re.compile(r"(?:ssn|social security)" + _CALLED)
 _CALLED_OTHERWISE = re.compile(
     r"(?:order|invoice|tracking|shipment|parcel|sku|(?<![a-z])(?:ean|upc|gtin|isbn|asin|lot|po)(?![a-z])"
-    r"|barcode|article|serial|batch|timestamp|订单|訂單|单号|運單|运单|快递|流水|发票|条码|条形码|货号|商品|序列号|时间戳)"
+    r"|barcode|article|serial|batch|timestamp|订单|訂單|单号|運單|运单|快递|流水|发票|编号|编码|会员号|学号|交易号|合同号|保单号|会议号|条码|条形码|货号|商品|序列号|时间戳)"
     r"[^0-9\n,;；，。]{0,10}\Z"
 )
 
