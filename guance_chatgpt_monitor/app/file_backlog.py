@@ -1,11 +1,11 @@
 """The backlog in one SQLite file, which any number of processes and threads share.
 
-What `push()` returned from survives the end of the process, however it ends: the lines are with the
-operating system. `synchronous=NORMAL` over a write-ahead log spares the disk a flush for each push; a
-power cut may take the last seconds, and never damages the file.
+Once `push()` has returned, the lines survive the end of the process, however it ends: the operating system
+has them. `synchronous=NORMAL` with a write-ahead log saves the disk a flush for each push; a power cut may
+take the last seconds, but never damages the file.
 
-No connection is ever carried over a fork, which SQLite forbids: it is closed before, and opened again on
-the next use in either process.
+SQLite forbids carrying a connection over a fork: it is closed before, and opened again on the next use in
+either process.
 """
 
 import os
@@ -26,27 +26,28 @@ from .memory_backlog import MemoryBacklog
 
 try:
     import fcntl
-except ImportError:  # Windows, where nobody can rename a file that others have open
+except ImportError:  # Windows, where a file that others have open cannot be renamed
     fcntl = None  # type: ignore[assignment]
 
-# How long an operation waits for other processes, which hold the file for milliseconds at a time.
+# How long an operation waits for other processes, which lock the file for milliseconds at a time.
 BUSY_WAIT_S = 0.5
 LONGEST_PAUSE_S = 0.02
-# How long a file that cannot be used (disk full, no permission) is left alone.
+# How long until an unusable file (disk full, no permission) is tried again.
 RETRY_S = 60.0
-# How long a fork waits for an operation of another thread to end.
+# How long a fork waits for another thread's operation.
 FORK_WAIT_S = 1.0
 
 T = TypeVar("T")
 
 
 class FileBacklog(Backlog):
-    """The backlog at `path`; folder and file are made on first use, for their owner alone.
+    """The backlog at `path`; folder and file are created on first use, for their owner alone.
 
-    `say` takes a line for the operator, each kind once. A damaged file is renamed to `PATH.damaged` and
-    replaced by a new one. One that others own, can write or have linked is not used. While the file cannot be
-    used, the lines are in memory, in the bounds of MemoryBacklog, and move to the file when it can be. So it
-    is, without a word, while another process holds the file, which is waited for once, BUSY_WAIT_S long.
+    `say` takes a line for the operator, once for each kind. A damaged file is renamed to `PATH.damaged` and
+    replaced by a new one. A file that other users own, can write or have linked is not used. While the file
+    is unusable, lines are kept in memory, within the bounds of MemoryBacklog, and move to the file when it is
+    usable again. The same holds, without a warning, while another process locks the file: that is waited for
+    once, for BUSY_WAIT_S.
     """
 
     def __init__(
@@ -101,19 +102,20 @@ class FileBacklog(Backlog):
         self._do(lambda place: place.release(name))
 
     def lines_in_memory(self) -> int:
-        """How many lines end with the process, because the file cannot be used."""
+        """How many lines end with the process, because the file is unusable."""
         return self._memory.size().lines
 
     def close(self) -> None:
-        """Close the file; if it can be used again, with what is in memory. What comes next opens it."""
+        """Move what is in memory to the file, if it is usable again, and close it. The next use opens it."""
         if self.lines_in_memory():
             self._retry_at_s = float("-inf")
+            self._is_held = False  # waited for once more: else they end with the process
             self._do(lambda place: place.size())
         with self._locked():
             self._close()
 
     def _start_over(self) -> None:
-        """As a new process: with nothing of the one that it was forked from."""
+        """Begin with nothing of the process that this one was forked from."""
         self._lock = threading.Lock()
         self._token = uuid.uuid4().hex
         self._file: Optional[BacklogDatabase] = None
@@ -124,7 +126,7 @@ class FileBacklog(Backlog):
     # -- one operation -----------------------------------------------------------------------------
 
     def _do(self, work: Callable[[Backlog], T], writes: bool = True) -> T:
-        # SQLite's own waiting would stop every greenlet of a gevent process.
+        # Not SQLite's own waiting, which would stop all greenlets of a gevent process.
         until_s = self._monotonic() + (0 if self._is_held else BUSY_WAIT_S)
         pause_s = 0.001
         may_set_aside = True
@@ -132,7 +134,7 @@ class FileBacklog(Backlog):
             with self._locked():
                 try:
                     done = work(self._place())
-                    if writes:  # to read, one need not wait for who writes
+                    if writes:  # readers do not wait for writers
                         self._is_held = False
                     return done
                 except (sqlite3.Error, OSError) as error:
@@ -158,10 +160,10 @@ class FileBacklog(Backlog):
             self._lock.release()
 
     def _place(self) -> Backlog:
-        """The file, or memory while the file cannot be used."""
+        """The file, or memory while the file is unusable."""
         if self._monotonic() < self._retry_at_s:
             return self._memory
-        # It may have been deleted, or set aside by another process.
+        # Another process may have deleted it or set it aside.
         if self._file is not None and not self._file.is_in_place():
             self._close()
         if self._file is None:
@@ -211,12 +213,12 @@ class FileBacklog(Backlog):
         self._retry_at_s = self._monotonic() + RETRY_S
         self._say_once(
             "unusable",
-            f"the backlog {self._path} cannot be used ({error}): what DataKit does not take is kept in memory"
-            " only; the setting `backlog` (CHATGPT_MONITOR_BACKLOG) names another file",
+            f"the backlog {self._path} cannot be used ({error}): points that DataKit does not take are kept"
+            " in memory only; set another file with the setting `backlog` (CHATGPT_MONITOR_BACKLOG)",
         )
 
     def _set_aside(self) -> bool:
-        """Rename the damaged file, unless another process has done so; whether a new one can be made."""
+        """Rename the damaged file, unless another process has. Returns whether a new one can be created."""
         damaged, self._file = self._file, None
         if damaged is None:
             return False
@@ -235,8 +237,8 @@ class FileBacklog(Backlog):
             try:
                 Path(f"{self._path}{suffix}").replace(f"{self._path}.damaged{suffix}")
             except FileNotFoundError:
-                pass  # the two that stand beside the file come and go
-        self._say_once("damaged", f"the backlog {self._path} is damaged: renamed to .damaged, a new one made")
+                pass  # the two beside the file come and go
+        self._say_once("damaged", f"the backlog {self._path} is damaged: renamed to .damaged and replaced")
 
     def _say_once(self, kind: str, text: str) -> None:
         if kind not in self._said:
@@ -246,7 +248,7 @@ class FileBacklog(Backlog):
     # -- fork --------------------------------------------------------------------------------------
 
     def rest(self) -> bool:
-        """Whether this backlog is at rest, its connection closed, and stays so until `wake()`."""
+        """Close the connection until `wake()`. Returns whether that was possible in time."""
         if not self._lock.acquire(timeout=FORK_WAIT_S):
             return False
         self._close()
@@ -268,7 +270,7 @@ class FileBacklog(Backlog):
 def _folder_locked(folder: Path) -> Iterator[None]:
     """Opening and setting aside exclude each other: the old file must not get the new one's companions.
 
-    Raises BlockingIOError while another process is at it.
+    Raises BlockingIOError while another process does either.
     """
     if fcntl is None:
         yield
@@ -288,16 +290,16 @@ def _is_busy(error: Exception) -> bool:
 
 
 def _is_damage(error: Exception) -> bool:
-    # "database disk image is malformed", "file is not a database": the class itself, none of its children.
+    # "database disk image is malformed", "file is not a database": the class itself, not a subclass.
     return type(error) is sqlite3.DatabaseError
 
 
 # -- fork ------------------------------------------------------------------------------------------
 
 _living: "weakref.WeakSet[FileBacklog]" = weakref.WeakSet()
-# Connections that a fork caught in the middle of a write: kept for good, for they must not be closed.
+# Connections that a fork caught in the middle of a write: kept forever, since they must not be closed.
 _abandoned: List[Any] = []
-# Thread -> the backlogs that it has put to rest for its fork.
+# Thread -> the backlogs that it has put to rest before its fork.
 _at_rest: Dict[int, List[FileBacklog]] = {}
 
 

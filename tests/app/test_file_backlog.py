@@ -367,6 +367,29 @@ def test_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Pat
     assert drain(backlog) == lines(1, 1001)
 
 
+def test_closing_waits_for_a_file_that_was_held(path: Path) -> None:
+    clock = Clock()
+    waited: list[float] = []
+
+    def sleep(pause_s: float) -> None:
+        clock.now_s += pause_s
+        waited.append(pause_s)
+        if len(waited) > n_before:
+            holder.execute("ROLLBACK")
+
+    n_before = 1_000_000
+    backlog = FileBacklog(str(path), no_word, monotonic=clock, sleep=sleep)
+    backlog.push(lines(1, 2))
+    holder = sqlite3.connect(str(path), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    backlog.push(lines(2, 4))
+    n_before = len(waited)
+    backlog.close()
+    holder.close()
+    assert backlog.lines_in_memory() == 0
+    assert drain(FileBacklog(str(path), no_word)) == lines(1, 4)
+
+
 def test_while_another_process_holds_the_file_memory_serves(path: Path) -> None:
     clock = Clock()
     backlog = FileBacklog(str(path), no_word, monotonic=clock, sleep=clock.sleep)
@@ -528,7 +551,7 @@ def test_a_file_that_is_not_this_users_alone_is_not_used(path: Path, how: str) -
     assert backlog.lines_in_memory() == 2
     assert len(said) == 1
     assert "cannot be used" in said[0]
-    assert "is kept in memory" in said[0]
+    assert "kept in memory" in said[0]
     assert drain(backlog) == lines(3, 5)
 
 
@@ -616,7 +639,7 @@ def test_file_of_somebody_else_is_not_touched(path: Path, foreign: str) -> None:
     assert drain(backlog) == lines(1, 3)
     assert path.read_bytes() == before
     assert len(said) == 1
-    assert {"another version": "version", "another application": "something else"}[foreign] in said[0]
+    assert {"another version": "version", "another application": "another program"}[foreign] in said[0]
 
 
 def test_place_that_cannot_be_used_is_said_once_and_memory_takes_over(tmp_path: Path) -> None:
