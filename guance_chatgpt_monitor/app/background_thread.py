@@ -1,6 +1,6 @@
-"""A daemon thread that starts late, wakes by a signal and leaves the application's signals alone.
+"""A daemon thread that starts late, can be woken, and leaves the application's signals alone.
 
-What may be waited for is made when it starts: an application often forks, or lets gevent replace the standard
+Whatever it waits for is made when it starts: an application often forks, or lets gevent patch the standard
 library, after it has imported and called us.
 """
 
@@ -12,13 +12,13 @@ from typing import Callable, Optional
 
 
 class BackgroundThread:
-    """Runs `work` on a thread of its own, once; after its end, or its death, `start()` begins another."""
+    """Runs `work` once on a thread of its own; after its end, or its death, `start()` begins another."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
         self._thread: Optional[threading.Thread] = None
         self._starting = threading.Lock()
-        # A SimpleQueue may be put to in the middle of anything: a call may end in a finalizer.
+        # A SimpleQueue is reentrant: a call may end in a finalizer, in the middle of anything.
         self._signals: queue.SimpleQueue[None]
 
     @property
@@ -34,16 +34,16 @@ class BackgroundThread:
         return threading.current_thread() is self._thread
 
     def start(self) -> bool:
-        """Whether it runs, or is just being started; False if none can be started any more."""
-        if sys.is_finalizing():  # below Python 3.12, its start would be waited for, for ever
+        """Whether it runs, or is being started; False if no thread can be started any more."""
+        if sys.is_finalizing():  # below Python 3.12, starting one would block forever
             return False
-        # Not waited for: a finalizer may run in the middle of it, and end a call.
+        # Without waiting: a finalizer may run in the middle of it, and end a call.
         if not self._starting.acquire(blocking=False):
             return True
         try:
             if not self.is_alive:
                 self._signals = queue.SimpleQueue()
-                # Known before it starts: what a signal's handler raises may come right after.
+                # Assigned before it starts: a signal handler may raise right after.
                 self._thread = threading.Thread(
                     target=self._run,
                     args=(threading.get_native_id(),),
@@ -53,7 +53,7 @@ class BackgroundThread:
                 self._thread.start()
             return True
         except Exception:  # the interpreter is ending, or the process has too many threads
-            if self._thread is not None and self._thread.ident is None:  # else it runs, whatever was raised
+            if self._thread is not None and self._thread.ident is None:  # else it runs all the same
                 self._thread = None
             return False
         finally:
@@ -65,33 +65,33 @@ class BackgroundThread:
             self._signals.put(None)
 
     def pause(self, pause_s: float) -> None:
-        """On the thread: wait for so long, or for `wake()`."""
+        """On the thread: wait for `pause_s`, or for `wake()`."""
         try:
             self._signals.get(timeout=pause_s)
         except queue.Empty:
             pass
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end, but not for one's own."""
+        """Wait for its end, unless this is the thread itself."""
         if self._thread is not None and not self.is_current and self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _run(self, starter_id: int) -> None:
-        if threading.get_native_id() != starter_id:  # else it is a greenlet of gevent's
+        if threading.get_native_id() != starter_id:  # else it is a greenlet
             _block_signals()
         self._work()
 
 
 def _block_signals() -> None:
-    """Have this thread get no signal: those of the process are for the application's threads.
+    """Block all signals on this thread: those of the process are for the application's threads.
 
-    One that has blocked a signal for a while would otherwise be ended by it, through ours.
+    Otherwise a signal that the application has blocked for a while would reach the process through ours.
     """
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
 
 
-# What a thread itself does wrong is its own.
+# A thread's own faults.
 _FAULTS = {
     getattr(signal, name)
     for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")

@@ -1,4 +1,4 @@
-"""One connection on the SQLite file of undelivered lines: the schema, and one transaction for each step."""
+"""One connection to the SQLite file of undelivered lines: the schema, and a transaction for each step."""
 
 import os
 import sqlite3
@@ -10,21 +10,21 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from ..core.backlog import Backlog, Claim, Size, length_bytes, timestamp_ns
 
 SCHEMA_VERSION = 1
-# More than those just pushed: a bound that was lowered is reached step by step, in nobody's way.
+# Beyond those just pushed: a bound that was lowered is reached in steps, without delaying a caller.
 EVICTED_AT_ONCE = 1000
-# Of 4 KB; with more of them, a drained file gives its space back.
+# Pages of 4 KB; with more free ones, a drained file is shrunk.
 MAX_FREE_PAGES = 64
 
-# SQLite's place for "whose file is this": the letters GCGM.
+# Marks the file as ours: the letters GCGM.
 _APPLICATION_ID = 0x4743474D
 _SCHEMA = (
     # Ids grow from the oldest line to the newest.
     "CREATE TABLE lines (id INTEGER PRIMARY KEY, line TEXT NOT NULL, n_bytes INTEGER NOT NULL,"
     " timestamp_ns INTEGER NOT NULL)",
-    # A claim is a range of ids. Claims take the oldest lines: what is above them all is free.
+    # A claim is a range of ids. Claims take the oldest lines, so all ids above them are free.
     "CREATE TABLE claims (claim_id TEXT PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,"
     " n_settled INTEGER NOT NULL)",
-    # One row, changed in the transaction that changes the lines: a push need not count them all.
+    # One row, changed with the lines in one transaction: a push need not count them.
     "CREATE TABLE size (n_lines INTEGER NOT NULL, n_bytes INTEGER NOT NULL)",
     "INSERT INTO size VALUES (0, 0)",
     "CREATE TABLE totals (name TEXT PRIMARY KEY, count INTEGER NOT NULL)",
@@ -37,11 +37,11 @@ _FREE = "id > (SELECT coalesce(max(last_id), -1) FROM claims)"
 
 
 class BacklogDatabase(Backlog):
-    """The file at `path`, made for its owner alone if there is none. One thread at a time.
+    """The file at `path`, created for its owner alone if there is none. One thread at a time.
 
-    Raises sqlite3.Error: OperationalError "database is locked" at once when another process holds the
-    file, NotSupportedError for a file of another version or of something else, and DatabaseError itself,
-    none of its subclasses, for a damaged one.
+    Raises sqlite3.Error: OperationalError "database is locked" at once if another process holds the file,
+    NotSupportedError if it is of another version or another program's, and DatabaseError itself, not a
+    subclass, if it is damaged.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class BacklogDatabase(Backlog):
             str(path), timeout=0, isolation_level=None, check_same_thread=False
         )
         try:
-            self._is_made()  # first: nothing may change in the database of something else
+            self._is_made()  # first: nothing may change in another program's database
             self._query("PRAGMA journal_mode = WAL")
             self._query("PRAGMA synchronous = NORMAL")
-            # What is deleted is overwritten: it may be what was said.
+            # Deleted lines are overwritten: they may hold prompts and answers.
             self._query("PRAGMA secure_delete = ON")
             if not self._is_made():
                 with self._transaction():
@@ -82,7 +82,7 @@ class BacklogDatabase(Backlog):
         return self._identity == _identity(self._path)
 
     def close(self) -> None:
-        """Close the file. The last of several processes to do so removes what SQLite keeps beside it."""
+        """Close the file. The last process to do so removes the files that SQLite keeps beside it."""
         self._connection.close()
 
     def put(self, lines: List[str], counts: Dict[str, int]) -> int:
@@ -126,7 +126,7 @@ class BacklogDatabase(Backlog):
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
         rest = claim.after(n_lines, counts)
         with self._transaction():
-            # None: another, who took the claim over, has settled it.
+            # No row: another process took the claim over and settled it.
             for first_id, last_id, n_settled in self._query(
                 "SELECT first_id, last_id, n_settled FROM claims WHERE claim_id = ?", claim.claim_id
             ):
@@ -160,7 +160,7 @@ class BacklogDatabase(Backlog):
             for token, expires_at_s in self._query(
                 "SELECT token, expires_at_s FROM locks WHERE name = ?", name
             ):
-                # Further ahead than any is set: the clock was put back.
+                # Further ahead than any is ever set: the clock was set back.
                 held = now_s < expires_at_s <= now_s + expires_s
                 if held and token != self._token:
                     return False
@@ -172,13 +172,13 @@ class BacklogDatabase(Backlog):
             self._query("DELETE FROM locks WHERE name = ? AND token = ?", name, self._token)
 
     def _give_space_back(self) -> None:
-        """All is delivered: nothing of it stays in the file, nor in the log that SQLite writes first."""
+        """All is delivered: shrink the file, and SQLite's write-ahead log."""
         try:
             if self._query("PRAGMA freelist_count")[0][0] > MAX_FREE_PAGES:
                 self._query("VACUUM")
             self._query("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.OperationalError:
-            pass  # others use it now: the next time
+            pass  # others are using it
 
     def _query(self, sql: str, *values: object) -> List[Tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()
@@ -201,9 +201,9 @@ class BacklogDatabase(Backlog):
         if (application_id, version) == (_APPLICATION_ID, SCHEMA_VERSION):
             return True
         if application_id == _APPLICATION_ID:
-            raise sqlite3.NotSupportedError(f"it is of version {version}, not {SCHEMA_VERSION}")
+            raise sqlite3.NotSupportedError(f"its version is {version}, not {SCHEMA_VERSION}")
         if self._query("SELECT 1 FROM sqlite_master LIMIT 1"):
-            raise sqlite3.NotSupportedError("it is the database of something else")
+            raise sqlite3.NotSupportedError("it is another program's database")
         return False
 
     def _add(self, counts: Dict[str, int]) -> None:
@@ -214,7 +214,7 @@ class BacklogDatabase(Backlog):
         )
 
     def _settle(self, claim_id: str, first_id: int, last_id: int, n_lines: int) -> None:
-        # Lines only ever go from the front: there is no gap in the ids of a claim.
+        # Lines are only removed from the front: the ids of a claim have no gaps.
         first_left_id = first_id + n_lines
         self._remove("id BETWEEN ? AND ?", first_id, min(first_left_id - 1, last_id))
         if first_left_id > last_id:
@@ -274,7 +274,7 @@ def _identity(path: Path) -> Optional[Tuple[int, int]]:
 
 
 def _first(n: int, counts: Dict[str, int]) -> Dict[str, int]:
-    """So many of `counts`: the rest of them another has settled, and counted."""
+    """The first `n` of `counts`: another process has settled and counted the rest."""
     first = {}
     for name, count in counts.items():
         first[name] = min(count, n)

@@ -1,4 +1,4 @@
-"""Lines of one of DataKit's categories: to DataKit, or to a backlog of its own and from there to DataKit."""
+"""The lines of one of DataKit's categories: to DataKit, or to a backlog of their own and later to DataKit."""
 
 import os
 import time
@@ -17,23 +17,23 @@ from .failsafe import log_warning
 from .memory_backlog import MEMORY_MAX_BYTES, MEMORY_MAX_LINES, MemoryBacklog
 
 try:
-    # Not where it is needed: a fork in the middle of an import leaves the child unable to import it.
+    # At the top: a fork in the middle of an import leaves the child unable to import it.
     from .file_backlog import FileBacklog
 except ImportError:  # a Python may be built without SQLite
     FileBacklog = None  # type: ignore[assignment, misc]
 
-# One turn of replaying, while which calls wait.
+# One turn of replaying; calls wait meanwhile.
 REPLAY_BUDGET_S = 0.2
-# From a replay that failed to the next, doubled each time; and from one that left nothing.
+# Until the next replay: after one that failed, doubled each time; after one that left nothing.
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 REPLAY_EVERY_S = 60.0
 
 
 class Channel(Delivery):
-    """A delivery that knows when to replay and what to report. One thread at a time, but for `try_keep()`.
+    """A delivery that knows when to replay and what to report. One thread at a time, except `try_keep()`.
 
-    `say` takes one line for the operator, `sleep` may return early, `monotonic` is the clock of all pauses.
+    `say` takes one line for the operator, `sleep` may return early, `monotonic` times all pauses.
     """
 
     def __init__(
@@ -87,32 +87,32 @@ class Channel(Delivery):
         return kept
 
     def is_settled(self) -> bool:
-        """Whether every line is with DataKit or on the backlog; tries once more with those that are not."""
+        """Whether every line is with DataKit or on the backlog; tries again with those that are not."""
         if self.stranded:
             self._replay()  # which begins with them
         return not self.stranded
 
     def run_due(self) -> None:
-        """Replay, and see whether DataKit still has what it took, each if it is time."""
+        """Replay, and check whether DataKit has lost lines, each if it is time."""
         if self._monotonic() >= self._replay_at_s:
             self._replay()
         if self._recent_due_in_s() <= 0:
             self._see_to_recent()
 
     def due_in_s(self) -> float:
-        """When `run_due()` has something to do; 0 or less for now."""
+        """Seconds until `run_due()` has something to do; 0 or less for now."""
         return min(self._replay_at_s - self._monotonic(), self._recent_due_in_s())
 
     def replay_memory(self) -> None:
-        """Deliver what would end with the process."""
+        """Deliver the lines that would end with the process."""
         if self._waiting.lines_in_memory():
             self.replay(REPLAY_BUDGET_S)
 
     def report(self, every_s: float, send: Callable[[List[str]], object]) -> None:
-        """Send the points on this channel, for all who share its backlog, if there is anything to say."""
+        """Send the monitor's own points, for all processes that share the backlog, if there is news."""
         try:
             self.save_counts()
-            # Kept until it expires: that makes one report in the time, whoever makes it.
+            # Held until it expires, so that one process makes one report in that time.
             if not self._waiting.acquire("report", max(1, int(every_s))):
                 return
             unsent = self.health.unsent_lines()
@@ -129,13 +129,13 @@ class Channel(Delivery):
             self.save_counts()
             self._waiting.close()
         except Exception:
-            pass  # the end of the process closes it, too
+            pass  # the end of the process closes it
         self._datakit.close()
         return self._waiting.lines_in_memory()
 
     def _replay(self) -> None:
         self._replay_at_s = self._monotonic() + self._backoff_s
-        # The lock alone, which a replay takes first, is more work than to look.
+        # Looking is cheaper than the lock that a replay takes first.
         replay = Replay() if self._is_empty() else self.replay(REPLAY_BUDGET_S)
         if not replay.problem:
             wait_s = REPLAY_EVERY_S
@@ -154,26 +154,26 @@ class Channel(Delivery):
     # -- a DataKit that was stopped ------------------------------------------------------------------
 
     def _note_taken(self, lines: List[str]) -> None:
-        # A DataKit that was started since shows by a connection made anew, or by writes that failed before.
+        # After a restart of DataKit, the connection is new, or writes have failed.
         if self.has_failed or self._datakit.connections != self._connections_known:
             self._find_lost()
         self._recent.add(lines)
 
     def _find_lost(self) -> bool:
-        """Whether it is known which of the recent lines are lost: they are in `_lost`, to be sent again."""
+        """Move recent lines that DataKit has lost to `_lost`. Returns whether that could be found out."""
         try:
             uptime_s = None if self._recent.is_empty() else self._datakit.ping().uptime_s
         except DataKitError as error:
             if error.status_code in (None, 429) or error.status_code >= 500:
                 return False
-            uptime_s = None  # it takes points, and does not answer pings
+            uptime_s = None  # it takes points but does not answer pings
         if uptime_s is not None:
             self._lost += self._recent.take_lost(uptime_s)
         self.has_failed, self._connections_known = False, self._datakit.connections
         return True
 
     def _see_to_recent(self) -> None:
-        """Nothing was written for a while: what DataKit took last is safe now, or lost."""
+        """Nothing was written for a while: by now, what DataKit took last is safe or lost."""
         self._recent_at_s = self._monotonic() + LOST_S
         if self._find_lost():
             self._recent.clear()
@@ -188,20 +188,18 @@ class Channel(Delivery):
         lost, self._lost = self._lost, []
         if lost:
             noun = self._category.noun
-            self._say(
-                f"DataKit was started anew: {len(lost)} {noun} of its last {LOST_S:.0f} s are sent again"
-            )
+            self._say(f"DataKit was restarted: {len(lost)} {noun} of its last {LOST_S:.0f} s are sent again")
         for start in range(0, len(lost), BATCH_LINES):
             super().deliver(lost[start : start + BATCH_LINES], counted=False)
 
     def _expect_replay(self) -> None:
-        """Have a replay soon if something waits."""
+        """Replay soon if something is waiting."""
         soon_s = self._monotonic() + self._backoff_s
         if soon_s < self._replay_at_s and not self._is_empty():
             self._replay_at_s = soon_s
 
     def _is_empty(self) -> bool:
-        """Whether nothing waits; not while that cannot be told."""
+        """Whether nothing is waiting; False while that cannot be read."""
         try:
             return not self.stranded and not self._waiting.size().lines
         except Exception:
@@ -209,13 +207,13 @@ class Channel(Delivery):
 
 
 def backlog_path(settings: Settings, category: Category) -> Path:
-    """The backlog's file; that of another category than the metrics' stands beside it."""
+    """The backlog's file; those of other categories than metrics are beside it."""
     path = Path(settings.backlog)
     return path if category is METRIC else path.with_name(f"{path.stem}-{category.name}{path.suffix}")
 
 
 def has_backlog_file(settings: Settings, category: Category) -> bool:
-    """Whether there is one, and it can be seen."""
+    """Whether it exists and is visible."""
     if not settings.backlog or FileBacklog is None:
         return False
     return os.path.exists(backlog_path(settings, category))  # noqa: PTH110 - without an error, unlike Path
@@ -223,10 +221,10 @@ def has_backlog_file(settings: Settings, category: Category) -> bool:
 
 def _make_backlog(settings: Settings, category: Category) -> Union[MemoryBacklog, "FileBacklog"]:
     max_lines, max_bytes = settings.backlog_max_lines, settings.backlog_max_bytes
-    # What is said here is said once: it does not count against the one line a minute.
+    # Each of these is logged once, and not counted against the one line a minute.
     if settings.backlog and FileBacklog is not None:
         path = str(backlog_path(settings, category))
         return FileBacklog(path, log_warning, max_lines, max_bytes)
     if settings.backlog and category is METRIC:
-        log_warning("this Python has no sqlite3: what DataKit does not take is kept in memory only")
+        log_warning("this Python has no sqlite3: points that DataKit does not take are kept in memory only")
     return MemoryBacklog(min(max_lines, MEMORY_MAX_LINES), min(max_bytes, MEMORY_MAX_BYTES))

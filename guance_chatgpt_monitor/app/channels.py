@@ -1,4 +1,4 @@
-"""Where the lines of an application go: a channel for points, and one for log lines where there are some."""
+"""Where the lines of an application go: a channel for points, and one for log lines if there are any."""
 
 from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Channels(NamedTuple):
-    """`content` is None where nothing that was said is logged."""
+    """`content` is None if no calls are logged."""
 
     metrics: Channel
     all: List[Channel]
@@ -25,11 +25,11 @@ class Channels(NamedTuple):
             self.content.deliver(self.metrics.is_up, until_s)
 
     def that_may_replay(self) -> List[Channel]:
-        """One timeout at a time: whether DataKit is back, the points find out for the logs."""
+        """One timeout at a time: logs wait until the points have found DataKit up."""
         return self.all if self.metrics.is_up else [self.metrics]
 
     def due_in_s(self) -> float:
-        """When there is something to deliver or to replay; 0 or less for now."""
+        """Seconds until there is something to deliver or replay; 0 or less for now."""
         if self.content is not None and not self.content.is_empty():
             return 0.0
         return min(channel.due_in_s() for channel in self.that_may_replay())
@@ -43,9 +43,9 @@ def open_channels(
     sleep: Callable[[float], None],
     monotonic: Callable[[], float],
 ) -> Channels:
-    """The channels of these settings; `say`, `sleep` and `monotonic` are Channel's.
+    """The channels for these settings; `say`, `sleep` and `monotonic` are those of Channel.
 
-    `budget` is None where no more is logged, and `content_log` where nothing waits either.
+    `budget` is None if no calls are logged, `content_log` if no earlier log lines wait either.
     """
     metrics = Channel(settings, METRIC, say, sleep, monotonic)
     if content_log is None:

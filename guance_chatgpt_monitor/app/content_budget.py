@@ -1,4 +1,4 @@
-"""How much of what was said may wait in memory, from the end of a call until its log line is made."""
+"""How much content may wait in memory, from the end of a call until its log line is made."""
 
 import sys
 import threading
@@ -6,29 +6,29 @@ from typing import Any, List
 
 from .counter import Counter
 
-# To walk what the SDK itself has just written or read takes a fraction of that; beyond, it is enough.
+# Beyond so many objects, the size is taken as it is by then.
 MAX_STEPS = 20_000
 
 
 class ContentBudget:
-    """`max_bytes` for all calls together. Beyond, a call has no log line, and still its point. Any thread."""
+    """`max_bytes` for all calls together. Beyond that, a call has its point but no log line. Any thread."""
 
     def __init__(self, max_bytes: int) -> None:
         self.refused = Counter()
         self._max_bytes = max_bytes
         self._n_bytes = 0
-        # One that its holder may take again: a call may end in a finalizer, in the middle of anything.
+        # Reentrant: a call may end in a finalizer, in the middle of anything.
         self._lock = threading.RLock()
 
     def admit(self, observation: Any) -> None:
-        """Count what was said in a call, its attribute `content`, or let go of it. Never raises."""
+        """Count the `content` of a call, or drop it. Never raises."""
         content = getattr(observation, "content", None)
         if content is None:
             return
         try:
             size = getattr(content, "size_bytes", None)
             n_bytes = size() if size is not None else size_bytes(content)
-        except Exception:  # an object of the application's that does not like to be looked at
+        except Exception:  # an object of the application that cannot be inspected
             n_bytes = self._max_bytes + 1
         with self._lock:
             if self._n_bytes + n_bytes <= self._max_bytes:
@@ -39,7 +39,7 @@ class ContentBudget:
         self.refused.add()
 
     def release(self, observation: Any) -> None:
-        """Its line is made, or is not to be."""
+        """The line of this call is made, or will not be."""
         observation.content = None
         with self._lock:
             self._n_bytes -= getattr(observation, "content_bytes", 0)
@@ -47,7 +47,7 @@ class ContentBudget:
 
 
 def size_bytes(value: Any) -> int:
-    """The memory of the strings in what an application sent or received, and little for the rest."""
+    """Roughly the memory of what an application sent or received: that of its strings above all."""
     total = 0
     waiting: List[Any] = [value]
     for _ in range(MAX_STEPS):

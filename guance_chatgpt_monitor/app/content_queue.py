@@ -1,4 +1,4 @@
-"""What was said in the calls of an application, until its log lines are made and on their way."""
+"""The content of an application's calls, until their log lines are made and delivered."""
 
 import os
 import time
@@ -17,16 +17,16 @@ from .environment import Settings
 if TYPE_CHECKING:
     from ..core.content.log_line import ContentLog
 
-# Calls that wait for their line, which takes a fraction of a millisecond for each KB. What is said faster
-# than that has no line.
+# Calls that wait for their line; making one takes a fraction of a millisecond per KB. Beyond that, calls have
+# no line.
 MAX_CALLS = 1000
 
-# Azure's keys have no form to know them by.
+# Azure's keys have no recognizable form.
 _KEY_VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY")
 
 
 class _Noted(NamedTuple):
-    """A call whose point is made, and its log line is not."""
+    """A call whose point is made, but not its log line."""
 
     observation: Any
     call: Call
@@ -36,8 +36,8 @@ class _Noted(NamedTuple):
 class ContentQueue:
     """Calls until their log lines are with DataKit or on the backlog of `channel`.
 
-    One thread at a time, but for `keep()`. Nothing raises. The points of the same calls went first: where
-    they did not arrive, logs need not try.
+    One thread at a time, except `keep()`. No method raises. The points of the same calls go first: if they
+    did not arrive, logs are not tried.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ContentQueue:
         self._in_hand: List[str] = []
 
     def note(self, observation: Any, call: Call, point: Point) -> None:
-        """Have a line made later, if the observation has content and the call is to have a line."""
+        """Make a line later, if the observation has content and the call is to be logged."""
         if getattr(observation, "content", None) is None:
             return
         if not self._content.wants(call):
@@ -80,10 +80,10 @@ class ContentQueue:
             self._in_hand = []
 
     def keep(self, until_s: float) -> int:
-        """Make lines until `until_s` and put them on the backlog; returns how many are lost.
+        """Make lines until `until_s` and put them on the backlog. Returns how many are lost.
 
-        On another thread than `deliver()`, which may be at it: what that has in hand may then be there twice.
-        After an exception, which a signal's handler may raise, call it again.
+        Called on another thread than `deliver()`, which may be running: what that has in hand may then be
+        there twice. Call it again after an exception, which a signal handler may raise.
         """
         noted, self._noted = self._noted, deque()
         lines = [*self._in_hand, *self._channel.stranded]
@@ -107,7 +107,7 @@ class ContentQueue:
         while len(lines) < BATCH_LINES and n_chars < BATCH_BYTES and self._monotonic() < until_s:
             try:
                 observation, call, point = noted.popleft()
-            except IndexError:  # empty, maybe since another thread took it over
+            except IndexError:  # empty; perhaps another thread took it over
                 return
             line = self._content.line(point, call, observation.to_conversation)
             self._budget.release(observation)
@@ -118,10 +118,9 @@ class ContentQueue:
 
 
 def make_content_log(settings: Settings) -> "Optional[ContentLog]":
-    """What makes log lines, and redacts anew those that wait; None where there are none.
+    """What makes log lines and redacts waiting ones again; None if there are none.
 
-    Not to be called on the exporter's thread: a fork in the middle of an import leaves the child unable to
-    import it.
+    Not for the exporter's thread: a fork in the middle of an import leaves the child unable to import it.
     """
     wanted = settings.log_content or settings.log_errors
     if not wanted and not has_backlog_file(settings, LOGGING):

@@ -1,10 +1,10 @@
-"""A counter that any thread may add to, in the middle of anything."""
+"""A counter that any thread may add to, even in a finalizer."""
 
 from itertools import count
 
 
 class Counter:
-    """Counts without a lock: `next()` on a count is one step for the interpreter."""
+    """Counts without a lock: `next()` on a count is atomic."""
 
     def __init__(self) -> None:
         self._count = count()
@@ -15,7 +15,7 @@ class Counter:
         next(self._count)
 
     def take(self) -> int:
-        """How many were added since the last time. One thread at a time."""
+        """How many were added since the last call. One thread at a time."""
         total = next(self._count) - self._reads
         self._reads += 1
         new, self._taken = total - self._taken, total

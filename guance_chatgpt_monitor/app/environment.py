@@ -1,7 +1,7 @@
-"""The settings of a monitored application: given as an argument, else by the environment, else the default.
+"""The settings of a monitored application: each from an argument, else the environment, else its default.
 
-The settings themselves are in `core.settings_table`. The environment variable of a setting is
-CHATGPT_MONITOR_ and its name in capitals. An empty one counts as not set, but for the backlog's.
+`core.settings_table` has them all. The environment variable of a setting is CHATGPT_MONITOR_ and its name in
+capitals. An empty one counts as not set, except the backlog's.
 """
 
 import hashlib
@@ -49,9 +49,9 @@ class Settings:
 
     @classmethod
     def read(cls, **arguments: Any) -> "Settings":
-        """The settings of these arguments, the environment and the defaults. None counts as not given.
+        """The settings from these arguments, the environment and the defaults. None counts as not given.
 
-        Raises ValueError for a wrong value and TypeError for a name that is no setting.
+        Raises ValueError for an invalid value and TypeError for an unknown name.
         """
         given = {name: (name, value) for name, value in arguments.items() if value is not None}
         for setting in fields(cls):
@@ -66,12 +66,12 @@ class Settings:
         return cls(**values)
 
     def differences(self, other: "Settings") -> List[str]:
-        """The names of the settings that are not the same."""
+        """The names of the settings that differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
 
 def _program_name() -> str:
-    # An embedded interpreter may have no argv; "-c" and "-m" stand there for what is no file.
+    # An embedded interpreter may have no argv; without a file, it is "-c" or "-m".
     path = Path((getattr(sys, "argv", None) or [""])[0])
     if path.name == "__main__.py":
         path = path.parent
@@ -80,7 +80,7 @@ def _program_name() -> str:
 
 
 def _default_backlog(service_name: str, datakit_url: str) -> str:
-    """A file of its own for each service and DataKit: nobody's points must go to another's DataKit."""
+    """A file for each service and DataKit: no points must go to another service's DataKit."""
     root = os.environ.get("XDG_STATE_HOME", "")
     if os.name == "nt":
         root = os.environ.get("LOCALAPPDATA", "")

@@ -1,24 +1,26 @@
-"""Takes what was observed of a call off the application's hands; a daemon thread does the rest.
+"""Takes observed calls from the application; a daemon thread does the rest.
 
-**In the way of the application**: `Exporter.submit()` looks at the length of a deque and appends, in 0.1 to
-0.5 us. It never waits: a full queue refuses the call, which is counted as dropped with the reason
-`queue_full`. That is a last resort. A quarter full, the thread puts calls on the backlog without asking
-DataKit first, and while a batch waits, it replays nothing. What keeps it from that is one request to a
+**On the application's thread**: `Exporter.submit()` compares the length of a deque and appends, in 0.1 to
+0.5 us. It never waits: if the queue is full, the call is counted as dropped with the reason `queue_full`.
+That is a last resort. When the queue is a quarter full, the exporter's thread puts calls on the backlog
+without asking DataKit, and while a batch waits, it replays nothing. What can delay it is one request to a
 DataKit that is slow, hangs or drips: 2.5 s at most, in which 2,000 calls a second fill half of the queue.
 
-**On the thread**: batches of up to 500 points or one second; what DataKit does not take goes to the backlog
-and is replayed when DataKit is back, also after a restart of the application, or by a sister process.
+**On the exporter's thread**: batches of up to 500 points, or one second's. What DataKit does not take goes to
+the backlog and is replayed when DataKit is back, also after a restart of the application or by another of its
+processes.
 
-**At the end of the process** (an atexit handler; in the children of multiprocessing, which have none, a
-finalizer of its own): the queue is delivered, and after half of SHUTDOWN_S put on the backlog. Lost is the
-queue, a second's calls, of a process that is killed, or ended by os._exit() or a signal without a handler.
-What other exit handlers call after ours, and what ends with the interpreter, is delivered where it is called.
+**At the end of the process** (by an atexit handler; in children of multiprocessing, which run none, by a
+finalizer of multiprocessing): the queue is delivered, and after half of SHUTDOWN_S put on the backlog. If the
+process is killed, or ended by os._exit() or a signal without a handler, the queue is lost: a second's calls.
+Calls that other exit handlers make after ours, or that end with the interpreter, are delivered where they are
+submitted.
 
-**Forks**: a child begins with an empty queue, new locks, no thread and no connection. The parent's thread
-goes on, and delivers the parent's calls.
+**Forks**: a child starts with an empty queue, new locks, no thread and no connection. The parent's thread
+goes on delivering the parent's calls.
 
-**gevent**: the thread is a greenlet. It yields while it waits for the network and for the backlog's lock,
-and every 100 points; what it does not yield for is SQLite, about 2 ms for 500 points.
+**gevent**: the thread is a greenlet. It yields while it waits for the network and for the backlog's lock, and
+every 100 points; it does not yield during SQLite's work, about 2 ms for 500 points.
 """
 
 import atexit
@@ -41,10 +43,9 @@ LOG_INTERVAL_S = 60.0
 
 
 class Exporter:
-    """Sends what `submit()` takes to DataKit, with these settings. Any thread may use it, in any process.
+    """Sends what `submit()` takes to DataKit, with these settings. For any thread, in any process.
 
-    `batch_every_s` and `report_every_s` are the longest that a call waits for its batch, and the pause
-    between two reports of the monitor on itself.
+    A call waits at most `batch_every_s` for its batch; the monitor reports on itself every `report_every_s`.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Exporter:
         _living.add(self)
 
     def submit(self, observation: Any) -> None:
-        """Hand over one call: an object whose `to_call()` gives the Call, asked for on the thread.
+        """Take one call: an object with `to_call()`, which is called on the exporter's thread.
 
         Never waits and never raises.
         """
@@ -104,27 +105,27 @@ class Exporter:
         return self._worker.flush(timeout_s)
 
     def shutdown(self, timeout_s: float = SHUTDOWN_S) -> None:
-        """Deliver what was submitted, or put it on the backlog, and end the thread.
+        """Deliver what was submitted, or put it on the backlog, and end the thread, within about `timeout_s`.
 
-        Takes at most about `timeout_s`. A later `submit()` starts a new thread.
+        A later `submit()` starts a new thread.
         """
         worker, until_s = self._worker, self._monotonic() + timeout_s
         try:
             self.start_over()
             self.is_shut_down = True
-        finally:  # also when somebody presses Ctrl-C right now
+        finally:  # also if Ctrl-C comes right now
             try:
                 self._asks_datakit = worker.stop(timeout_s)
-            except BaseException:  # and once more, wherever that was
+            except BaseException:
                 worker.take_over(until_s)
                 raise
 
     def end_with_process(self) -> None:
-        """As `shutdown()`, at the end of the process: what comes yet is delivered where it is submitted."""
+        """`shutdown()` at the end of the process: later calls are delivered where they are submitted."""
         if not self._is_ending:
             self._is_ending = True
             self._ends_at_s = self._monotonic() + SHUTDOWN_S
-        # Whom DataKit has kept waiting before, it does not again; nor who was not even left the time.
+        # If DataKit has kept us waiting, or no time is left, it is not asked again.
         answered, self._asks_datakit = self._asks_datakit, False
         try:
             self.shutdown()
@@ -132,7 +133,7 @@ class Exporter:
             self._asks_datakit = self._worker.asks_datakit = answered and self._asks_datakit
 
     def start_over(self) -> None:
-        """As in a new process. The old worker keeps what it has."""
+        """Begin as in a new process. The old worker keeps what it has."""
         self._worker = Worker(
             self.settings,
             self._points,
@@ -144,7 +145,7 @@ class Exporter:
         self._ends_with_process = False
 
     def start_over_in_child(self) -> None:
-        """After a fork: nothing inherited is used, or even collected, which could wait for its locks."""
+        """Begin after a fork. Nothing inherited is used, nor collected, which might wait for its locks."""
         _inherited.append(self._worker)
         self._points.unpriced.clear()  # the parent counts them
         self._is_ending = False
@@ -167,7 +168,7 @@ class Exporter:
 
 
 class _Rarely:
-    """Logs one line a minute at most: a DataKit that is down would fill the application's log."""
+    """Logs at most one line a minute: an outage of DataKit must not fill the application's log."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -183,8 +184,8 @@ class _Rarely:
 def _call_at_exit(end: Callable[[], None]) -> None:
     atexit.unregister(end)
     atexit.register(end)
-    # The children of multiprocessing, and of what is made after it, end by os._exit(), after finalizers of
-    # their own. billiard is Celery's, multiprocess pathos'.
+    # Children of multiprocessing and of its forks end by os._exit(), after finalizers of its own. billiard is
+    # Celery's fork, multiprocess that of pathos.
     for package in ("multiprocessing", "billiard", "multiprocess"):
         process = sys.modules.get(package + ".process")
         util = sys.modules.get(package + ".util")
@@ -193,8 +194,8 @@ def _call_at_exit(end: Callable[[], None]) -> None:
 
 
 def _is_child(process: Any) -> bool:
-    """Whether this process is one that the package with this module has started."""
-    # Of the first process, the name is none that a child has; billiard has no parent_process().
+    """Whether the package of this module has started this process."""
+    # By the name of the class: billiard has no parent_process().
     return type(process.current_process()).__name__ != "_MainProcess"
 
 
@@ -202,19 +203,19 @@ def _is_child(process: Any) -> bool:
 
 
 class _Shared:
-    """What `get_exporter()` gives, and whether its settings were asked for."""
+    """What `get_exporter()` returns, and whether its settings were given explicitly."""
 
     exporter: Optional[Exporter] = None
     given = False
-    told: List[str] = []  # noqa: RUF012 - never changed in place; the settings that had no effect
+    ignored: List[str] = []  # noqa: RUF012 - never changed in place; the settings that were warned of
     lock = threading.Lock()
 
 
 def get_exporter(settings: Optional[Settings] = None) -> Exporter:
-    """The exporter of this process; made with these settings, or those of the environment, if there is none.
+    """The exporter of this process, made with these settings or the environment's if there is none yet.
 
-    The first settings stay until `shutdown()`: with other ones, a warning says which have no effect.
-    Raises ValueError for a wrong setting in the environment.
+    The first settings stay until `shutdown()`; a warning says which of any others have no effect. Raises
+    ValueError for an invalid setting in the environment.
     """
     exporter = _Shared.exporter
     if exporter is not None and settings is None:
@@ -224,18 +225,18 @@ def get_exporter(settings: Optional[Settings] = None) -> Exporter:
         if exporter is None or (settings is not None and _makes_room(exporter)):
             if exporter is None or exporter.settings != settings:
                 exporter = Exporter(Settings.read() if settings is None else settings)
-            _Shared.exporter, _Shared.given, _Shared.told = exporter, settings is not None, []
+            _Shared.exporter, _Shared.given, _Shared.ignored = exporter, settings is not None, []
         elif settings is not None and settings.enabled:
-            # How streams are read is each client's own.
+            # Each client has its own `stream_usage`.
             ignored = [name for name in exporter.settings.differences(settings) if name != "stream_usage"]
-            if ignored and ignored != _Shared.told:  # once, not with each client
-                _Shared.told = ignored
+            if ignored and ignored != _Shared.ignored:  # once, not for each client
+                _Shared.ignored = ignored
                 log_warning(f"monitored already with other settings: no effect of {', '.join(ignored)}")
         return exporter
 
 
 def existing_exporter() -> Optional[Exporter]:
-    """The exporter of this process, if anything was to be monitored."""
+    """The exporter of this process; None if nothing was ever monitored."""
     return _Shared.exporter
 
 

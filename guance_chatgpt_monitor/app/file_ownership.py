@@ -1,17 +1,17 @@
-"""Whether a file, and those that SQLite keeps beside it, can be trusted to be this user's alone."""
+"""Whether a file, and those that SQLite keeps beside it, belong to this user alone."""
 
 import os
 import stat
 from pathlib import Path
 
-# "-shm" is made by SQLite with the mode of the file itself, "-journal" before there was a "-wal".
+# SQLite creates "-shm" with the mode of the file itself, and "-journal" before there is a "-wal".
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 def check_is_ours(path: Path) -> None:
-    """Raises PermissionError where another user could read, change or replace what is written there.
+    """Raise PermissionError if another user could change or replace what is written there.
 
-    A file that others may only read is closed to them.
+    A file that others can only read is closed to them.
     """
     for suffix in _BESIDE:
         beside = Path(f"{path}{suffix}")

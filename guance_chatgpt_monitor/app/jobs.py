@@ -22,7 +22,7 @@ MAX_AGE_S = 3600.0
 MAX_COUNTED = 100_000  # batches whose ids are remembered, so that each is one call
 
 _RESPONSE, _RUN, _BATCH = "responses", "assistant_run", "batch"
-# Every request below these paths is answered with how one of them stands, or a page of them.
+# Requests that are answered with one of them, or with a page of them.
 _PATH = re.compile(
     r"/?(?:responses/[^/?]+(?:/cancel)?"
     r"|threads/[^/]+/runs(?:/[^/?]+(?:/cancel|/submit_tool_outputs)?)?"

@@ -1,4 +1,4 @@
-"""The backlog in memory: for a process without a place to write to. It ends with the process."""
+"""The backlog in memory, for a process that has nowhere to write to. It ends with the process."""
 
 import threading
 import uuid
@@ -8,13 +8,13 @@ from typing import Deque, Dict, List, Optional, Tuple
 
 from ..core.backlog import Backlog, Claim, Size, add_counts, length_bytes, timestamp_ns
 
-# It is the application's memory: far less than a file may take.
+# Far less than a file may hold: it is the application's memory.
 MEMORY_MAX_LINES = 10_000
 MEMORY_MAX_BYTES = 8 * 1024 * 1024
 
 
 class MemoryBacklog(Backlog):
-    """One process' backlog; threads may share it. No method raises."""
+    """The backlog of one process; threads may share it. No method raises."""
 
     def __init__(self, max_lines: int = MEMORY_MAX_LINES, max_bytes: int = MEMORY_MAX_BYTES) -> None:
         self._max_lines = max_lines
@@ -80,13 +80,13 @@ class MemoryBacklog(Backlog):
         self._texts[name] = text
 
     def acquire(self, name: str, expires_s: int) -> bool:  # noqa: ARG002 - the base class's names
-        return True  # nobody else shares it
+        return True  # no other process shares it
 
     def release(self, name: str) -> None:
-        """Nobody waits for it."""
+        """Do nothing: no other process shares it."""
 
     def take_all(self) -> Tuple[List[str], Dict[str, int]]:
-        """All lines, oldest first, and all counters; nothing of either stays."""
+        """Remove and return all lines, oldest first, and all counters."""
         with self._lock:
             lines = [line for claimed in self._claims.values() for line in claimed] + list(self._lines)
             totals = self._totals
@@ -100,7 +100,7 @@ class MemoryBacklog(Backlog):
         return self.size().lines
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     def _add(self, counts: Dict[str, int]) -> None:
         self._totals = add_counts(self._totals, counts)

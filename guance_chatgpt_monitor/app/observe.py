@@ -1,4 +1,4 @@
-"""observe(): for calls that no monitored client makes."""
+"""observe(): for calls that are not made by a monitored client."""
 
 import functools
 import inspect
@@ -15,9 +15,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class ObservedCall:
-    """The call that a block makes: what `with observe(...) as call` gives."""
+    """The call made in a block: what `with observe(...) as call` binds."""
 
-    # As an observation, for the wrappers: of no client, and under way until it ends, when `options` are None.
+    # Looks like an observation to the wrappers: of no client, and under way until `options` are None.
     client = None
 
     def __init__(self, begin: Callable[[], Optional[Observation]]) -> None:
@@ -25,30 +25,30 @@ class ObservedCall:
         self._observation: Optional[Observation] = guarded(begin)
         self._has_own_point = False
         outer = under_way.get()
-        # One that was ended elsewhere, as in another thread, is not kept.
+        # Not one that has ended elsewhere, such as in another thread.
         self._outer = outer if getattr(outer, "options", None) is not None else None
         under_way.set(self)
 
     def record(self, response: Any) -> None:
-        """Take usage, model, finish reason and error from the answer of any SDK, an object or a dict.
+        """Read usage, model, finish reason and error from the answer of any SDK, an object or a dict.
 
-        Read are OpenAI's form and those of Anthropic, Google, Amazon Bedrock (Converse), DashScope, Cohere,
-        Ollama, LangChain and LlamaIndex. Of several answers, the last counts. What tells none of these is
-        left alone, with one warning that names its type.
+        Known forms are those of OpenAI, Anthropic, Google, Amazon Bedrock (Converse), DashScope, Cohere,
+        Ollama, LangChain and LlamaIndex. Of several answers, the last one counts. Anything else is ignored,
+        with one warning that names its type.
         """
         if self._observation is not None and response is not None:
             guarded(_note, self._observation, response)
 
     def note_call(self, operation_name: str) -> None:
         """A monitored client makes a call within the block; that call has its own point."""
-        # To embed something on the way to a chat is another call, not the one that is observed here.
+        # An embedding on the way to a chat is another call than the one observed here.
         own = self._observation.operation_name if self._observation else operation_name
         if (operation_name == "embeddings") == (own == "embeddings"):
             self._has_own_point = True
 
     def end(self, error: Optional[BaseException]) -> None:
         self.options = None
-        # It is another where a generator is closed elsewhere, or before one that began later.
+        # Another one, if a generator is closed elsewhere, or before one that began later.
         if under_way.get() is self:
             under_way.set(self._outer)
         self._outer = None
@@ -59,15 +59,15 @@ class ObservedCall:
         self._observation.end()
 
 
-# Of what told nothing, each type once.
+# The types of answers that could not be read.
 _warned_of: Set[str] = set()
 _MAX_WARNINGS = 100
 
 
 def _note(observation: Observation, response: Any) -> None:
-    told = as_openai(response)
-    if told is not None:
-        observation.note_answer(told, is_whole=False)
+    answer = as_openai(response)
+    if answer is not None:
+        observation.note_answer(answer, is_whole=False)
         return
     name = f"{type(response).__module__}.{type(response).__qualname__}"
     if name not in _warned_of and len(_warned_of) < _MAX_WARNINGS:
@@ -82,12 +82,12 @@ class observe:  # noqa: N801 - it reads as a statement
     """Observe a call made without a monitored client: in a `with` or `async with` block, or as a decorator.
 
     `operation_name` is `chat`, `responses`, `embeddings`, `text_completion` or a word of your own;
-    `provider_name` is who answers; `tags` go on the point, a few values each. The response time is that of
-    the block, or of the function, whose result is recorded. An error is noted and goes on its way.
+    `provider_name` is who answers; `tags` go on the point and should have few values each. The response time
+    is that of the block, or of the function, whose result is recorded. Errors are recorded and propagate.
 
-    Where a monitored client makes the call after all, there is its point and no second one. A generator that
-    yields inside of a block leaves it open meanwhile: calls that its reader makes count as the block's, so
-    read the answer in the block and yield it after. Raises TypeError or ValueError for a wrong argument.
+    If a monitored client makes the call after all, its point is the only one. A generator that yields inside
+    the block leaves it open: calls that its reader makes in between are taken for the block's, so read the
+    answer in the block and yield it afterwards. Raises TypeError or ValueError for an invalid argument.
     """
 
     def __init__(
@@ -103,17 +103,17 @@ class observe:  # noqa: N801 - it reads as a statement
             "provider_name": provider_name,
         }
         if tags is not None and not isinstance(tags, dict):
-            raise TypeError(f"observe(): tags are a dict of texts, not {type(tags).__name__}")
+            raise TypeError(f"observe(): tags must be a dict of strings, not {type(tags).__name__}")
         for name, value in {**names, **(tags or {})}.items():
             if not isinstance(value, str):
-                raise TypeError(f"observe(): {name} is to be text, not {type(value).__name__}")
+                raise TypeError(f"observe(): {name} must be a string, not {type(value).__name__}")
         if tags:
             from ..core.metrics import RESERVED_NAMES
 
             for name in RESERVED_NAMES.intersection(tags):
-                raise ValueError(f"observe(): a tag must not be named {name}, as the monitor's own is")
+                raise ValueError(f"observe(): the tag name {name} is reserved for the monitor")
         if not operation_name:
-            raise ValueError("observe(): operation_name is empty; for most calls it is chat")
+            raise ValueError("observe(): operation_name is empty; most calls are a chat")
         self._operation_name = operation_name
         self._request_model = request_model
         self._provider_name = provider_name
@@ -125,14 +125,14 @@ class observe:  # noqa: N801 - it reads as a statement
 
         try:
             exporter = get_exporter()
-        except ValueError as error:  # a wrong setting in the environment; its value is not quoted
+        except ValueError as error:  # an invalid setting in the environment; its value is not quoted
             warn(f"calls are not monitored: {error}")
             return None
         observation = Observation(exporter.submit, self._operation_name)
         observation.request_model = self._request_model
         observation.provider_name = self._provider_name
         observation.tags = self._tags
-        observation.requests_sent = 1  # as far as can be told from outside
+        observation.requests_sent = 1  # as far as is visible from outside
         if exporter.settings.log_errors and not exporter.settings.log_content:
             observation.content = NothingSaid()
             observation.span = guarded(active_span)
@@ -149,8 +149,8 @@ class observe:  # noqa: N801 - it reads as a statement
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        # One object may be used by several threads or tasks at a time: the call is the one under way here.
-        # Where a block is left in another thread or task than it was entered in, the last one.
+        # Several threads or tasks may use one object at a time: take the call that is under way here, or the
+        # last one if the block is left in another thread or task than it was entered in.
         call = under_way.get()
         if call not in self._calls:
             call = self._calls[-1]

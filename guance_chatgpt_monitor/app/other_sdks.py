@@ -1,7 +1,7 @@
-"""Answers of other SDKs than OpenAI's, as `observe().record()` takes them: objects and dicts.
+"""Answers of other SDKs than OpenAI's, objects or dicts, for `observe()` and its `record()`.
 
-Of Anthropic, Google (google-genai, Vertex AI), Amazon Bedrock's Converse, DashScope, Cohere, Ollama,
-LangChain and LlamaIndex. None of them is imported: what they answer is told by its fields.
+Those of Anthropic, Google (google-genai, Vertex AI), Amazon Bedrock's Converse, DashScope, Cohere, Ollama,
+LangChain and LlamaIndex. None is imported: their answers are recognized by their fields.
 """
 
 from typing import Any, Callable, Dict, Optional, Tuple
@@ -12,7 +12,7 @@ from ..core.usage import find_usage, tells_tokens
 
 _Get = Callable[[str], Any]
 
-# Where they have their usage: in a field of the answer, or one field further down.
+# Where the usage is: in a field of the answer, or one level below.
 _USAGES = ("usage_metadata", "usageMetadata", "token_usage")
 _USAGES_INSIDE = (
     ("usage", "tokens"),  # Cohere
@@ -33,43 +33,41 @@ _REASONS_INSIDE = (
     ("response_metadata", "finish_reason"),
     ("response_metadata", "stop_reason"),
 )
-# What holds the answer of an API as it came: LlamaIndex; LangChain, of which the message is asked first.
+# Fields that hold an API's original answer: LlamaIndex's and LangChain's.
 _WRAPPERS = ("raw", "message")
 _MAX_DEPTH = 3
 
 
 def as_openai(answer: Any) -> Optional[Dict[str, Any]]:
-    """Usage, model, finish reason and error of an answer, in OpenAI's form; None where it tells none."""
+    """Usage, model, finish reason and error of an answer, in OpenAI's form; None if it has none of them."""
     return _read(answer, _MAX_DEPTH)
 
 
 def _read(answer: Any, depth: int) -> Optional[Dict[str, Any]]:
     get = field_getter(answer)
-    told: Dict[str, Any] = {
+    found: Dict[str, Any] = {
         "usage": _usage(answer, get),
         "model": _first_text(get, _MODELS, _MODELS_INSIDE),
         "service_tier": get("service_tier"),
     }
     reason = _reason(answer, get)
     if reason:
-        told["choices"] = [{"finish_reason": reason}]
+        found["choices"] = [{"finish_reason": reason}]
     error = _error(answer, get)
     if error is not None:
-        told["error"] = error
-    told = {name: value for name, value in told.items() if value is not None}
-    if not {"usage", "model"} <= told.keys() and "error" not in told and depth:
+        found["error"] = error
+    found = {name: value for name, value in found.items() if value is not None}
+    if not {"usage", "model"} <= found.keys() and "error" not in found and depth:
         for inside in _inside(get):
-            found = _read(inside, depth - 1)
-            if found is not None:
-                return {**found, **told}
-    return told or None
+            further = _read(inside, depth - 1)
+            if further is not None:
+                return {**further, **found}
+    return found or None
 
 
 def _inside(get: _Get) -> Any:
     yield from (inside for inside in map(get, _WRAPPERS) if inside is not None)
-    generations = get(
-        "generations"
-    )  # LangChain's LLMResult: lists of generations, of which each has a message
+    generations = get("generations")  # LangChain's LLMResult: nested lists; each generation has a message
     while isinstance(generations, (list, tuple)) and generations:
         generations = generations[0]
     if generations is not None:
@@ -79,7 +77,7 @@ def _inside(get: _Get) -> Any:
 def _usage(answer: Any, get: _Get) -> Any:
     found = find_usage(answer)
     if found is None:
-        found = get("usage")  # of an object whose fields are properties
+        found = get("usage")  # a property
     if found is not None and tells_tokens(_plain(found)):
         return _plain(found)
     for other in (*map(get, _USAGES), *(_field(get(outer), inner) for outer, inner in _USAGES_INSIDE)):
@@ -91,7 +89,7 @@ def _usage(answer: Any, get: _Get) -> Any:
 
 
 def _plain(usage: Any) -> Any:
-    """Cohere has the tokens further down, beside those that it bills."""
+    """Cohere nests the tokens beside those that it bills."""
     tokens = _field(usage, "tokens")
     return usage if tokens is None else tokens
 
@@ -111,7 +109,7 @@ def _reason(answer: Any, get: _Get) -> str:
 
 
 def _name(value: Any) -> str:
-    """Google's reasons are members of an enumeration, and DashScope's "null" is none."""
+    """Google's reasons are members of an enumeration."""
     name = getattr(value, "name", value)
     return named_finish_reason(name)
 

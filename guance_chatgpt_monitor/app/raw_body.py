@@ -1,4 +1,4 @@
-"""A body that the application reads itself, as bytes, text or lines: what it says as an answer."""
+"""Reads the answer out of a body that the application itself reads as bytes, text or lines."""
 
 import json
 from typing import Any, Callable, Dict
@@ -7,10 +7,10 @@ from .observation import END_BYTES, MAX_PARSED_BYTES, Observation
 
 
 class RawBody:
-    """Takes the bytes in as they are read, in pieces of any length.
+    """Takes the bytes as they are read, in pieces of any length.
 
-    Of a stream of events, `note_chunk` gets each as a dict; of another body, the observation gets the answer
-    once it is complete. Kept is up to MAX_PARSED_BYTES, and of more than that the end.
+    From a stream of events, `note_chunk` gets each as a dict; from any other body, the observation gets the
+    answer when it is complete. Up to MAX_PARSED_BYTES are kept; of a longer body, the end.
     """
 
     def __init__(
@@ -18,7 +18,7 @@ class RawBody:
     ) -> None:
         self._observation = observation
         self._note_chunk = note_chunk
-        # A gateway may call its events something else, and its errors JSON.
+        # A gateway may give its events another content type; its errors are JSON.
         self.is_events = "event-stream" in content_type or (observation.stream and "json" not in content_type)
         self._kept = b""
         self._is_cut = False

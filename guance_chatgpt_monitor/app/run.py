@@ -1,8 +1,8 @@
-"""guance-chatgpt-monitor run COMMAND: start a program that is monitored without a line of its own.
+"""guance-chatgpt-monitor run COMMAND: start a program that is monitored without a change to its code.
 
-A folder with a `sitecustomize` goes first on PYTHONPATH. So every Python that the program is, or starts,
-finds it: `python app.py`, `python -m …`, console scripts, gunicorn and its workers. Not those that are told
-to ignore the environment (`python -E`, `-I`, `-S`).
+A folder with a `sitecustomize` goes first on PYTHONPATH. Every Python that the program is, or starts, finds
+it: `python app.py`, `python -m …`, console scripts, gunicorn and its workers; but not one that ignores the
+environment (`python -E`, `-I`, `-S`).
 """
 
 import os
@@ -26,11 +26,10 @@ def _warn(line: str) -> None:
 def run(command: List[str], strict: bool = False, warn: Callable[[str], None] = _warn) -> int:
     """Become the program `command`, monitored with the settings of the environment.
 
-    With a wrong setting, the program starts unmonitored, and `warn` gets a line about it; `strict` makes that
-    an error.
-    Returns only where one process cannot become another (Windows), with the exit code; and 127 or 126
-    where the program is not found or cannot be run, as a shell does. Raises ValueError where there is no
-    command or, if `strict`, a setting is wrong.
+    If a setting is invalid, the program starts unmonitored and `warn` gets a line; `strict` makes that an
+    error. Returns only on Windows, where a process cannot become another, with the exit code, and, like a
+    shell, 127 if the program is not found or 126 if it cannot be run. Raises ValueError if there is no
+    command or, with `strict`, if a setting is invalid.
     """
     if command[:1] == ["--"]:
         command = command[1:]
@@ -45,7 +44,7 @@ def run(command: List[str], strict: bool = False, warn: Callable[[str], None] = 
             raise
         warn(f"guance-chatgpt-monitor: not monitored: {error}; the program starts without")
     if Path(command[0]).name == "opentelemetry-instrument":
-        # It puts itself before us on PYTHONPATH, and ends the chain there.
+        # It goes before us on PYTHONPATH and imports no further `sitecustomize`.
         warn(
             "guance-chatgpt-monitor: not monitored: opentelemetry-instrument is in the way; start it first: "
             "opentelemetry-instrument guance-chatgpt-monitor run python app.py"
@@ -66,9 +65,9 @@ def run(command: List[str], strict: bool = False, warn: Callable[[str], None] = 
 
 
 def monitored_environment(environment: Dict[str, str]) -> Dict[str, str]:
-    """`environment`, in which each Python monitors its calls."""
+    """`environment`, changed so that every Python monitors its calls."""
     before = environment.get("PYTHONPATH")
-    # In one that is not empty, an empty entry is the current folder.
+    # If it is not empty, an empty entry in it is the current folder.
     folders = before.split(os.pathsep) if before else []
     path = os.pathsep.join([_FOLDER, *(folder for folder in folders if folder != _FOLDER)])
     return {**environment, "PYTHONPATH": path, RUN_PID_VARIABLE: str(os.getpid())}

@@ -1,4 +1,4 @@
-"""`stream_usage`: asking the API for the usage of a stream, and going without where a gateway refuses."""
+"""`stream_usage`: asks the API for the usage of a stream, and goes without if a gateway refuses."""
 
 import copy
 from typing import Any, Mapping, Set
@@ -7,16 +7,18 @@ from ..core.fields import fields_of
 from .observation import Observation
 
 _OPERATIONS = ("chat", "text_completion")  # the Responses API sends its usage unasked
-# How the SDK's `with_streaming_response` tells the client.
+# The header by which the SDK's `with_streaming_response` informs its client.
 _RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
-# The base URLs that refuse to be asked for the usage of a stream.
+# The base URLs of gateways that refuse to be asked.
 _refusing: Set[str] = set()
 _MAX_REFUSING = 1000
 
 
 def can_go_without_usage(observation: Observation, error: BaseException) -> bool:
-    """Whether the call failed because we asked for the usage: then it is made again without, and the
-    application does not see the refusal."""
+    """Whether the call failed because we asked for the usage.
+
+    Then it is made again without, and the application does not see the refusal.
+    """
     response = getattr(error, "response", None)
     if not observation.asks_for_usage or getattr(response, "status_code", None) not in (400, 422):
         return False
@@ -38,13 +40,13 @@ def _text_of(response: Any) -> str:
 
 
 def ask_for_usage(observation: Observation) -> None:
-    """Unless the caller has asked, or has said no."""
+    """Add the option, unless the caller has set it either way."""
     options = observation.options
     if observation.operation_name not in _OPERATIONS or str(observation.client.base_url) in _refusing:
         return
     headers = options.headers
     if isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE_HEADER) == "stream":
-        return  # the application may read the bytes, of which nothing can be hidden from it
+        return  # the application may read the bytes, from which the usage cannot be hidden
     given = fields_of(options.json_data).get("stream_options")
     if not isinstance(options.json_data, dict) or fields_of(given).get("include_usage") is not None:
         return

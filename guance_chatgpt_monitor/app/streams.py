@@ -1,8 +1,8 @@
 """Answers that the application gets before they are complete: the SDK's streams, and raw responses.
 
-One generator of ours takes the place of the one that the application reads by, passes everything on and
-notes it: of a stream, the SDK's generator of chunks; of a raw response, the bytes that its every method
-reads. What is not read to its end is noted when the HTTP response is closed or collected.
+A generator of ours replaces the one that the application reads through (of a stream, the SDK's generator of
+chunks; of a raw response, that of the bytes, which all its methods read) and records what it passes on.
+An answer that is not read to its end is recorded when its HTTP response is closed or collected.
 """
 
 import functools
@@ -22,12 +22,12 @@ _Note = Callable[[Any], None]
 
 
 def watch_stream(observation: Observation, stream: Any) -> None:
-    """Observe a stream of the SDK's until it ends."""
+    """Observe one of the SDK's streams until it ends."""
     _attach(stream, OpenAnswer(observation, stream.response))
 
 
 def watch_raw(observation: Observation, answer: Any) -> None:
-    """Observe a raw response, whose body is yet to be read: as bytes, or as what it is parsed into."""
+    """Observe a raw response whose body is yet to be read, as bytes or parsed."""
     response = answer.http_response
     open_answer = OpenAnswer(observation, response)
     body = RawBody(observation, response.headers.get("content-type") or "", open_answer.note_chunk)
@@ -37,9 +37,9 @@ def watch_raw(observation: Observation, answer: Any) -> None:
 
 
 def hide_usage(answer: Any) -> None:
-    """Take the chunk out of a stream that is in it because we asked for the usage.
+    """Remove the chunk that is in a stream because we asked for the usage.
 
-    Apart from all that observes: whatever of that fails, the application did not ask for this chunk.
+    Independent of the observing code: even if that fails, the application did not ask for this chunk.
     """
     if getattr(answer, "http_response", None) is not None:
         _when_parsed(answer, hide_usage)
@@ -48,22 +48,22 @@ def hide_usage(answer: Any) -> None:
 
 
 def end_open() -> None:
-    """End what is still open, for the process ends."""
+    """End all open answers, at the end of the process."""
     for open_answer in list(_open.values()):
         guarded(open_answer.give_up)
 
 
 class OpenAnswer:
-    """Ends an observation once: when the answer was read, failed, was closed or is collected.
+    """Ends an observation once: when the answer is read, fails, is closed or is collected.
 
     Whatever closes an answer (`close()`, `with`, the SDK's stream helpers, reading to the end) closes its
-    HTTP response. So the methods of that one object are replaced, on the instance, until the end.
+    HTTP response. So the methods of that instance are replaced until the end.
     """
 
     def __init__(self, observation: Observation, response: Any) -> None:
         observation.status_code = response.status_code
         self.observation = observation
-        self.is_read = False  # at this moment: what closes the response meanwhile is a part of the reading
+        self.is_read = False  # right now: if the response is closed meanwhile, that is part of reading it
         self._clock, self._note_chunk = observation.clock, observation.note_chunk
         self._read_s = self._clock()
         self._has_chunks = self._has_ended = False
@@ -75,13 +75,13 @@ class OpenAnswer:
         _open[id(self._response)] = self
 
     def read_bytes_by(self, response: Any, body: RawBody) -> None:
-        """Note what is read of the response, by whichever method: httpx reads by `iter_bytes()` in all."""
+        """Record what is read of the response: all methods of httpx read through `iter_bytes()`."""
         self._body = body
         for name, pass_on in (("iter_bytes", _pass_on), ("aiter_bytes", _pass_on_async)):
             self._replace(response, name, _watch_bytes(self, getattr(response, name), pass_on, body.add))
 
     def read_chunks(self) -> None:
-        """It is read as a stream of the SDK's, not as bytes."""
+        """It is read as one of the SDK's streams, not as bytes."""
         self._body = None
         self._put_back("iter_bytes", "aiter_bytes")
 
@@ -94,7 +94,7 @@ class OpenAnswer:
             self.complete()
 
     def complete(self) -> None:
-        """Everything was read, or all that counts."""
+        """Everything that matters was read."""
         if not self._take():
             return
         if self._body is not None:
@@ -109,22 +109,22 @@ class OpenAnswer:
             self.observation.failed(error)
 
     def closed(self) -> None:
-        """The response is closed, by whomever."""
+        """The response is closed by anyone."""
         if self.is_read:
             return
         error = sys.exc_info()[1]
         failed = getattr(error, "request", None)
-        # Raised by the response, and not by the application, whose `with` block ends with an error.
+        # An error of the response, not of the application's `with` block.
         if error is not None and failed and failed is getattr(self._response(), "request", None):
             self.fail(error)
         else:
             self.give_up()
 
     def give_up(self) -> None:
-        """What was not read will not be, which is no error."""
+        """The rest will not be read, which is no error."""
         if self._take():
             if not self._has_chunks and getattr(self._response(), "is_stream_consumed", False):
-                self._read_s = self.observation.clock()  # read in a way that is not watched: its end is known
+                self._read_s = self.observation.clock()  # read in a way that is not watched; only its end is
             self.observation.end(self._read_s)
 
     def _replace(self, response: Any, name: str, method: Any) -> None:
@@ -135,12 +135,12 @@ class OpenAnswer:
     def _put_back(self, *names: str) -> None:
         attributes = getattr(self._response(), "__dict__", {})
         for name in names:
-            # Unless somebody has wrapped it in turn: out of use, it only passes on.
+            # Unless somebody has wrapped it in turn; after the end, it only passes calls on.
             if hasattr(attributes.get(name), "of_monitor"):
                 del attributes[name]
 
     def _take(self) -> bool:
-        """Whether the call is still to be ended: true for one caller, of all threads."""
+        """Whether the call is still to be ended: True for one caller in any thread."""
         if _open.pop(id(self._response), None) is None:
             return False
         self._has_ended = True
@@ -148,10 +148,10 @@ class OpenAnswer:
         return True
 
 
-# By the id of their reference. Held here, not by the response, which would take them along.
+# By the id of their weak reference. Held here, since the response would take them with it.
 _open: Dict[int, OpenAnswer] = {}
 if hasattr(os, "register_at_fork"):
-    # What was open in the parent is the parent's to end.
+    # The parent ends those that it has open.
     os.register_at_fork(after_in_child=_open.clear)
 
 
@@ -170,7 +170,7 @@ def _attach(stream: Any, open_answer: OpenAnswer) -> None:
 def _replace_iterator(
     stream: Any, pass_on: Callable[[Any], Any], pass_on_async: Callable[[Any], Any]
 ) -> bool:
-    """False for a stream that takes its chunks from something else than a generator."""
+    """False if the stream does not take its chunks from a generator."""
     chunks = getattr(stream, "_iterator", None)
     if inspect.isgenerator(chunks):
         stream._iterator = pass_on(chunks)
@@ -182,7 +182,7 @@ def _replace_iterator(
 
 
 def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
-    """Call `use` with the stream that a raw response is parsed into, once: later, it is the same stream."""
+    """Call `use` once with the stream that a raw response is parsed into."""
     original = answer.parse
 
     def parsed(stream: Any) -> Any:
@@ -201,7 +201,7 @@ def _when_parsed(answer: Any, use: Callable[[Any], None]) -> None:
     answer.parse = parse_async if inspect.iscoroutinefunction(original) else parse
 
 
-# What follows is on the application's path: whatever can fail in it is the SDK's, or guarded.
+# What follows runs when the application reads: whatever can fail in it is the SDK's, or guarded.
 
 
 def _pass_on(source: Any, open_answer: OpenAnswer, note: _Note) -> Generator[Any, None, None]:
@@ -276,7 +276,7 @@ def _watch_close(open_answer: OpenAnswer, original: Any) -> Any:
 
 
 def _watch_aclose(open_answer: OpenAnswer, original: Any) -> Any:
-    # A coroutine function as the original: by that, others tell whether it is to be awaited.
+    # A coroutine function like the original: others inspect whether to await it.
     async def aclose(*args: Any, **kwargs: Any) -> Any:
         guarded(open_answer.closed)
         return await original(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The exporter's queue, and what its thread does: calls to lines, lines to the channels."""
+"""The exporter's queue and the work of its thread: calls to lines, lines to the channels."""
 
 import sys
 import threading
@@ -21,21 +21,21 @@ from .failsafe import log_warning
 BATCH_EVERY_S = 1.0
 REPORT_EVERY_S = 60.0
 DRAIN_POLL_S = 0.01
-# Of each turn, for what was said: the points go first.
+# The part of each turn that log lines get, after the points.
 LOGS_BUDGET_S = 0.5
-# A point takes some 15 us: so many at a time keep the interpreter from others for 2 ms, a whole batch would
-# for 8. Under a busy application each time of letting go takes until it is had again, which can be 100 ms.
+# A point takes some 15 us, so a slice holds the interpreter for 2 ms; a whole batch would for 8. In a busy
+# application, it can take 100 ms to get the interpreter back, so slices must not be small.
 SLICE_CALLS = 100
 
 
 class Worker:
-    """For one process, and until it is stopped.
+    """For one process, until it is stopped.
 
     `say` takes one line for the operator; `points` outlives the worker, so that timestamps stay unique.
 
-    An observation has `to_call()`. One of a call whose content is to be logged has also an attribute
-    `content`, anything but None, and `to_conversation()`, which gives a Conversation, or None for no line.
-    Both are asked for on the thread.
+    An observation has `to_call()`. If its call is to be logged, it also has an attribute `content` that is
+    not None, and `to_conversation()`, which returns a Conversation, or None for no line. Both methods are
+    called on the thread.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Worker:
     ) -> None:
         self.queue: Deque[Any] = deque()
         self.max_queue = settings.max_queue
-        # With so many calls before it, a call wakes the worker, unless it is awake; never above the queue's
-        # limit, so that this is all that a call compares. The first one starts the thread.
+        # A call that finds so many in the queue wakes the worker if it sleeps, or starts the thread. Never
+        # above the queue's limit, so that a call compares nothing else.
         self.wake_at = 0
         self.is_awake = False
-        # More than this is more than DataKit takes at the time: it goes to the backlog at once.
+        # More than this is more than DataKit takes at present: calls go to the backlog at once.
         self._behind_at = self.max_queue // 4
         self._batch_calls = min(BATCH_LINES, self._behind_at)
         self._batch_every_s = batch_every_s
@@ -61,7 +61,7 @@ class Worker:
         self._refused = Counter()
         self._flushes: Deque[_Flush] = deque()
         self._stopping = False
-        # For the end of a process that a DataKit keeps waiting: what comes yet goes to the backlog.
+        # False at the end of a process that DataKit keeps waiting: further calls go to the backlog.
         self.asks_datakit = True
         self._draining = threading.Lock()
         self._thread = BackgroundThread(self._run)
@@ -74,7 +74,7 @@ class Worker:
         self._make_channels: Callable[[], Channels] = lambda: open_channels(
             settings, content_log, budget, say, pause, monotonic
         )
-        # Made when the thread starts: nothing that may be waited for is inherited by a fork before that.
+        # Made when the thread starts, so that an earlier fork inherits no locks and connections.
         self._opened: Optional[Channels] = None
         self._report_every_s = report_every_s
         self._report_at_s = float("inf")
@@ -89,8 +89,8 @@ class Worker:
         self._refused.add()
 
     def wake(self) -> bool:
-        """Start the thread, or end its waiting; False if none can be started any more."""
-        # Before the signal: the thread sets them anew.
+        """Start or wake the thread; False if none can be started any more."""
+        # Before the signal: the thread sets them again.
         self.is_awake = True
         self.wake_at = self.max_queue
         if self._thread.is_alive:
@@ -103,7 +103,7 @@ class Worker:
         return True
 
     def flush(self, timeout_s: float) -> bool:
-        """Whether all that was in the queue is delivered, or on the backlog, within the time."""
+        """Whether everything in the queue is delivered, or on the backlog, within `timeout_s`."""
         if not self._thread.was_started and not self.queue:
             return True
         if self._thread.is_current:
@@ -115,16 +115,16 @@ class Worker:
             flush.done.wait(timeout_s)
         else:
             self.drain()
-        while not flush.done.is_set() and self._monotonic() < until_s:  # another is at it
+        while not flush.done.is_set() and self._monotonic() < until_s:  # another thread is draining
             flush.done.wait(DRAIN_POLL_S)
             self.drain()
         return flush.ok
 
     def drain(self) -> None:
-        """Deliver what is in the queue on the caller's own thread: the process can have no other any more.
+        """Deliver the queue on the caller's own thread, when no thread can be started any more.
 
-        Not waited for if another is at it, who looks once more when it is done; not more often, since others
-        may submit for ever.
+        Returns at once if another thread is draining: that looks once more when it is done, but not more
+        often, since others may go on submitting forever.
         """
         for _ in range(2):
             if not self._draining.acquire(blocking=False):
@@ -137,9 +137,9 @@ class Worker:
                 return
 
     def stop(self, timeout_s: float) -> bool:
-        """Empty the queue and end the thread. Half the time is for DataKit, the rest for the backlog.
+        """Empty the queue and end the thread: half the time is for DataKit, the rest for the backlog.
 
-        Whether DataKit's half was enough. After an exception, which a signal's handler may raise, there is
+        Returns whether DataKit's half was enough. After an exception, which a signal handler may raise, call
         `take_over()`.
         """
         until_s = self._monotonic() + timeout_s
@@ -152,8 +152,8 @@ class Worker:
     # -- calls to lines ----------------------------------------------------------------------------
 
     def _lock(self) -> threading.Lock:
-        """Held while the channels are opened, and while calls of the queue become the lines in hand."""
-        # One step for the interpreter: whoever needs it first makes it.
+        """Held while the channels are opened, and while queued calls become the lines in hand."""
+        # Atomic: whoever needs it first makes it.
         lock: threading.Lock = self.__dict__.setdefault("_taking", threading.Lock())
         return lock
 
@@ -165,9 +165,9 @@ class Worker:
             return self._opened
 
     def _batch(self, at_the_end: bool) -> Iterator[Any]:
-        """The next calls of the queue, for the thread until it is taken over.
+        """The next calls in the queue; none for the thread once its work has been taken over.
 
-        Another thread may be taking some, too: one of the two is about to end.
+        Another thread may be taking calls, too: one of the two is about to end.
         """
         for _ in range(min(len(self.queue), BATCH_LINES)):
             if self._taken_over is not at_the_end:
@@ -179,7 +179,7 @@ class Worker:
             yield observation
 
     def _add_lines(self, lines: List[str], channels: Channels, observations: Iterable[Any]) -> None:
-        """Add their points; those that cannot be made are counted as dropped. What was said is read later."""
+        """Add their points; those that cannot be made are counted as dropped. Content is read later."""
         for n, observation in enumerate(observations, 1):
             try:
                 call = observation.to_call()
@@ -189,9 +189,9 @@ class Worker:
                     channels.content.note(observation, call, point)
             except Exception as error:
                 channels.metrics.count_dropped(MONITOR_ERROR, 1)
-                # Not its text, which may hold what the application sent or received.
+                # Not its message, which may hold what the application sent or received.
                 self._say(f"a call could not be read ({type(error).__name__}): dropped")
-            except BaseException:  # a signal's handler has raised: it is read again
+            except BaseException:  # a signal handler has raised: read it again
                 self.queue.appendleft(observation)
                 raise
             if n % SLICE_CALLS == 0:
@@ -204,10 +204,10 @@ class Worker:
             while not self._stopping:
                 self._try(lambda: self._turn(drain=False), self._run_due)
                 self._wait()
-            # Again, now that it is known: what was submitted before is in the queue.
+            # Once more: what was submitted before the stop is in the queue now.
             self._try(lambda: self._turn(drain=True), self._finish)
         finally:
-            # Should the thread be killed, the next call starts another.
+            # If the thread is killed, the next call starts another.
             self.is_awake = False
             self.wake_at = 0
 
@@ -224,13 +224,13 @@ class Worker:
         channels = self._channels()
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         try:
-            # What comes while a batch is under way waits for the next: no requests of a few points each.
+            # Calls that come during a batch wait for the next one: no requests of a few points each.
             n_calls = len(self.queue) if drain or flushes else 1
             for _ in range(0, n_calls, BATCH_LINES):
                 self._deliver_batch(channels)
             if flushes:
                 channels.deliver_content()
-                settled = [channel.is_settled() for channel in channels.all]  # each of them tries
+                settled = [channel.is_settled() for channel in channels.all]  # a list: each has to try
                 for flush in flushes:
                     flush.ok = all(settled)
         finally:
@@ -249,16 +249,16 @@ class Worker:
             if not (behind and metrics.try_keep(self._in_hand)):
                 metrics.deliver(self._in_hand)
         except BaseException:
-            # They may be delivered, and are the same points then.
+            # They may have been delivered already; then these are the same points.
             if metrics.try_keep(self._in_hand):
                 self._in_hand = []
             raise
         self._in_hand = []
 
     def _run_due(self) -> None:
-        """What was said, replays and the report, each if it is time."""
+        """Log lines, replays and the report, each if it is time."""
         channels = self._channels()
-        # Each may wait for DataKit: a slow one is left to the calls that wait now.
+        # Each may wait for DataKit; if that is slow, waiting calls go first.
         if len(self.queue) >= self._batch_calls:
             return
         channels.deliver_content(self._monotonic() + LOGS_BUDGET_S)
@@ -269,7 +269,7 @@ class Worker:
             self._report(channels)
 
     def _finish(self) -> None:
-        """The last of an orderly end: what was said, what would end with the process, what it counted."""
+        """The end of an orderly stop: log lines, what would end with the process, and the last report."""
         channels = self._channels()
         channels.deliver_content()
         if channels.metrics.is_up:
@@ -286,7 +286,7 @@ class Worker:
     def _wait(self) -> None:
         self.is_awake = False
         self.wake_at = self._batch_calls - 1
-        # Looked at after wake_at is set: a call from here on is seen now, or gives a signal.
+        # Checked after wake_at is set: from here on, a call is either seen now or wakes us.
         if len(self.queue) < self._batch_calls and not self._flushes and not self._stopping:
             due_in_s = self._batch_every_s
             if self._opened is not None:
@@ -296,14 +296,14 @@ class Worker:
     # -- at the end --------------------------------------------------------------------------------
 
     def take_over(self, until_s: float) -> None:
-        """Put on the backlog what the thread had no time for, and what it is just delivering.
+        """Put on the backlog what the thread had no time for, and what it is delivering right now.
 
-        That may be delivered twice then, and is the same point. To be called again after an exception.
+        The latter may be delivered twice, as the same points. Call it again after an exception.
         """
         if self._opened is None and not self.queue:
             return
         self._taken_over = True
-        # The thread lets go of it after the call that it is reading, unless it is stuck there.
+        # The thread releases it after the call that it is reading, unless it is stuck there.
         if self._lock().acquire(timeout=max(0.0, until_s - self._monotonic())):
             self._lock().release()
             channels = self._channels()

@@ -13,7 +13,7 @@ import importlib.util
 import os
 import sys
 
-# The threads that ask the other finders, some of which ask all finders in turn.
+# Threads that are asking the other finders, some of which ask all finders in turn.
 _looking = set()  # type: ignore[var-annotated]
 
 
@@ -34,14 +34,14 @@ class _Finder:
                         spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
                     return spec
         except Exception:
-            pass  # then the import itself meets it
+            pass  # the import itself will raise it
         finally:
             _looking.discard(thread)
         return None
 
 
 class _Loader:
-    """Loads what another loader does. One of its own: others put theirs around it, and write into it."""
+    """Wraps another loader. An object of its own, since others wrap it in turn and set attributes on it."""
 
     def __init__(self, loader):
         self._loader = loader
@@ -51,7 +51,7 @@ class _Loader:
         return None if create is None else create(spec)
 
     def exec_module(self, module):
-        # As without us, for who reads its source or resources.
+        # As without us, for code that reads its source or resources.
         if getattr(module, "__loader__", None) is self:
             module.__loader__ = self._loader
         spec = getattr(module, "__spec__", None)
@@ -73,7 +73,7 @@ def _instrument():
 
         instrument()
     except Exception as error:
-        # To the program itself, not to what it starts: that may be anything, and read by anything.
+        # Only in the program itself: others may parse the output of what it starts.
         if os.environ.get("CHATGPT_MONITOR_RUN_PID") == str(os.getpid()):
             said = "guance-chatgpt-monitor: not monitored: ", type(error).__name__, ": ", str(error), "\n"
             sys.stderr.write("".join(said))
@@ -86,7 +86,7 @@ def _watch_imported():
 
         watch_imported()
     except Exception:
-        pass  # then the openai package is not monitored either, and that was said
+        pass  # then openai is not monitored either, which was reported
 
 
 def _import_next():
