@@ -179,27 +179,13 @@ def _make_callback(calls: _Calls) -> Any:
         def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             guarded(calls.end, kwargs, response_obj, start_time, end_time)
 
-        def log_failure_event(
-            self,
-            kwargs: Any,
-            response_obj: Any,  # noqa: ARG002
-            start_time: Any,
-            end_time: Any,
-        ) -> None:
+        def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:  # noqa: ARG002
             guarded(calls.end, kwargs, None, start_time, end_time)
 
-        async def async_log_success_event(
-            self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
-        ) -> None:
-            guarded(calls.end, kwargs, response_obj, start_time, end_time)
+        async def async_log_success_event(self, *args: Any, **named: Any) -> None:
+            self.log_success_event(*args, **named)
 
-        async def async_log_failure_event(
-            self,
-            kwargs: Any,
-            response_obj: Any,  # noqa: ARG002
-            start_time: Any,
-            end_time: Any,
-        ) -> None:
-            guarded(calls.end, kwargs, None, start_time, end_time)
+        async def async_log_failure_event(self, *args: Any, **named: Any) -> None:
+            self.log_failure_event(*args, **named)
 
     return Callback()

@@ -21,7 +21,9 @@ class MemoryBacklog(Backlog):
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._lines: Deque[str] = deque()
-        self._claims: Dict[str, List[str]] = {}
+        # One at a time, as it is taken over until it is settled.
+        self._claim_id = ""
+        self._claimed: List[str] = []
         self._n_bytes = 0
         self._totals: Dict[str, int] = {}
         self._texts: Dict[str, str] = {}
@@ -38,31 +40,22 @@ class MemoryBacklog(Backlog):
 
     def claim(self, max_lines: int) -> Optional[Claim]:
         with self._lock:
-            for claim_id, lines in self._claims.items():
-                return Claim(claim_id, list(lines))
-            lines = list(islice(self._lines, max_lines))
-            if not lines:
-                return None
-            for _ in lines:
-                self._lines.popleft()
-            claim_id = uuid.uuid4().hex
-            self._claims[claim_id] = lines
-            return Claim(claim_id, list(lines))
+            if not self._claimed:
+                self._claim_id = uuid.uuid4().hex
+                self._claimed = [self._lines.popleft() for _ in range(min(max_lines, len(self._lines)))]
+            return Claim(self._claim_id, list(self._claimed)) if self._claimed else None
 
     def settle(self, claim: Claim, n_lines: int, counts: Dict[str, int]) -> Claim:
         with self._lock:
-            lines = self._claims.get(claim.claim_id)
-            if lines is not None:
-                self._n_bytes -= _n_bytes(lines[:n_lines])
-                del lines[:n_lines]
-                if not lines:
-                    del self._claims[claim.claim_id]
+            if self._claimed and claim.claim_id == self._claim_id:
+                self._n_bytes -= _n_bytes(self._claimed[:n_lines])
+                del self._claimed[:n_lines]
                 self._add(counts)
         return claim.after(n_lines, counts)
 
     def size(self) -> Size:
         with self._lock:
-            oldest = [lines[0] for lines in self._claims.values()] + list(islice(self._lines, 1))
+            oldest = self._claimed[:1] + list(islice(self._lines, 1))
             return Size(self._n_lines(), self._n_bytes, min(map(timestamp_ns, oldest), default=0))
 
     def add(self, counts: Dict[str, int]) -> None:
@@ -88,9 +81,8 @@ class MemoryBacklog(Backlog):
     def take_all(self) -> Tuple[List[str], Dict[str, int]]:
         """Remove and return all lines, oldest first, and all counters."""
         with self._lock:
-            lines = [line for claimed in self._claims.values() for line in claimed] + list(self._lines)
-            totals = self._totals
-            self._claims, self._totals = {}, {}
+            lines, totals = [*self._claimed, *self._lines], self._totals
+            self._claimed, self._totals = [], {}
             self._lines.clear()
             self._n_bytes = 0
             return lines, totals
@@ -106,7 +98,7 @@ class MemoryBacklog(Backlog):
         self._totals = add_counts(self._totals, counts)
 
     def _n_lines(self) -> int:
-        return len(self._lines) + sum(map(len, self._claims.values()))
+        return len(self._lines) + len(self._claimed)
 
 
 def _n_bytes(lines: List[str]) -> int:

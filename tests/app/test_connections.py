@@ -136,7 +136,7 @@ def test_a_bare_client_is_left_alone(api, server):
 
 
 @pytest.mark.slow
-def test_what_is_undone_is_as_before(api, datakit):
+def test_uninstrument_restores_the_properties(api, datakit):
     needs(api.bare(), "realtime")
     # In a process of its own: where a client was given to monitor(), the patches stay.
     code = """

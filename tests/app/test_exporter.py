@@ -195,7 +195,7 @@ def test_call_that_ends_in_a_finalizer_is_delivered(
     assert datakit.count("openai") == 1500
 
 
-def test_nothing_happens_when_it_is_switched_off(
+def test_nothing_happens_when_disabled(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make(enabled=False)
@@ -331,7 +331,7 @@ def test_memory_is_the_backlog_when_there_is_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_memory_takes_along_is_said(
+def test_lines_that_end_with_the_process_are_reported(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make(backlog="off")
@@ -628,7 +628,7 @@ def test_process_has_one_exporter() -> None:
     )
 
 
-def test_first_settings_stay_and_others_are_said_to_have_no_effect() -> None:
+def test_the_first_settings_stay_and_others_are_warned_of() -> None:
     output = run_python(
         "one = get_exporter(Settings.read(service_name='shop'))\n"
         "two = get_exporter(Settings.read(service_name='search', stream_usage=True, tags={'a': 'b'}))\n"
@@ -638,7 +638,7 @@ def test_first_settings_stay_and_others_are_said_to_have_no_effect() -> None:
     assert "no effect of service_name, tags" in output
 
 
-def test_settings_that_nobody_gave_make_room() -> None:
+def test_default_settings_make_room_for_given_ones() -> None:
     output = run_python(
         "get_exporter().flush(1)\n"
         "one = get_exporter(Settings.read(service_name='shop'))\n"
@@ -655,7 +655,7 @@ def test_other_settings_after_a_shutdown() -> None:
     assert output == "search\n"
 
 
-def test_switched_off_for_one_and_on_for_another() -> None:
+def test_disabled_for_one_and_enabled_for_another() -> None:
     output = run_python(
         "get_exporter(Settings.read(enabled=False))\n"
         "one = get_exporter(Settings.read())\n"

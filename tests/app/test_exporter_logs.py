@@ -143,7 +143,7 @@ class Broken(Said):
         raise RuntimeError("with what was said in it")
 
 
-def test_what_cannot_be_read_costs_the_log_only(
+def test_unreadable_content_costs_only_the_log(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make(report_every_s=0.1)
@@ -241,7 +241,7 @@ def test_more_than_can_be_read_is_counted_and_every_point_arrives(
     assert len(logged(datakit)) + dropped(datakit) == len(avalanche.stamps)
 
 
-def test_what_is_said_is_let_go_before_memory_grows_and_every_point_arrives(
+def test_content_beyond_the_budget_is_dropped_and_every_point_arrives(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
     """Calls whose answers are far faster than DataKit."""
@@ -269,7 +269,7 @@ def test_what_is_said_is_let_go_before_memory_grows_and_every_point_arrives(
 # -- files, forks and ends -------------------------------------------------------------------------
 
 
-def test_the_file_stands_beside_the_other_for_its_owner_alone(
+def test_the_logs_have_a_file_for_their_owner_alone(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make()
@@ -282,7 +282,7 @@ def test_the_file_stands_beside_the_other_for_its_owner_alone(
     assert "zhang" not in file.read_bytes().decode("utf-8", "replace")
 
 
-def test_what_waits_is_delivered_also_when_no_more_is_asked_for(
+def test_waiting_logs_are_delivered_after_logging_is_disabled(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make()
@@ -307,7 +307,7 @@ def test_without_a_file_both_are_in_memory(make: Callable[..., Exporter], dataki
 
 
 @pytest.mark.parametrize("log_content", [True, False])
-def test_what_waits_is_redacted_by_the_patterns_of_its_delivery(
+def test_waiting_logs_are_redacted_again_when_delivered(
     make: Callable[..., Exporter], datakit: WatchedDataKit, log_content: bool
 ) -> None:
     exporter = make()

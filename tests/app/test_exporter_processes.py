@@ -271,7 +271,7 @@ ended_s = time.monotonic()
     run(TIMED % 1 + code, datakit, path)
 
 
-def test_what_was_in_memory_goes_to_the_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:
+def test_lines_in_memory_move_to_a_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:
     datakit.stop()
     code = """
 import resource

@@ -117,7 +117,7 @@ def test_unfinished_claim_is_claimed_again(make: Callable[..., Backlog]) -> None
     assert drain(backlog) == lines(4, 10)
 
 
-def test_beyond_the_bound_of_lines_the_oldest_go(make: Callable[..., Backlog]) -> None:
+def test_the_oldest_lines_are_evicted_beyond_the_bound_of_lines(make: Callable[..., Backlog]) -> None:
     backlog = make(max_lines=10)
     assert backlog.push(lines(1, 9)) == 0
     assert backlog.push(lines(9, 14)) == 3
@@ -126,7 +126,7 @@ def test_beyond_the_bound_of_lines_the_oldest_go(make: Callable[..., Backlog]) -
     assert backlog.size() == (0, 0, 0)
 
 
-def test_beyond_the_bound_of_bytes_the_oldest_go(make: Callable[..., Backlog]) -> None:
+def test_the_oldest_lines_are_evicted_beyond_the_bound_of_bytes(make: Callable[..., Backlog]) -> None:
     wide = "openai,model=模型 question=1.0 7"
     backlog = make(max_bytes=2 * len(line(1)) + len(wide.encode()))
     assert backlog.push([*lines(1, 4), wide]) == 1
@@ -208,7 +208,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     assert drain(second) == lines(1, 600)
 
 
-def test_folder_and_file_are_for_their_owner_alone(backlog: FileBacklog, path: Path) -> None:
+def test_folder_and_file_are_private(backlog: FileBacklog, path: Path) -> None:
     backlog.push(lines(1, 3))
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     files = sorted(path.parent.iterdir())
@@ -216,7 +216,7 @@ def test_folder_and_file_are_for_their_owner_alone(backlog: FileBacklog, path: P
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_lock_is_one_owners_until_it_is_released_or_expires(path: Path) -> None:
+def test_a_lock_has_one_owner_until_it_is_released_or_expires(path: Path) -> None:
     clock = Clock()
     one, other = (FileBacklog(str(path), no_word, clock=clock) for _ in range(2))
     assert one.acquire("replay", 30)
@@ -237,7 +237,7 @@ def test_lock_is_one_owners_until_it_is_released_or_expires(path: Path) -> None:
     assert other.acquire("replay", 30)
 
 
-def test_claim_of_the_living_is_left_alone_while_it_holds_the_lock(path: Path) -> None:
+def test_a_claim_is_not_taken_over_while_its_owner_holds_the_lock(path: Path) -> None:
     clock = Clock()
     now = [f"openai question=1.0 {int(clock.now_s * 1e9) + n}" for n in range(10)]
     one, other = (FileBacklog(str(path), no_word, clock=clock) for _ in range(2))
@@ -563,7 +563,7 @@ def test_a_file_that_others_can_read_is_closed_to_them(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_was_delivered_is_not_in_the_files_any_more(backlog: FileBacklog, path: Path) -> None:
+def test_delivered_lines_leave_no_trace_in_the_files(backlog: FileBacklog, path: Path) -> None:
     backlog.push([f'openai answer="private-{n}" {n}' for n in range(20_000)])
     size = path.stat().st_size + Path(f"{path}-wal").stat().st_size
     assert size > 100_000
@@ -573,7 +573,7 @@ def test_what_was_delivered_is_not_in_the_files_any_more(backlog: FileBacklog, p
     assert sum(file.stat().st_size for file in path.parent.iterdir()) < size / 10
 
 
-def test_a_bound_that_was_lowered_is_reached_step_by_step(path: Path) -> None:
+def test_a_lowered_bound_is_reached_in_steps(path: Path) -> None:
     FileBacklog(str(path), no_word).push(lines(0, 5000))
     lowered = FileBacklog(str(path), no_word, max_lines=100)
     dropped = [lowered.push([line(5000 + n)]) for n in range(6)]
@@ -620,7 +620,7 @@ def test_file_that_is_damaged_while_two_use_it_is_set_aside_once(path: Path) -> 
 
 
 @pytest.mark.parametrize("foreign", ["another version", "another application"])
-def test_file_of_somebody_else_is_not_touched(path: Path, foreign: str) -> None:
+def test_another_programs_file_is_not_touched(path: Path, foreign: str) -> None:
     said: list[str] = []
     if foreign == "another version":
         made = FileBacklog(str(path), no_word)
@@ -642,7 +642,7 @@ def test_file_of_somebody_else_is_not_touched(path: Path, foreign: str) -> None:
     assert {"another version": "version", "another application": "another program"}[foreign] in said[0]
 
 
-def test_place_that_cannot_be_used_is_said_once_and_memory_takes_over(tmp_path: Path) -> None:
+def test_an_unusable_place_is_reported_once_and_memory_takes_over(tmp_path: Path) -> None:
     said: list[str] = []
     (tmp_path / "file").write_text("in the way")
     backlog = FileBacklog(str(tmp_path / "file" / "backlog.sqlite3"), said.append)
@@ -712,7 +712,7 @@ def lines_of_full_disk(n: int) -> list[str]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root can become somebody else")
-def test_no_permission_is_said_once_and_memory_takes_over(tmp_path: Path) -> None:
+def test_a_missing_permission_is_reported_once_and_memory_takes_over(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from guance_chatgpt_monitor.app.file_backlog import FileBacklog\n"

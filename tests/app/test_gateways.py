@@ -153,7 +153,7 @@ NO_ANSWERS = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("body", "error_type"), NO_ANSWERS)
-def test_what_is_no_answer_is_an_error(way, body, error_type, api):
+def test_anything_but_an_answer_is_an_error(way, body, error_type, api):
     way(api, body)
     call = api.collector.call()
     assert (call.error_type, call.status_code) == (error_type, 200)
@@ -161,7 +161,7 @@ def test_what_is_no_answer_is_an_error(way, body, error_type, api):
 
 @pytest.mark.parametrize("way", STREAMED_WAYS)
 @pytest.mark.parametrize(("event", "error_type"), NO_ANSWERS)
-def test_what_is_no_stream_of_an_answer_is_an_error(way, event, error_type, api):
+def test_anything_but_a_stream_is_an_error(way, event, error_type, api):
     way(api, [event])
     call = api.collector.call()
     assert (call.error_type, call.status_code) == (error_type, 200)
@@ -198,7 +198,7 @@ def test_an_answer_that_fails_on_the_way_is_an_error(way, last, error_type, api)
         (400, {"message": "not in good standing", "type": "Arrearage", "code": "Arrearage"}),
     ],
 )
-def test_money_that_is_used_up(status_code, error, api):
+def test_used_up_credit(status_code, error, api):
     def refuse(request):
         return httpx.Response(status_code, json={"error": error})
 

@@ -111,7 +111,7 @@ def test_an_error_is_a_point_and_still_the_applications(api, datakit):
     assert (found.tags["status"], found.tags["status_code"]) == ("error", "429")
 
 
-def test_three_hundred_models_that_answer_are_two_hundred_and_one_values_of_the_tag(api, datakit):
+def test_the_model_tag_has_at_most_two_hundred_values_and_other(api, datakit):
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
     body = {"choices": [choice], "usage": USAGE}
     client = monitor(api.bare(**canned(body=body)))
@@ -126,7 +126,7 @@ def test_three_hundred_models_that_answer_are_two_hundred_and_one_values_of_the_
 
 
 @pytest.mark.parametrize("wrong", [openai, "client", None, openai.OpenAI])
-def test_what_is_no_client_is_refused(wrong, datakit):
+def test_anything_but_a_client_is_refused(wrong, datakit):
     with pytest.raises(TypeError, match="OpenAI client"):
         monitor(wrong)
 
@@ -141,7 +141,7 @@ def test_a_wrong_setting_is_refused(api):
         monitor(client, datakit_uri="http://127.0.0.1")
 
 
-def test_switched_off_nothing_is_patched(api, datakit):
+def test_nothing_is_patched_when_disabled(api, datakit):
     client = api.bare()
     attributes, request = set(vars(client)), openai.OpenAI.request
     assert monitor(client, enabled=False) is client
@@ -218,7 +218,7 @@ def _chat_answer(text, finish_reason="stop"):
     return {**head, "choices": [choice], "usage": USAGE}
 
 
-def test_an_answer_that_is_not_as_it_was_to_be_keeps_its_tokens(api):
+def test_an_answer_that_fails_validation_keeps_its_tokens(api):
     """`parse()` refuses it after it was paid for."""
     pydantic = pytest.importorskip("pydantic", "2")
     client = api.client(**canned(body=ANSWER))
@@ -252,29 +252,29 @@ def test_responses_parse_counts_once(api):
     assert api.collector.call().operation_name == "responses"
 
 
-def test_the_beta_of_the_responses_counts(api):
+def test_beta_responses_count(api):
     create = needs(api.client(), "beta", "responses", "create")
     create(model="gpt-4o-mini", input="one two")
     assert api.collector.call().operation_name == "responses"
 
 
-def test_what_is_posted_by_hand_counts(api):
+def test_a_hand_written_post_counts(api):
     answer = api.client().post("/chat/completions", cast_to=openai.types.chat.ChatCompletion, body=CHAT)
     assert api.collector.call().usage.total_tokens == answer.usage.total_tokens
 
 
-def test_what_is_posted_by_hand_may_lack_the_slash(api):
+def test_a_hand_written_path_may_lack_the_slash(api):
     api.client(**canned(body={"usage": USAGE})).post("chat/completions", cast_to=ChatCompletion, body=CHAT)
     assert api.collector.call().operation_name == "chat"
 
 
-def test_what_is_posted_for_an_http_response_has_its_usage(api):
+def test_a_post_that_returns_the_http_response_has_its_usage(api):
     answer = api.client().post("/chat/completions", cast_to=httpx.Response, body=CHAT)
     assert type(answer) is httpx.Response
     assert api.collector.call().usage.total_tokens == 16
 
 
-def test_usage_that_is_added_to_later_is_that_of_the_answer(api):
+def test_usage_is_copied_before_others_add_to_it(api):
     """As libraries do that ask again for structured output, and count all together."""
     for _ in range(3):
         answer = api.client().chat.completions.create(**CHAT)
@@ -282,7 +282,7 @@ def test_usage_that_is_added_to_later_is_that_of_the_answer(api):
     assert [call.usage.total_tokens for call in api.collector.calls()] == [16] * 3
 
 
-def test_what_is_streamed_into_something_else_counts(api):
+def test_a_stream_of_another_class_counts(api):
     client = api.client(**canned(body={"usage": USAGE}))
     streaming = {"stream": True, "stream_cls": openai.Stream[str]}
     client.post("/chat/completions", cast_to=httpx.Response, body=CHAT, **streaming)
@@ -298,7 +298,7 @@ def test_copies_of_a_monitored_client_are_monitored(api):
     assert type(client.copy()) is openai.OpenAI
 
 
-def test_a_copy_has_the_options_it_was_asked_for(api):
+def test_a_copy_has_the_given_options(api):
     client = api.client()
     copied = client.with_options(timeout=5, max_retries=7)
     assert (copied.timeout, copied.max_retries) == (5, 7)
@@ -331,7 +331,7 @@ def test_a_shallow_copy_sends_with_what_it_was_given(api):
     api.collector.call()
 
 
-def test_a_call_inside_of_a_call_is_a_call(api):
+def test_nested_calls_are_separate_calls(api):
     """As in an application that is called by its own process, through a transport for that."""
     inner = api.client()
 
@@ -347,7 +347,7 @@ def test_a_call_inside_of_a_call_is_a_call(api):
     assert calls[0].response_time_s < calls[1].response_time_s
 
 
-def test_other_requests_are_no_calls(api):
+def test_other_requests_are_not_calls(api):
     client = api.client()
     client.models.list()
     client.models.retrieve("gpt-4o")
@@ -434,7 +434,7 @@ def test_imported_twice_the_package_counts_a_call_once(api, datakit):
     assert len(datakit.points("openai")) == 2
 
 
-def test_what_has_no_effect_is_said_once_not_for_each_client(api, datakit, caplog):
+def test_ignored_settings_are_warned_of_once(api, datakit, caplog):
     for _ in range(3):
         monitor(api.bare(), service_name="shop")
         monitor(api.bare(), service_name="other")
@@ -452,7 +452,7 @@ def test_instrument_again_after_uninstrument(api):
 
 @pytest.mark.parametrize("name", ["request", "_process_response", "_build_request"])
 @pytest.mark.parametrize("of_class", [True, False])
-def test_wrappers_of_somebody_else_that_were_there_before_are_called(name, of_class, api, monkeypatch):
+def test_earlier_wrappers_of_other_libraries_are_called(name, of_class, api, monkeypatch):
     """Those of wrapt, which other monitors use."""
     wrapt = pytest.importorskip("wrapt")
     seen = []
@@ -469,7 +469,7 @@ def test_wrappers_of_somebody_else_that_were_there_before_are_called(name, of_cl
     assert api.collector.call().usage.total_tokens == 16
 
 
-def test_a_request_of_the_clients_own_that_is_a_plain_function(api):
+def test_a_plain_function_as_the_clients_own_request(api):
     client = api.bare()
     send = client.request
     client.request = lambda *args, **kwargs: send(*args, **kwargs)
@@ -477,7 +477,7 @@ def test_a_request_of_the_clients_own_that_is_a_plain_function(api):
     assert api.collector.call().requests_sent == 1
 
 
-def test_a_request_that_is_a_method_of_something_else(api):
+def test_a_method_of_another_object_as_the_clients_own_request(api):
     class Recorder:
         seen = 0
 
@@ -522,7 +522,7 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
     assert len(api.collector.calls()) == monitored
 
 
-def test_how_somebody_else_has_streams_iterated_over_stays(api, monkeypatch):
+def test_a_patched_iteration_over_streams_stays(api, monkeypatch):
     seen = []  # type: ignore[var-annotated]
     see = seen.append
 
@@ -549,7 +549,7 @@ def test_instrument_again_after_a_patch_was_taken_back(api):
     api.collector.call()
 
 
-def test_a_wrapper_of_somebody_else_outlives_ours(api, monkeypatch):
+def test_a_later_wrapper_of_another_library_outlives_ours(api, monkeypatch):
     api.instrument()
     owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
     ours, seen = owner.request, []
@@ -665,7 +665,7 @@ def test_retries_are_inside_of_one_call(api):
     assert (call.status_code, call.error_type) == (200, None)
 
 
-def test_retries_in_vain_are_counted(api):
+def test_failed_retries_are_counted(api):
     api.server.faults.extend(["429+0.01", "429+0.01"])
     with pytest.raises(openai.RateLimitError):
         api.client(max_retries=1).chat.completions.create(**CHAT)
@@ -727,7 +727,7 @@ def test_unknown_usage_is_absent(fault, api):
     ],
 )
 @pytest.mark.parametrize("way", ["plain", "raw", "stream", "stream of events"])
-def test_what_has_no_choices_is_no_answer(way, body, error_type, api):
+def test_an_answer_without_choices_is_an_error(way, body, error_type, api):
     if way == "stream of events":
         client = api.client(**canned(events=[body]))
     else:
@@ -745,7 +745,7 @@ def test_what_has_no_choices_is_no_answer(way, body, error_type, api):
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 7])
-def test_an_answer_that_is_no_object_is_an_error(body, api):
+def test_an_answer_that_is_not_an_object_is_an_error(body, api):
     try:
         api.bare(**canned(body=body)).chat.completions.create(**CHAT)
     except Exception as error:  # which one is the SDK's affair
@@ -773,7 +773,7 @@ def test_a_call_has_all_its_fields(api):
     assert {field.name for field in dataclasses.fields(call)} == set(vars(call))
 
 
-def test_what_the_headers_of_an_answer_tell(api):
+def test_the_headers_of_an_answer_are_read(api):
     raw = api.client().chat.completions.with_raw_response.create(**CHAT)
     call = api.collector.call()
     told = raw.headers
@@ -792,7 +792,7 @@ def test_an_error_in_an_answer(unknown, api):
     assert api.collector.call().error_type == "server_error"
 
 
-def test_what_the_headers_of_an_error_tell(api):
+def test_the_headers_of_an_error_are_read(api):
     with pytest.raises(openai.RateLimitError) as caught:
         api.client().chat.completions.create(**CHAT, **faults("429"))
     call = api.collector.call()
@@ -800,7 +800,7 @@ def test_what_the_headers_of_an_error_tell(api):
     assert call.request_id == caught.value.response.headers["x-request-id"]
 
 
-def test_what_the_headers_of_a_stream_tell(api):
+def test_the_headers_of_a_stream_are_read(api):
     stream = api.client().chat.completions.create(**CHAT, stream=True)
     assert list(stream)
     limit = stream.response.headers["x-ratelimit-limit-requests"]
@@ -863,7 +863,7 @@ def test_a_streaming_response_is_recorded_when_it_is_read(read, api):
     assert api.collector.calls() == []
 
 
-def test_what_watched_a_response_leaves_it_as_it_was(api):
+def test_a_watched_response_is_restored(api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with create(**CHAT) as response:
         response.read()
@@ -898,7 +898,7 @@ def test_a_streaming_response_that_breaks_off_is_an_error(read, api):
     assert api.collector.call().error_type == "connection"
 
 
-def test_an_error_of_the_application_is_not_the_calls(api):
+def test_an_error_of_the_application_is_not_an_error_of_the_call(api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with pytest.raises(ZeroDivisionError), create(**CHAT):
         _ = 1 / 0
@@ -944,7 +944,7 @@ def test_an_azure_client(api, monkeypatch):
         ("http://gateway.local:8080/v1", "gateway.local"),
     ],
 )
-def test_the_provider_is_told_from_the_base_url(base_url, provider_name, api):
+def test_the_provider_is_derived_from_the_base_url(base_url, provider_name, api):
     client = api.client(base_url=base_url, **canned(body={"usage": USAGE}))
     client.chat.completions.create(**CHAT)
     assert api.collector.call().provider_name == provider_name
@@ -993,7 +993,7 @@ def test_an_error_keeps_no_frame_of_the_application(api):
 # ---- the package ----
 
 
-def test_the_public_api_is_what_it_was():
+def test_the_public_api_is_unchanged():
     lines = []
     for name in sorted([*guance_chatgpt_monitor.__all__, "__version__"]):
         value = getattr(guance_chatgpt_monitor, name)

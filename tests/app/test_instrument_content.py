@@ -168,7 +168,7 @@ def test_the_answer_that_the_application_adds_to_its_messages_is_not_the_questio
     assert log(datakit).fields["question"] == QUESTION
 
 
-def test_what_is_secret_does_not_leave_the_process(api, logging, tmp_path, monkeypatch):
+def test_secrets_do_not_leave_the_process(api, logging, tmp_path, monkeypatch):
     monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", str(tmp_path / "backlog.sqlite3"))
     monkeypatch.setenv("CHATGPT_MONITOR_REDACT_PATTERNS", '["CUST-[0-9]{6}"]')
@@ -254,7 +254,7 @@ def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):
     )
 
 
-def test_what_was_said_is_not_kept_once_it_is_logged(client, datakit):
+def test_content_is_not_kept_once_it_is_logged(client, datakit):
     answer = client.chat.completions.create(**CHAT)
     kept = weakref.ref(answer)
     assert log(datakit)
@@ -273,7 +273,7 @@ def test_a_log_that_cannot_be_made_costs_no_point(client, datakit, monkeypatch):
     assert point(datakit).tags["status"] == "ok"
 
 
-def test_what_observe_observes_has_no_log(api, client, datakit):
+def test_an_observed_block_has_no_log(api, client, datakit):
     with observe(request_model="gpt-4o-mini") as call:
         call.record({"usage": {"total_tokens": 3}})
     assert logs(datakit) == []
@@ -289,7 +289,7 @@ def log_errors(datakit, monkeypatch):
     restart()
 
 
-def test_a_failed_call_is_logged_without_anything_that_was_said(api, log_errors, datakit):
+def test_a_failed_call_is_logged_without_content(api, log_errors, datakit):
     client = monitor(api.bare())
     client.chat.completions.create(**CHAT)
     list(client.chat.completions.create(**STREAM))
@@ -303,7 +303,7 @@ def test_a_failed_call_is_logged_without_anything_that_was_said(api, log_errors,
     assert len(datakit.points("openai")) == 3
 
 
-def test_what_a_failed_stream_and_a_refused_question_said_is_not_logged(api, log_errors, datakit):
+def test_the_content_of_failed_streams_and_refused_questions_is_not_logged(api, log_errors, datakit):
     secret = {"error": {"message": "zebra quagga okapi is refused", "code": "content_filter"}}
     with pytest.raises(openai.APIError):
         list(
@@ -316,7 +316,7 @@ def test_what_a_failed_stream_and_a_refused_question_said_is_not_logged(api, log
     assert "zebra" not in repr(logs(datakit))
 
 
-def test_so_is_a_failed_call_that_is_observed(log_errors, datakit):
+def test_a_failed_observed_block_is_logged_without_content(log_errors, datakit):
     with observe(request_model="llama-3"):
         pass
     with pytest.raises(TimeoutError), observe(request_model="llama-3"):
@@ -334,7 +334,7 @@ def test_without_either_setting_a_failed_call_is_not_logged(api, datakit):
 # ---- the trace ----
 
 
-def test_the_log_of_a_call_within_a_span_of_opentelemetry_tells_it(client, datakit):
+def test_the_log_of_a_call_has_the_span_of_opentelemetry(client, datakit):
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     with sdk.TracerProvider().get_tracer("app").start_as_current_span("turn") as span:
         client.chat.completions.create(**CHAT)
@@ -347,7 +347,7 @@ def test_the_log_of_a_call_within_a_span_of_opentelemetry_tells_it(client, datak
     assert not any({"trace_id", "span_id"} & {*each.tags, *each.fields} for each in datakit.points("openai"))
 
 
-def test_so_does_that_of_a_failed_call_within_a_span_of_ddtrace(api, log_errors, datakit):
+def test_the_log_of_a_failed_call_has_the_span_of_ddtrace(api, log_errors, datakit):
     tracing = pytest.importorskip("ddtrace.trace")
     client = monitor(api.bare())
     with tracing.tracer.trace("turn") as span, pytest.raises(openai.NotFoundError):

@@ -109,7 +109,7 @@ def test_a_function_that_returns_no_answer_is_a_point_all_the_same(result, datak
     assert "total_tokens" not in found.fields
 
 
-def test_an_error_is_noted_and_goes_on_its_way(datakit):
+def test_an_error_is_recorded_and_propagates(datakit):
     error = UnavailableError()
     with pytest.raises(UnavailableError) as raised, observe():
         raise error
@@ -165,7 +165,7 @@ def test_the_answer_of_another_sdk(answer, datakit):
     assert told == {"total_tokens": 115.0, "prompt_tokens": 110.0, "cached_tokens": 100.0}
 
 
-def test_what_is_not_understood_is_said_once_by_its_type(datakit, caplog):
+def test_an_unknown_answer_is_warned_of_once_by_its_type(datakit, caplog):
     class Answer:
         """Of an SDK that is not known."""
 
@@ -197,7 +197,7 @@ def test_the_errors_of_http_clients(error, error_type, status_code, datakit):
     assert (tags["error_type"], tags.get("status_code")) == (error_type, status_code)
 
 
-def test_a_refusal_of_requests_tells_its_status(datakit):
+def test_an_error_of_requests_has_its_status(datakit):
     with LocalOpenAI() as server, pytest.raises(requests.HTTPError), observe():
         requests.get(server.base_url + "/no-such-path", timeout=10).raise_for_status()
     tags = point(datakit).tags
@@ -288,7 +288,7 @@ def test_a_context_manager_that_is_a_generator_is_a_block(api, datakit):
     assert len(points(datakit)) == 2
 
 
-def test_what_a_generator_has_another_task_or_thread_do_is_within_its_block(api, datakit):
+def test_work_of_a_generator_in_another_task_or_thread_is_within_its_block(api, datakit):
     client = monitor(api.bare())
 
     async def call():
@@ -360,7 +360,7 @@ def test_a_call_of_a_monitored_client_has_the_only_point(api, datakit):
     assert len(points(datakit)) == 3
 
 
-def test_so_has_one_that_fails(api, datakit):
+def test_a_failing_call_of_a_monitored_client_has_the_only_point(api, datakit):
     client = monitor(api.bare())
     with pytest.raises(Exception, match="no-such-model"), observe():
         client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
@@ -382,7 +382,7 @@ def test_a_client_that_is_not_monitored_makes_no_point_of_its_own(api, datakit):
     assert point(datakit).fields["total_tokens"] == answer.usage.total_tokens
 
 
-def test_what_a_block_started_is_not_of_the_block_once_it_has_ended(api, datakit):
+def test_calls_after_a_block_are_not_part_of_it(api, datakit):
     client = monitor(api.bare_async())
 
     async def later(ended):
@@ -414,7 +414,7 @@ def test_what_a_block_started_is_not_of_the_block_once_it_has_ended(api, datakit
         ({"tags": "team=web"}, "tags"),
     ],
 )
-def test_a_wrong_argument_is_a_clear_error_at_once(arguments, message):
+def test_an_invalid_argument_is_a_clear_error_at_once(arguments, message):
     with pytest.raises(TypeError, match=message):
         observe(**arguments)
 
@@ -424,7 +424,7 @@ def test_an_empty_operation_name_is_a_clear_error_at_once():
         observe("")
 
 
-def test_a_tag_with_a_name_of_the_monitors_is_a_clear_error_at_once():
+def test_a_reserved_tag_name_is_a_clear_error_at_once():
     with pytest.raises(ValueError, match="status"):
         observe(tags={"status": "mine"})
 
@@ -447,7 +447,7 @@ def test_a_generator_cannot_be_decorated():
             observe()(function)
 
 
-def test_switched_off_it_does_nothing(datakit, monkeypatch):
+def test_it_does_nothing_when_disabled(datakit, monkeypatch):
     monkeypatch.setenv("CHATGPT_MONITOR_ENABLED", "false")
     restart()
     with observe() as call:
@@ -455,7 +455,7 @@ def test_switched_off_it_does_nothing(datakit, monkeypatch):
     assert points(datakit) == []
 
 
-def test_a_wrong_setting_in_the_environment_breaks_nothing(datakit):
+def test_an_invalid_setting_in_the_environment_breaks_nothing(datakit):
     code = """
 from guance_chatgpt_monitor import flush, observe, shutdown
 with observe() as call:

@@ -134,7 +134,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("form", "answer"), itertools.product((dict, as_object), ANSWERS))
-def test_what_other_sdks_answer(form: Any, answer: Any) -> None:
+def test_answers_of_other_sdks(form: Any, answer: Any) -> None:
     body, usage, model, reason = answer
     told = as_openai(form(body))
     assert told is not None
@@ -154,12 +154,12 @@ def test_what_other_sdks_answer(form: Any, answer: Any) -> None:
         {"error": {"code": "rate_limit_exceeded"}},
     ],
 )
-def test_their_errors(form: Any, body: Any) -> None:
+def test_errors_of_other_sdks(form: Any, body: Any) -> None:
     assert (as_openai(form(body)) or {}).get("error")
 
 
 @pytest.mark.parametrize(
     "odd", [None, "text", b"", 7, [], {}, object(), type, {"usage": None}, {"generations": [[]]}]
 )
-def test_what_tells_nothing(odd: Any) -> None:
+def test_answers_that_say_nothing(odd: Any) -> None:
     assert as_openai(odd) is None

@@ -65,7 +65,7 @@ def database(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield influxdb
 
 
-def test_what_is_read_back_is_what_was_written(lines: list[str], database: InfluxDB) -> None:
+def test_points_are_read_back_as_written(lines: list[str], database: InfluxDB) -> None:
     written = [line_protocol_parser.parse_line(line) for line in lines]
     for measurement in ("openai", "openai_monitor", "openai_probe", "openai_usage"):
         (series,) = database.execute(f'SELECT * FROM "{measurement}"')
@@ -151,7 +151,7 @@ def test_the_cost_is_that_of_the_calls_whose_price_is_known(lines: list[str], da
     assert by_tag(database, "Unpriced calls by model") == {"model-of-our-own-2024-07-18": 1}
 
 
-def test_the_headroom_is_what_openai_told(database: InfluxDB) -> None:
+def test_the_headroom_is_the_one_in_the_headers(database: InfluxDB) -> None:
     # 9,999 of 10,000 requests and 199,900 of 200,000 tokens, says the stand-in with every answer.
     left = by_tag(database, "Requests left by model")
     assert left == {model: pytest.approx(99.99) for model in left}

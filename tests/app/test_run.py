@@ -123,7 +123,7 @@ def test_a_sitecustomize_of_its_own_that_fails_is_reported_as_python_does(run, t
     assert run(sys.executable, "-c", "print(1)", PYTHONPATH=path, errors="RuntimeError: broken") == "1\n"
 
 
-def test_what_is_on_the_path_of_the_program_stays(run, tmp_path):
+def test_the_path_of_the_program_stays(run, tmp_path):
     (tmp_path / "localmod.py").write_text("")
     tool = tmp_path / "bin" / "tool.py"
     tool.parent.mkdir()
@@ -203,20 +203,20 @@ def test_without_openai(run, tmp_path):
     assert run(sys.executable, "-c", code, PYTHONPATH=path) == "hidden\n"
 
 
-def test_without_this_project_the_program_runs_and_one_line_says_so(run, datakit):
+def test_without_this_project_the_program_runs_with_a_warning(run, datakit):
     errors = "guance-chatgpt-monitor: not monitored: ModuleNotFoundError"
     hide = "import sys; sys.modules['guance_chatgpt_monitor'] = None; exec(open('app.py').read())"
     assert run(sys.executable, "-c", hide, errors=errors) == "gpt-4o-mini-2024-07-18\n"
     assert datakit.points("openai") == []
 
 
-def test_a_package_that_is_called_openai_and_is_none(run, tmp_path):
+def test_another_package_called_openai(run, tmp_path):
     (tmp_path / "openai.py").write_text("OpenAI = AsyncOpenAI = None\n")
     code = "import openai; print(openai.OpenAI)"
     assert run(sys.executable, "-c", code, errors="a call may be missing") == "None\n"
 
 
-def test_what_keeps_us_out_is_said(run, tmp_path):
+def test_a_program_that_keeps_us_out_is_warned_of(run, tmp_path):
     launcher = tmp_path / "opentelemetry-instrument"
     launcher.write_text(f"#!{sys.executable}\nprint(1)")
     launcher.chmod(0o755)
@@ -226,14 +226,14 @@ def test_what_keeps_us_out_is_said(run, tmp_path):
 # ---- wrong use ----
 
 
-def test_with_a_wrong_setting_the_program_starts_unmonitored_and_one_line_says_so(run, datakit):
+def test_with_an_invalid_setting_the_program_starts_unmonitored_with_a_warning(run, datakit):
     wrong = {"CHATGPT_MONITOR_MAX_QUEUE": "many"}
     errors = "guance-chatgpt-monitor: not monitored: CHATGPT_MONITOR_MAX_QUEUE must be"
     assert run(sys.executable, "app.py", errors=errors, **wrong) == "gpt-4o-mini-2024-07-18\n"
     assert datakit.points("openai") == []
 
 
-def test_strict_makes_a_wrong_setting_an_error_before_the_program_starts(datakit):
+def test_strict_makes_an_invalid_setting_an_error(datakit):
     command = [
         sys.executable,
         "-m",

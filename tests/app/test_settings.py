@@ -120,7 +120,7 @@ def test_setting_is_read_from_the_environment_and_as_an_argument(
         ("redact_patterns", "[1]"),
     ],
 )
-def test_wrong_value_is_an_error_that_names_the_setting(
+def test_an_invalid_value_is_an_error_that_names_the_setting(
     environment: pytest.MonkeyPatch, name: str, wrong: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must "):
@@ -178,13 +178,13 @@ def test_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> No
     assert Settings.read(service_name="shop") == Settings.read(service_name="shop", max_queue=10_000)
 
 
-def test_no_tag_of_the_users_can_take_a_name_of_ours() -> None:
+def test_a_users_tag_cannot_have_a_reserved_name() -> None:
     for name in RESERVED_NAMES:
         with pytest.raises(ValueError, match=name):
             Settings.read(tags={name: "mine"})
 
 
-def test_services_and_datakits_do_not_share_a_backlog_unless_told_to() -> None:
+def test_services_and_datakits_share_no_backlog_by_default() -> None:
     one = Settings.read(service_name="shop")
     assert Settings.read(service_name="shop").backlog == one.backlog
     assert Settings.read(service_name="search").backlog != one.backlog
@@ -225,7 +225,7 @@ def test_without_a_home_the_backlog_is_in_memory(environment: pytest.MonkeyPatch
         ([], "python"),
     ],
 )
-def test_service_is_called_as_its_program(
+def test_the_service_has_the_name_of_its_program(
     environment: pytest.MonkeyPatch, argv: "list[str]", name: str
 ) -> None:
     environment.setattr(sys, "argv", argv)

@@ -186,7 +186,7 @@ def test_its_response_closed(api):
     api.collector.call()
 
 
-def test_left_by_with(api):
+def test_left_by_a_with_block(api):
     stream = api.client().chat.completions.create(**STREAM)
     needs(stream, "__exit__")
     with stream as entered:
@@ -195,7 +195,7 @@ def test_left_by_with(api):
     api.collector.call()
 
 
-def test_left_by_with_and_an_error_of_the_application(api):
+def test_left_by_an_error_in_a_with_block(api):
     stream = api.client().chat.completions.create(**STREAM)
     needs(stream, "__exit__")
     with pytest.raises(ZeroDivisionError), stream:
@@ -314,7 +314,7 @@ class _SlowTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("monitored", [True, False])
-def test_who_reads_while_another_does_gets_an_error_and_nobody_loses_a_chunk(monitored, api):
+def test_concurrent_readers_get_an_error_and_lose_no_chunk(monitored, api):
     content = _Slow(threading.Event)
     new = api.client if monitored else api.bare
     stream = new(http_client=httpx.Client(transport=_SlowTransport(content))).chat.completions.create(
@@ -435,7 +435,7 @@ def test_async_closed(n_chunks, api):
     assert api.collector.calls() == []
 
 
-def test_async_left_by_with(api):
+def test_async_left_by_a_with_block(api):
     async def use(stream):
         needs(stream, "__aexit__")
         async with stream:
@@ -654,7 +654,7 @@ class _Ticking(httpx.SyncByteStream):
 EVENTS = [chunk(role="assistant", content=""), chunk(content="one"), chunk(content="two"), chunk()]
 
 
-def test_the_time_is_that_to_the_last_chunk_and_not_of_its_reader(api, clock):
+def test_the_response_time_ends_with_the_last_chunk(api, clock):
     for _ in api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM):
         last_s = clock.now_s
         clock.now_s += 100  # the application takes its time; the next chunk has long been there
@@ -691,7 +691,7 @@ def test_a_stream_without_content_has_no_first_token(api, clock):
     assert call.response_time_s == 5
 
 
-def test_what_was_given_up_took_until_its_last_chunk(api, clock):
+def test_an_abandoned_stream_took_until_its_last_chunk(api, clock):
     stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
     next(stream)
     clock.now_s += 100
@@ -699,7 +699,7 @@ def test_what_was_given_up_took_until_its_last_chunk(api, clock):
     assert api.collector.call().response_time_s == 2
 
 
-def test_what_was_never_read_took_until_the_stream_was_there(api, clock):
+def test_an_unread_stream_took_until_it_was_returned(api, clock):
     stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
     clock.now_s += 100
     del stream
@@ -1024,7 +1024,7 @@ def test_no_chunk_is_held_longer_than_by_the_bare_sdk(api):
     api.collector.call()
 
 
-def test_a_stream_that_somebody_has_made_up(api, caplog):
+def test_a_stream_of_an_unknown_kind(api, caplog):
     class Fake(openai.Stream):
         def __init__(self, items):
             self._iterator = iter(items)
@@ -1046,7 +1046,7 @@ def test_the_response_of_an_open_stream_is_closed_by_a_coroutine_function(api):
     api.collector.call()
 
 
-def test_how_a_raw_stream_is_parsed_can_be_told_as_before(api):
+def test_the_parse_method_of_a_raw_stream_looks_unchanged(api):
     async def use(client):
         raw = await client.chat.completions.with_raw_response.create(**STREAM)
         told = inspect.iscoroutinefunction(raw.parse), inspect.signature(raw.parse)
@@ -1121,7 +1121,7 @@ def test_a_gateway_that_refuses_to_be_asked_is_asked_once(number, refusal, api):
     assert transport.n_refused == 1
 
 
-def test_so_asynchronously(api):
+def test_an_asynchronous_stream_goes_without_usage_too(api):
     transport = Refusing(*REFUSALS[0])
     gateway = {"http_client": httpx.AsyncClient(transport=transport), "base_url": "http://refusing-async/v1"}
 
@@ -1134,7 +1134,7 @@ def test_so_asynchronously(api):
     assert [call.error_type for call in api.collector.calls()] == [None, None]
 
 
-def test_another_refusal_and_who_asks_himself_are_told_of_it(api):
+def test_other_refusals_reach_the_caller(api):
     other = Refusing(400, {"error": {"message": "no such model", "code": None}})
     client = api.client(
         stream_usage=True, http_client=httpx.Client(transport=other), base_url="http://strict/v1"
@@ -1178,7 +1178,7 @@ def test_usage_is_asked_for_asynchronously(api):
 
 
 @pytest.mark.parametrize("given", [{"include_usage": True}, {"include_usage": False}])
-def test_who_asks_or_says_no_gets_it(given, api):
+def test_an_explicit_choice_of_usage_is_kept(given, api):
     client = api.client(stream_usage=True)
     chunks = list(client.chat.completions.create(**STREAM, **asking(given)))
     assert api.server.requests[-1].body["stream_options"] == given
@@ -1198,7 +1198,7 @@ def test_options_in_the_extra_body_are_the_callers(api):
     assert len(list(api.client(stream_usage=True).chat.completions.create(**STREAM, extra_body=extra))) == 16
 
 
-def test_only_streams_of_chats_and_texts_are_asked(api):
+def test_only_streams_of_chats_and_texts_ask_for_usage(api):
     client = api.client(stream_usage=True)
     client.chat.completions.create(**CHAT)
     client.embeddings.create(model="text-embedding-3-small", input="one")

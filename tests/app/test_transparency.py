@@ -336,7 +336,7 @@ def failing_log():
     log.removeHandler(failing)
 
 
-def test_what_is_on_the_path_is_named():
+def test_the_functions_on_the_path_exist():
     assert functions().keys() >= ON_THE_PATH
     assert len(OURS) > 50
 
@@ -366,7 +366,7 @@ AT_FIRST = [
 
 
 @pytest.mark.parametrize("name", AT_FIRST)
-def test_so_with_one_that_fails_while_we_are_patching(name, collector, expected, break_, failing_log):
+def test_a_failure_while_patching_makes_no_difference(name, collector, expected, break_, failing_log):
     break_(name)
     assert use(monitor(new_client(), stream_usage=True, log_content=True)) == expected[0]
     assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
@@ -375,7 +375,7 @@ def test_so_with_one_that_fails_while_we_are_patching(name, collector, expected,
 
 
 @pytest.mark.parametrize("name", ["Observation.to_call", "provider_name", "read_numbers", "submit"])
-def test_so_with_one_that_fails_in_the_exporter(name, datakit, expected, break_, failing_log):
+def test_a_failure_in_the_exporter_makes_no_difference(name, datakit, expected, break_, failing_log):
     break_(name)
     assert use(monitor(new_client())) == expected[0]
     assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
@@ -436,7 +436,7 @@ def test_an_exception_is_the_same_object(api):
 # ---- threads, signatures, the log ----
 
 
-def test_calls_are_made_in_the_thread_that_makes_them(api):
+def test_calls_stay_in_their_thread(api):
     client = api.watch(new_client())
     before = threading.active_count()
     use(client)
