@@ -44,6 +44,8 @@ def responses(kind, number):
     done = {**response, "status": kind, "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}
     if kind == "failed":
         done["error"] = {"code": "rate_limit_exceeded", "message": "x"}
+    if kind == "large":
+        kind, done = "completed", {**done, "status": "completed", "instructions": "x" * (2 << 20)}
     yield {"type": f"response.{kind}", "response": done}
 
 

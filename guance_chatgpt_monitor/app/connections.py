@@ -28,7 +28,6 @@ _STARTED = "response.created"
 _ENDED = ("response.done", "response.completed", "response.failed", "response.incomplete")
 # All others, most of them pieces of sound, are not parsed.
 _MARKS = tuple(f'"{kind}"'.encode() for kind in (_STARTED, *_ENDED, "error"))
-_MAX_PARSED_BYTES = 1 << 20
 
 Replace = Callable[[Any, str, Any], None]
 
@@ -156,8 +155,6 @@ class _Responses:
         if not any(mark in text for mark in _MARKS):
             if b'.delta"' in text:
                 self._note_content()
-            return
-        if len(text) > _MAX_PARSED_BYTES:
             return
         event = json.loads(text)
         kind, response = event.get("type"), event.get("response")

@@ -52,6 +52,14 @@ def test_a_monitored_client_likewise(api, server):
     assert api.collector.call().usage.total_tokens == 7
 
 
+def test_a_response_of_two_megabytes_is_read(api, server):
+    server.kinds = ["large"]
+    api.instrument()
+    run(model_of(api, server), 1)
+    call = api.collector.call()
+    assert (call.error_type, call.usage.total_tokens) == (None, 7)
+
+
 def test_a_failed_response_is_an_error(api, server):
     server.kinds = ["failed"]
     api.instrument()
