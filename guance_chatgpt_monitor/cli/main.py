@@ -5,7 +5,17 @@ import sys
 from typing import List, Optional, Sequence, Tuple
 
 from .messages import current_language, language_of, text, translated, use_language
-from .terminal import discard_output, one_line, paint, prepare_output, printable, report, to_json, use_color
+from .terminal import (
+    discard_output,
+    one_line,
+    paint,
+    prepare_output,
+    printable,
+    report,
+    say,
+    to_json,
+    use_color,
+)
 from .user_error import UsageError, UserError
 
 
@@ -18,10 +28,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     prepare_output()
     use_language(language_of(os.environ, getattr(sys.stdout, "encoding", None) or "ascii"))
     use_color("--no-color" not in words)
-    if words in (["--version"], ["-V"]):  # without a parser
-        return _print_version()
     try:
-        return _run(words)
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here, where a failure is explained, rather than as Python ends
     except UserError as error:
         for detail in error.details:
             print(printable(detail), file=sys.stderr)
@@ -48,6 +59,8 @@ def _print_version() -> int:
 
 
 def _run(words: List[str]) -> int:
+    if words in (["--version"], ["-V"]):  # without a parser
+        return _print_version()
     from .parser import COMMANDS, PROGRAM, command_parser, general_parser, language_option, refuse, split
 
     use_language(language_option(words) or current_language())
@@ -74,11 +87,15 @@ def _unforeseen(error: Exception) -> Tuple[str, str]:
 
 
 def _tell(words: List[str], message: str, next_step: str, details: Sequence[str] = ()) -> None:
-    report("error", message, sys.stderr)
-    report("next", next_step, sys.stderr)
-    if "--json" in words:
-        problems = {"problems": list(details)} if details else {}
-        print(to_json({"error": message, "next": next_step, **problems}, indent=None))
+    try:
+        report("error", message, sys.stderr)
+        report("next", next_step, sys.stderr)
+        if "--json" in words:
+            problems = {"problems": list(details)} if details else {}
+            say(to_json({"error": message, "next": next_step, **problems}, indent=None))
+        sys.stdout.flush()
+    except OSError:  # the disk that it would be written to is full
+        discard_output()
 
 
 def _tell_stopped(what: str) -> None:

@@ -57,7 +57,10 @@ def to_json(value: Any, indent: Optional[int] = 2) -> str:
 
 
 def prepare_output() -> None:
-    """Let no character that the terminal's encoding lacks end a command."""
+    """Let no character that the terminal's encoding lacks end a command, nor an output that is closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as after `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -196,6 +196,29 @@ def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
     assert result.returncode in (0, 141)  # as much as fits in a pipe may be written before
 
 
+@pytest.mark.parametrize("command", ["--version", "--help", "build --out OUT"])
+@pytest.mark.parametrize(
+    ("where", "codes"), [("| true", (0, 141)), (">&-", (0,)), ("2>&-", (0,)), (">&- 2>&-", (0,))]
+)
+def test_an_output_that_is_closed_is_no_error(
+    command: str, where: str, codes: tuple[int, ...], tmp_path: Path
+) -> None:
+    line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} {where}"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == ""
+    assert result.returncode in codes
+
+
+@pytest.mark.parametrize("command", ["--version", "build --out OUT --json", "build --out OUT"])
+def test_an_output_that_is_full_is_two_lines(command: str, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} > /dev/full"
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert re.fullmatch(r"error: No space left on device\nnext: .*\n", result.stderr)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "path"), [("datakit", "/v1/ping"), ("openai", "/_local/faults"), ("func", "/nothing")]
