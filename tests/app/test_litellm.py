@@ -1,17 +1,17 @@
 """LiteLLM: what it asks by its own HTTP client is a call, and what it asks through the SDK is one call."""
 
 import asyncio
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 from monitored import monitor_environment
+
+from guance_chatgpt_monitor.local.http_server import LocalServer, Response
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for its prices otherwise
 litellm = pytest.importorskip("litellm")
@@ -98,43 +98,29 @@ def anthropic_events():
     yield {"type": "message_stop"}
 
 
-class Providers(http.server.BaseHTTPRequestHandler):
+class Providers(LocalServer):
     """Anthropic's API, and OpenAI's. The model `busy` is refused."""
 
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        kind, status = "application/json", 200
+    def respond(self, request):
+        asked = request.json()
         answers = {"chat": OF_OPENAI, "embeddings": EMBEDDED, "responses": RESPONSE, "completions": COMPLETED}
-        answer = next((answers[name] for name in answers if name in self.path), OF_ANTHROPIC)
-        body = json.dumps(answer).encode()
-        if self.headers.get("x-api-key") == "wrong":
-            status = 401
-        if request["model"] == "busy":
-            status, body = 429, json.dumps(REFUSED).encode()
-        elif request.get("stream"):
-            kind = "text/event-stream"
-            if answer is RESPONSE:
-                events = [{"type": "response.completed", "sequence_number": 0, "response": RESPONSE}]
-            else:
-                events = list(chunks() if answer is OF_OPENAI else anthropic_events())
-            body = "".join(
-                f"event: {event.get('type', '')}\ndata: {json.dumps(event)}\n\n" for event in events
-            ).encode()
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
+        answer = next((answers[name] for name in answers if name in request.path), OF_ANTHROPIC)
+        if asked["model"] == "busy":
+            return Response(429, REFUSED)
+        if not asked.get("stream"):
+            return Response(401 if request.headers.get("x-api-key") == "wrong" else 200, answer)
+        if answer is RESPONSE:
+            events = [{"type": "response.completed", "sequence_number": 0, "response": RESPONSE}]
+        else:
+            events = chunks() if answer is OF_OPENAI else anthropic_events()
+        lines = (f"event: {event.get('type', '')}\ndata: {json.dumps(event)}\n\n" for event in events)
+        return Response(200, "".join(lines), "text/event-stream")
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Providers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with Providers() as server:
+        yield server.url
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,10 @@
 """What the documentation says is so: its links lead somewhere, its commands exist, its snippets run."""
 
-import http.server
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 from stack import KEY, Stack
 
 import guance_chatgpt_monitor
+from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
 pytestmark = pytest.mark.slow
 
@@ -151,30 +149,20 @@ def _check_options(words: list[str], line: str) -> None:
         assert option in printed, line
 
 
-class _Messages(http.server.BaseHTTPRequestHandler):
+class Messages(LocalServer):
     """Anthropic's Messages API, as far as one answer."""
 
-    def do_POST(self) -> None:
+    def respond(self, _: Request) -> Response:
         usage = {"input_tokens": 9, "output_tokens": 4}
         content = [{"type": "text", "text": "Hello"}]
         answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5"}
-        body = json.dumps({**answer, "content": content, "stop_reason": "end_turn", "usage": usage}).encode()
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
+        return Response(200, {**answer, "content": content, "stop_reason": "end_turn", "usage": usage})
 
 
 @pytest.fixture
 def anthropic_url() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Messages) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with Messages() as server:
+        yield server.url
 
 
 _PRELUDE = """
