@@ -5,7 +5,7 @@ Made from the YAML in `sources/`, in a clone and in an installed package alike:
     write_assets("en", ".")                                   # dashboard/en/…, monitor/en/…
     apply_assets("en", "https://openapi.guance.com", api_key)  # into the key's workspace
 
-What imports it: the command line. It imports core only.
+The command line imports it; it imports core only.
 """
 
 import json
@@ -42,7 +42,7 @@ def render_assets(language: str) -> Dict[str, Dict[str, Any]]:
 def write_assets(language: str, directory: Union[str, Path]) -> List[Path]:
     """Write them under `directory`, over what is there. Returns their paths.
 
-    Raises ValueError for a language that there is not, and OSError.
+    Raises ValueError for an unknown language, and OSError.
     """
     paths = []
     for relative, content in render_assets(language).items():
@@ -57,9 +57,9 @@ def write_assets(language: str, directory: Union[str, Path]) -> List[Path]:
 def apply_assets(
     language: str, endpoint: str, api_key: str, told: Callable[[Applied], Any] = lambda _: None
 ) -> List[Applied]:
-    """Import them through Guance's OpenAPI; what has a name that is there is skipped. `told` hears of each.
+    """Import them through Guance's OpenAPI; those whose name is taken are skipped. `told` gets each one.
 
-    Raises ValueError for bad arguments, and GuanceError (`done` tells what came before it).
+    Raises ValueError for bad arguments, and GuanceError (`done` lists what was imported before it).
     """
     dashboards = [dashboard.build(name, language) for name in dashboard.DASHBOARDS]
     return guance_openapi.apply(endpoint, api_key, dashboards, monitors.build(language), told)

@@ -26,7 +26,7 @@ class Applied(NamedTuple):
 
 
 class GuanceError(Exception):
-    """Guance could not be reached, or refused. `done`: what had been created or skipped before."""
+    """Guance is unreachable, or refused. `done` lists what was created or skipped before."""
 
     def __init__(self, message: str, status_code: Optional[int] = None) -> None:
         super().__init__(message)
@@ -35,10 +35,10 @@ class GuanceError(Exception):
 
 
 class GuanceOpenAPI:
-    """The calls that are needed here, of one workspace: the one of the API key.
+    """The OpenAPI calls needed here, for the API key's workspace.
 
-    `endpoint` is the site's, such as https://openapi.guance.com. Raises ValueError if it is no URL, or
-    the key none.
+    `endpoint` is the site's, such as https://openapi.guance.com. Raises ValueError if it is not a URL, or
+    the key is not one.
     """
 
     def __init__(self, endpoint: str, api_key: str) -> None:
@@ -55,7 +55,7 @@ class GuanceOpenAPI:
         self._session.headers["DF-API-KEY"] = api_key
 
     def import_dashboard(self, dashboard: Dict[str, Any]) -> Applied:
-        """Create the dashboard, unless there is one of its title."""
+        """Create the dashboard, unless its title is taken."""
         name = dashboard["title"]
         if name in self._dashboard_names(search=name):
             return Applied("skipped", "dashboard", name)
@@ -69,9 +69,9 @@ class GuanceOpenAPI:
         return Applied("created", "dashboard", name)
 
     def import_monitors(self, checkers: List[Dict[str, Any]]) -> List[Applied]:
-        """Create the monitors, but for those whose name there is."""
+        """Create the monitors whose name is not taken."""
         content = self._import(checkers, skip_name_check=False)
-        # With a name that there is, nothing is imported: the answer is the list of such names.
+        # If any name is taken, nothing is imported: the answer lists the taken names.
         taken = set(content.get("repeat_name") or []) if isinstance(content, dict) else set()
         fresh = [checker for checker in checkers if checker["jsonScript"]["name"] not in taken]
         if taken and fresh:
@@ -127,7 +127,7 @@ def apply(
     monitors: Dict[str, Any],
     told: Callable[[Applied], Any],
 ) -> List[Applied]:
-    """Import all of them, telling of each; raises GuanceError, with what was done before it."""
+    """Import all of them, passing each to `told`. Raises GuanceError, whose `done` lists what came before."""
     guance = GuanceOpenAPI(endpoint, api_key)
     done: List[Applied] = []
 

@@ -83,7 +83,7 @@ def _checker(monitor: Dict[str, Any], source: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _rule(status: str, operator: str, limit: float) -> Dict[str, Any]:
-    # Guance takes operands as text.
+    # Guance takes operands as strings.
     condition = {"alias": "Result", "operator": operator, "operands": [str(limit)]}
     return {"status": status, "conditionLogic": "and", "matchTimes": 1, "conditions": [condition]}
 

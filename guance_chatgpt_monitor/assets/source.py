@@ -1,6 +1,6 @@
 """The readable source of the dashboards and the monitors: YAML in `sources/`, a folder for each.
 
-Where a text differs by language, both stand beside each other: `{zh: …, en: …}`.
+Strings that differ by language are written as `{zh: …, en: …}`.
 """
 
 import pkgutil

@@ -1,6 +1,6 @@
-"""The command line, and what it does to a running Func: `main.py` begins, `commands/` has a module each.
+"""The command line. `main.py` is the entry point; `commands/` has a module for each command.
 
-May import everything; nothing imports it.
+It may import everything; nothing imports it.
 """
 
 from .main import main

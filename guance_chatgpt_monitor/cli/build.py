@@ -1,4 +1,4 @@
-"""manifest.yaml and modules -> a Func script market and Func's import zip. The same in, the same out."""
+"""Builds a Func script market and an import zip from manifest.yaml and the modules, reproducibly."""
 
 import ast
 import hashlib
@@ -22,7 +22,7 @@ META_FILE = "META.yaml"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 _PACKAGE_DIR = Path(__file__).resolve().parent.parent
-# Func knows no folders: a script is found by its name in these, so a name stands once in all of them.
+# Func has no folders: scripts are found here by name, so each name is unique across them.
 _FOLDERS = ("func", "core", "core/content", ".")
 
 
@@ -98,7 +98,7 @@ def _read_manifest(path: Path) -> Dict[str, Any]:
 
 
 def _fault_of(manifest: Any) -> str:
-    """What is wrong with its form; "" for nothing."""
+    """What is wrong with its structure; "" if nothing is."""
     strings = ("id", "title", "description", "released", "publisher", "note")
     wanted = (*strings, "requirements", "scripts")
     missing = [key for key in wanted if not isinstance(manifest, dict) or not manifest.get(key)]
@@ -159,7 +159,7 @@ def _func_source(set_id: str, script: Script) -> str:
 
 
 def _with_version(scripts: Dict[str, str], main_id: str) -> Dict[str, str]:
-    """`scripts`, with what tells this set from every other in `main`: by that, workers keep them."""
+    """`scripts`, with a version in `main` that identifies this set: workers cache the scripts by it."""
     if main_id not in scripts:
         return scripts
     version = _md5(json.dumps(scripts, sort_keys=True))

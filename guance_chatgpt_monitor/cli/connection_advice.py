@@ -1,4 +1,4 @@
-"""Why no answer comes from a server, and what to do about it."""
+"""Explains why a server does not answer, and what to do about it."""
 
 import socket
 import ssl
@@ -13,11 +13,11 @@ TLS_TRIAL_TIMEOUT_S = 2.0
 
 
 def explain_unreachable(error: Exception, url: str) -> UserError:
-    """Why no answer came from `url`."""
+    """The reason why no answer came from `url`, with its next step."""
     parts, shown = urlsplit(url), without_credentials(url)
     host, address = parts.hostname or "", parts.netloc.rpartition("@")[2]
     said = str(error)
-    if isinstance(error, ValueError):  # no name of a host: too long a label, or an empty one
+    if isinstance(error, ValueError):  # not a host name: a label is empty or too long
         return UserError("common.no_such_host", host=host)
     if not isinstance(error, requests.RequestException) or "NO_CERTIFICATE_OR_CRL_FOUND" in said:
         return UserError("common.no_ca_file", shown=shown)
@@ -47,7 +47,7 @@ def _explain_tls(said: str) -> str:
 
 
 def _speaks_tls(parts: SplitResult) -> bool:
-    """Tried, since what such a server answers to HTTP is each one's own."""
+    """Found out by trying: servers answer plain HTTP on a TLS port in different ways."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

@@ -1,4 +1,4 @@
-"""The whole path in one run: build, install, deploy, call, and look at what DataKit received."""
+"""The whole path in one run: build, install, deploy, call, and show what DataKit received."""
 
 import os
 import tempfile
@@ -96,7 +96,7 @@ FAULTY = (
 )
 
 
-# What the real OpenAI is asked: little, for it is paid for.
+# Few calls to the real OpenAI, because they cost money.
 REAL = (ANSWERED[0], ANSWERED[2])
 REAL_CALLS_WHILE_DOWN = 1
 REAL_BASE_URL = "https://api.openai.com/v1"
@@ -224,7 +224,7 @@ class Demo:
         return made
 
     def call(self, wanted: Wanted) -> Made:
-        """Call ChatGPT through the link, and say what came of it."""
+        """Call ChatGPT through the link, and print the outcome."""
         if self.openai is not None:
             self.openai.faults.extend(wanted.faults)
         started_s = time.perf_counter()

@@ -1,6 +1,6 @@
 """Func's management API over requests, each request signed with an access key.
 
-What is relied on was observed on a real Func (6.0, April 2025), or read in its public source (2024).
+Its behaviour was observed on a real Func (6.0, April 2025), or read in its public source (2024).
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from .http_client import HTTPAnswer, call
 from .messages import text
 from .user_error import UserError, check_http_url
 
-# Deploying runs the script once, which Func gives up on after 60 s.
+# Deploying runs the script once; Func gives up after 60 s.
 READ_TIMEOUT_S = 90.0
 MAX_MESSAGE_CHARACTERS = 300
-PAGE_SIZE = 100  # Func gives no more at once
+PAGE_SIZE = 100  # the most that Func returns at once
 MAX_PAGES = 50
 
 Row = Dict[str, Any]
@@ -114,14 +114,14 @@ class FuncClient:
 
 
 def path_part(text: str) -> str:
-    """`text` as one part of a path."""
+    """`text`, quoted as one segment of a path."""
     return quote(text, safe="")
 
 
 def signed_text(value: Any) -> str:
-    """A body as Func signs it: compact JSON, keys sorted, but nothing in a text escaped.
+    """A body as Func signs it: compact JSON, keys sorted, but strings are not escaped.
 
-    (read) So Func's own server computes it; with a quote or a backslash in a text, JSON would differ.
+    (read) Func's server computes it so; for a string with a quote or a backslash, JSON would differ.
     """
     if isinstance(value, dict):
         items = (f'"{key}":{signed_text(value[key])}' for key in sorted(value))
@@ -148,7 +148,7 @@ def _read(answer: HTTPAnswer, url: str) -> Any:
 
 
 def _kind(reason: str, said: str, detail: Any) -> str:
-    """Which advice a refusal gets."""
+    """Which advice fits a refusal."""
     entity = detail.get("entity") if isinstance(detail, dict) else None
     if "timestamp" in said:
         return "clock"

@@ -1,4 +1,4 @@
-"""Calling the authorization link, and what Func says in place of an answer."""
+"""Calls the authorization link, and explains what Func answers in place of the script."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _LINK = re.compile(r".+/api/v1/(?:al|sync)/[\w-]+")
 
 
 class LinkError(UserError):
-    """Func answered in place of the script. `reason` is its word, such as `EAPIAuth`, or ours."""
+    """Func answered in place of the script. `reason` is Func's code, such as `EAPIAuth`, or ours."""
 
     def __init__(self, key: str, reason: str, **values: Any) -> None:
         super().__init__(key, reason=reason, **values)
@@ -26,7 +26,7 @@ class LinkError(UserError):
 
 
 class LinkAnswer(NamedTuple):
-    """What the script answered: OpenAI's JSON, or an error in its form. `duration_s` as seen from here."""
+    """The script's answer: OpenAI's JSON, or an error of the same form. `duration_s` includes the network."""
 
     status_code: int
     body: Dict[str, Any]

@@ -1,4 +1,4 @@
-"""One HTTP request of the command line: bounded in time and size, and its failure in words."""
+"""HTTP requests of the command line, bounded in time and size; failures are explained."""
 
 import time
 from contextlib import nullcontext
@@ -16,14 +16,14 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class HTTPAnswer(NamedTuple):
-    """What a server answered; of the body, at most MAX_ANSWER_BYTES."""
+    """A server's answer; the body is cut to MAX_ANSWER_BYTES."""
 
     status_code: int
     headers: Mapping[str, str]
     body: bytes
 
     def refuse_redirect(self, url: str) -> None:
-        """Raise UserError for a redirect, which none of the servers asked here gives."""
+        """Raise UserError for a redirect: none of the servers that we call redirects."""
         to = self.headers.get("Location", "")
         if 300 <= self.status_code < 400 and to:
             to, shown = without_credentials(to.partition("?")[0]), without_credentials(url)

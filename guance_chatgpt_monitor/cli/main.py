@@ -1,4 +1,4 @@
-"""The command line: finds the command, runs it, and says in two lines what went wrong."""
+"""The entry point: finds the command, runs it, and reports errors in two lines."""
 
 import os
 import sys
@@ -79,7 +79,7 @@ def _run(words: List[str]) -> int:
 
 
 def _unforeseen(error: Exception) -> Tuple[str, str]:
-    """The class of an error, never its text: that is Python's, and may hold anything."""
+    """The class of an error, never its message, which may contain anything."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return where + translated(error.strerror), text("common.os_error_step")
@@ -99,6 +99,6 @@ def _tell(words: List[str], message: str, next_step: str, details: Sequence[str]
 
 
 def _tell_stopped(what: str) -> None:
-    """`what` was done and what was not, where the command knows; most have changed nothing."""
+    """`what` says what was done and what was not; most commands have changed nothing."""
     said = what or text("common.stopped")
     print(paint(one_line(said), "warn", sys.stderr), file=sys.stderr, flush=True)

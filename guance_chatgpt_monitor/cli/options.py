@@ -1,4 +1,4 @@
-"""What several commands have in common: their options, and the secrets that they read."""
+"""Options and secrets that several commands share."""
 
 import getpass
 import os
@@ -24,7 +24,7 @@ def add_json(parser: Any) -> None:
 
 
 def add_func_options(parser: Any) -> None:
-    """Which Func, and as whom."""
+    """Options for the Func and its access key."""
     add = parser.add_argument
     add("--func", default="", metavar="URL", help=text("help.func_url"))
     add("--ak-id", default="", metavar="ID", help=text("help.ak_id"))
@@ -32,14 +32,14 @@ def add_func_options(parser: Any) -> None:
 
 
 def add_link_options(parser: Any) -> None:
-    """Which authorization link, and its secret."""
+    """Options for the authorization link and its secret."""
     add = parser.add_argument
     add("--link", default="", metavar="URL", help=text("help.link"))
     add("--link-secret", default="", metavar="SECRET", help=text("help.link_secret"))
 
 
 def make_client(options: Any) -> "FuncClient":
-    """Func as the options and the environment say. Raises UserError."""
+    """A client for the Func that the options or the environment name. Raises UserError."""
     from .func_client import AccessKey, Credentials, FuncClient, LocalhostToken
 
     url = options.func or os.environ.get("FUNC_URL", "")
@@ -83,13 +83,13 @@ def read_secret(name: str, variable: str, option: str = "", given: str = "", ask
     if not secret and ask and sys.stdin.isatty():
         try:
             secret = getpass.getpass(text("common.ask_secret", name=name))
-        except EOFError:  # nobody is there
+        except EOFError:  # nobody answers
             pass
     return check_secret(secret, name)
 
 
 def check_urls(openai: str, datakit: str) -> None:
-    """Those that are given. Raises UserError."""
+    """Check the addresses that are given. Raises UserError."""
     if openai:
         check_http_url(openai, text("common.openai_base_url"), "https://api.openai.com/v1")
     if datakit:

@@ -1,4 +1,4 @@
-"""The parser of a command: help in the user's language, and the nearest word for one that is mistyped."""
+"""The parser of a command: help in the user's language, and the nearest word for a typo."""
 
 import argparse
 import re
@@ -26,7 +26,7 @@ COMMANDS = (
     "completion",
 )
 
-# What argparse says of a wrong line, in English only: (its words, the key of ours).
+# argparse reports errors in English only: (its words, our key).
 _ERRORS = (
     (r"argument (?P<name>.+): expected (?:one|at least one|\d+) arguments?", "common.no_value"),
     (r"the following arguments are required: (?P<name>.+)", "common.no_argument"),
@@ -52,7 +52,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are UsageError. `example` is what stands in the help below the options."""
+    """A parser whose errors are UsageError."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options.setdefault("formatter_class", _HelpFormatter)
@@ -113,7 +113,7 @@ def refuse(
 
 
 def general_parser() -> Parser:
-    """What stands before the command; its help is that of the whole."""
+    """The options before the command; its help covers the whole program."""
     parser = Parser(prog=PROGRAM, usage=text("help.usage_whole", program=PROGRAM))
     _add_general(parser)
     parser.add_argument("--version", action="version", version=__version__, help=text("help.version"))
@@ -144,7 +144,7 @@ def command_parser(name: str) -> Parser:
 
 
 def fill(parser: Parser, name: str) -> None:
-    """What the command's module says of it, and what all have."""
+    """Add the command's own options and those that every command has."""
     parser.description = "\n".join(wrap(text(f"help.{name}") + text("help.stop"), _columns()))
     example = f"{text('help.example')}\n  {PROGRAM} " + text(f"help.{name}_example").rstrip()
     parser.epilog = example + "\n"
@@ -165,7 +165,7 @@ def _add_general(parser: Parser) -> None:
 
 
 def whole_parser() -> Parser:
-    """All commands in one, as a completion is made of."""
+    """All commands in one parser, for the completion scripts."""
     parser = general_parser()
     commands = parser.add_subparsers(dest="command", parser_class=Parser)
     for name in COMMANDS:
@@ -174,7 +174,7 @@ def whole_parser() -> Parser:
 
 
 def split(arguments: Sequence[str]) -> Tuple[List[str], str, List[str]]:
-    """What stands before the command, the command, and what follows; "" for none."""
+    """The words before the command, the command ("" if there is none), and the words after it."""
     before: List[str] = []
     words = iter(arguments)
     for word in words:
@@ -187,7 +187,7 @@ def split(arguments: Sequence[str]) -> Tuple[List[str], str, List[str]]:
 
 
 def language_option(arguments: Sequence[str]) -> str:
-    """The value of --lang, where it is the command line's; before anything is parsed, whose help has it."""
+    """The value of --lang, read before parsing, because help texts depend on it; "" without one."""
     before, name, after = split(arguments)
     words = before if name in OWN_LANGUAGE else [*before, *after]
     for word, following in zip(words, [*words[1:], ""]):

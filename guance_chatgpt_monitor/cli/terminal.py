@@ -1,4 +1,4 @@
-"""What goes to a terminal: colour, width, a moving line while it waits; no control characters of others."""
+"""Terminal output: colour, width, a moving line while waiting; control characters are written out."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _FRAME_S = 0.2
 _FRAMES = "|/-\\"
 _ERASE_LINE = "\r\x1b[K"
 _COLORS = {"ok": "32", "warn": "33", "fail": "31", "dim": "2", "bold": "1"}
-# Of C0 all but tab and line feed, DEL, C1, and what turns the direction of writing.
+# C0 except tab and line feed, DEL, C1, and characters that change the writing direction.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 # Where a line may be broken: at spaces, and after a Chinese character, but not before its punctuation.
@@ -30,13 +30,13 @@ _color_wanted = True
 
 
 def use_color(wanted: bool) -> None:
-    """Whether a terminal gets colour at all."""
+    """Allow colour on terminals, or not."""
     global _color_wanted
     _color_wanted = wanted
 
 
 def printable(value: object) -> str:
-    """`value` as text in which control characters are written out, as in `\\x1b`; tabs and lines stay."""
+    """`value` as a string with control characters written out, as in `\\x1b`; tabs and line breaks stay."""
     return _CONTROL.sub(_written_out, str(value))
 
 
@@ -57,7 +57,7 @@ def to_json(value: Any, indent: Optional[int] = 2) -> str:
 
 
 def prepare_output() -> None:
-    """Let no character that the terminal's encoding lacks end a command, nor an output that is closed."""
+    """Keep characters that the encoding lacks, and closed outputs, from raising."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # as after `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - to the end
@@ -84,12 +84,12 @@ def report(label: str, message: str, file: Optional[TextIO] = None) -> None:
 
 
 def progress(as_json: bool) -> Callable[[str], None]:
-    """What says how a command comes on, a line at a time: beside JSON, on standard error."""
+    """Prints progress line by line; on standard error if the result is JSON."""
     return lambda line: say(one_line(line), sys.stderr if as_json else sys.stdout)
 
 
 def discard_output() -> None:
-    """What is printed from here on, and at the end of Python, goes nowhere."""
+    """Send whatever is printed from now on, also while Python exits, to nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -99,14 +99,14 @@ def discard_output() -> None:
 
 
 def paint(line: str, color: str, file: Optional[TextIO] = None) -> str:
-    """`line` in a colour (ok, warn, fail, dim, bold), where `file` is a terminal that shall have any."""
+    """`line` in a colour (ok, warn, fail, dim, bold), if `file` is a terminal with colour."""
     if not has_color(file or sys.stdout):
         return line
     return f"\x1b[{_COLORS[color]}m{line}\x1b[0m"
 
 
 def has_color(file: TextIO) -> bool:
-    """https://no-color.org, and a terminal that says that it knows no escapes."""
+    """Whether `file` gets colour: see https://no-color.org; a dumb terminal gets none."""
     wanted = _color_wanted and not os.environ.get("NO_COLOR")
     return wanted and is_terminal(file) and os.environ.get("TERM") != "dumb"
 
@@ -119,7 +119,7 @@ def is_terminal(file: TextIO) -> bool:
 
 
 def line_width(file: Optional[TextIO] = None) -> Optional[int]:
-    """The columns of the terminal; None where there is none: there, a line stays one."""
+    """The width of the terminal in columns; None without one, where lines are not wrapped."""
     return shutil.get_terminal_size().columns if is_terminal(file or sys.stdout) else None
 
 
@@ -140,7 +140,7 @@ def pad(line: str, columns: int) -> str:
 
 
 def shorten(line: str, columns: int) -> str:
-    """`line` in at most so many columns."""
+    """`line`, cut to `columns`."""
     if display_width(line) <= columns:
         return line
     kept, used = "", 0
@@ -153,7 +153,7 @@ def shorten(line: str, columns: int) -> str:
 
 
 def wrap(line: str, columns: int) -> List[str]:
-    """`line` in lines of at most so many columns, broken at spaces and between Chinese characters."""
+    """`line`, wrapped to `columns` at spaces and between Chinese characters."""
     lines, current = [], ""
     for part in _PARTS.findall(line):
         if current and display_width(current + part.rstrip()) > columns:
@@ -168,9 +168,9 @@ def wrap(line: str, columns: int) -> List[str]:
 
 
 class Waiting:
-    """While the block runs for longer than two seconds, says for what: a moving line on a terminal.
+    """Says what the block waits for once it runs longer than two seconds: a moving line on a terminal.
 
-    Where there is none, one line. On standard error, so that what is printed can be piped on.
+    Without a terminal, one line. On standard error, so that standard output can be piped.
     """
 
     def __init__(self, what: str, after_s: float = WAIT_SHOWN_AFTER_S, file: Optional[TextIO] = None) -> None:
@@ -198,7 +198,7 @@ class Waiting:
             _waiting = self._outer
 
     def erase(self) -> None:
-        """Take the line away, if it stands there. Under the lock."""
+        """Erase the line if it is shown. Needs the lock."""
         if self._shown:
             self._write(_ERASE_LINE)
             self._shown = False

@@ -1,4 +1,4 @@
-"""Whether DataKit can be reached and takes points and their times, with room below its rate limit."""
+"""Checks that DataKit is reachable, takes points and their times, and is not near its rate limit."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def _check_logs(probe: "_Probe", clock_ns: Callable[[], int]) -> Finding:
 
 
 def _clock_skew_s(probe: "_Probe", clock_ns: Callable[[], int]) -> float:
-    """How far the clock of DataKit's host is ahead; NaN where it does not tell.
+    """How many seconds the clock of DataKit's host is ahead; NaN if unknown.
 
     It is the time of a point without one, which DataKit echoes.
     """

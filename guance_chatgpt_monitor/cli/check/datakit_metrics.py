@@ -1,4 +1,4 @@
-"""What DataKit's `GET /metrics` tells: whether what it took reaches the workspace.
+"""Reads from DataKit's `GET /metrics` whether points reach the workspace.
 
 Names and labels are DataKit's own: `datakit_io_dataway_point_total{category,status}` counts what it sent to
 Dataway by the text of the HTTP status (`OK`, `Forbidden`), and all of it as `total`.
@@ -22,7 +22,7 @@ _Labels = FrozenSet[Tuple[str, str]]
 
 
 class Metrics(NamedTuple):
-    """Samples by name and labels; not `known` where DataKit does not show them to us."""
+    """Samples by name and labels; not `known` if DataKit does not show them."""
 
     samples: Dict[Tuple[str, _Labels], float]
     known: bool = True
@@ -45,7 +45,7 @@ class Metrics(NamedTuple):
 
 
 def parse_metrics(page: str) -> Metrics:
-    """Prometheus's text format; what is none of it is not `known`."""
+    """Parse Prometheus's text format; anything else gives metrics that are not `known`."""
     samples: Dict[Tuple[str, _Labels], float] = {}
     for line in page.splitlines():
         found = _SAMPLE.fullmatch(line)

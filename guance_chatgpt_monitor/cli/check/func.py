@@ -1,4 +1,4 @@
-"""What Func itself says: the script set, the startup script, its auto-trigger, its links."""
+"""Checks Func itself: the script set, the startup script, its auto-trigger, its links."""
 
 import json
 import time
@@ -59,7 +59,7 @@ def _check_installed(found: FuncContents, built: Built) -> Iterator[Finding]:
 
 
 def _describe(startup: Startup) -> str:
-    """What it was deployed with, but for keys."""
+    """What it was deployed with, except keys."""
     if startup.parameters is None:
         return text("check.startup_edited")
     shown = {name: value for name, value in startup.parameters.items() if value and "key" not in name}
@@ -90,7 +90,7 @@ def _check_auto_trigger(client: FuncClient, found: FuncContents, now_s: float) -
     yield good(name, "check.trigger_ok", seconds=f"{ago_s:.0f}")
     path = "task-records/func/do/list"
     records: List[Row] = client.get(path, originId=cron_job["id"], pageSize=RECORDS_READ)
-    # One from before the last deployment tells of what is no more. None where Func keeps no records.
+    # Reports from before the last deployment are out of date. Empty if Func keeps no records.
     records = [row for row in records or () if (row.get("triggerTimeMs") or 0) / 1000 >= deployed_at_s]
     if records:
         yield from _check_reports(records)
@@ -169,7 +169,7 @@ def _check_links(client: FuncClient, found: FuncContents) -> Iterator[Finding]:
 
 
 def _keeps_records(client: FuncClient, link: Row) -> bool:
-    """Whether Func keeps the questions and answers of a link: told to, by default, or as one sees."""
+    """Whether Func keeps a link's questions and answers: by its setting, by default, or in fact."""
     if link.get("taskRecordLimit") != 0:
         return True
     # (read) A Func may take 0 for its default.

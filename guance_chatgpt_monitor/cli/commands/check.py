@@ -126,7 +126,7 @@ def _with_datakit(targets: "Targets", options: Any, everything: bool, installed:
     if not url and targets.func is not None and installed:
         url, source = installed["DATAKIT_URL"] or DEFAULT_URL, text("check.startup")
         if _is_loopback(url) and not _is_loopback(targets.func.url):
-            # It is Func's host, from which DataKit is reached there; collect() tells of it.
+            # That is Func's own host, not this one; collect() reports on it.
             targets.sources.append(text("check.source_datakit_there"))
             return targets
     if not url:

@@ -84,7 +84,7 @@ def _wanted(options: Any) -> "InstallOptions":
 
 
 def _named_key(options: Any) -> str:
-    """The key that the user named now. One that only stands in OPENAI_API_KEY never replaces Func's."""
+    """The key that the user names now. One that is only in OPENAI_API_KEY never replaces Func's."""
     variable, name = options.openai_key_env, text("common.openai_key")
     if options.openai_key:
         return read_secret(name, "OPENAI_API_KEY", "--openai-key", options.openai_key)

@@ -119,7 +119,7 @@ def _func(options: Any) -> Any:
 
 
 def _check_redis(url: str) -> None:
-    """Raises UserError: a worker that found no Redis could only die."""
+    """Raises UserError: without Redis, Func's workers would only crash."""
     try:
         import redis
     except ImportError:

@@ -16,7 +16,7 @@ _COLUMNS = ("model", "calls", "errors", "p95", "tokens", "cost")
 
 
 class Call(NamedTuple):
-    """One recorded call, as its point has it."""
+    """One recorded call, as in its point."""
 
     tags: Dict[str, str]
     fields: Dict[str, Any]
@@ -24,7 +24,7 @@ class Call(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What was recorded, and how many lines wait for DataKit; -1 where that is not told."""
+    """The recorded calls, and how many lines wait for DataKit; -1 if unknown."""
 
     calls: List[Call]
     waiting: int

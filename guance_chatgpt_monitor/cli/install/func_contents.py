@@ -1,4 +1,4 @@
-"""What of the monitor is in a Func: read through its management API."""
+"""Reads which parts of the monitor are in a Func, through its management API."""
 
 import re
 from datetime import datetime
@@ -26,11 +26,11 @@ class Startup(NamedTuple):
     registered: bool  # its functions are known to Func
     parameters: Optional[Dict[str, str]]
     ours: bool
-    deployed_at_s: float = 0.0  # since 1970: when Func registered its functions; 0 if it does not tell
+    deployed_at_s: float = 0.0  # since 1970: when Func registered its functions; 0 if unknown
 
 
 class FuncContents(NamedTuple):
-    """What is there; rows as Func has them."""
+    """What was found; rows as Func returns them."""
 
     script_set: Optional[Row]
     startup: Optional[Startup]
@@ -69,9 +69,9 @@ def is_this_product(script_set: Row) -> bool:
 
 
 def read_startup_settings(client: FuncClient) -> Dict[str, str]:
-    """The settings that stand in the startup script, by their names there, but for keys; {} without one.
+    """The settings in the startup script by name, except keys; {} without a script.
 
-    `LOGS` is among them where it logs what is said. Raises UserError.
+    With `LOGS` if it logs content. Raises UserError.
     """
     script = _first(client.list("scripts", id=STARTUP_ID, _withCode="true"))
     code = (script or {}).get("code") or ""

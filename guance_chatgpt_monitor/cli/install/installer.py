@@ -25,7 +25,7 @@ from .steps import KEY_LABEL, InstallOptions, Progress, Step, run_steps
 
 
 class Installed(NamedTuple):
-    """What came of it. `secret` only when it was made now; `problem` is what the test call was told."""
+    """The outcome. `secret` only if it was made now; `problem` is the error of the test call."""
 
     steps: List[Step]
     link: str

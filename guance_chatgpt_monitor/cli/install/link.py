@@ -1,4 +1,4 @@
-"""The authorization link: limited, authenticated unless the user wants it open, and tried."""
+"""The authorization link: limited, authenticated unless the user wants it open, and tested."""
 
 import secrets
 from typing import Optional
@@ -9,7 +9,7 @@ from ..messages import text
 from .func_contents import CHAT_ID, MADE_BY, FuncContents, is_ours, read_link_secret
 from .steps import InstallOptions, Progress, Step
 
-# Func keeps the arguments and answers of so many calls in clear text, 100 unless told otherwise.
+# How many calls Func keeps in clear text, arguments and answers; its own default is 100.
 TASK_RECORDS = 0
 CALLS_PER_MINUTE = 60
 # What was changed is noticed by Func's server and workers some 5 s later (observed).
@@ -119,7 +119,7 @@ class LinkSetup:
         return wanted
 
     def _add_link(self) -> str:
-        # By chance, as the address of an open link is all that it has of a secret.
+        # Random, because the address of an open link is its only secret.
         link_id = "chatgpt-monitor-" + secrets.token_hex(12)
         data = {
             "id": link_id,

@@ -56,7 +56,7 @@ class StartupSetup:
     def _wanted_code(self, present: Dict[str, str]) -> str:
         kept = dict(present)
         if self._options.openai_key:
-            kept.pop(KEY_LABEL, None)  # the key given now stands in the environment variable
+            kept.pop(KEY_LABEL, None)  # the key given now is in the environment variable
         return fill_in(self._template, {**kept, **self._options.parameters})
 
     def _deploy_new(self) -> str:
@@ -72,7 +72,7 @@ class StartupSetup:
         try:
             self._client.get(f"scripts/{path_part(STARTUP_ID)}/do/delete")
         except UserError:
-            pass  # it was not even made, or Func is away: what is told is why deploying failed
+            pass  # it was never made, or Func is unreachable: report why deploying failed
 
     def _deploy_again(self) -> str:
         self._deploy()
@@ -82,7 +82,7 @@ class StartupSetup:
         body = {
             "withCronJob": True,
             "startupScriptTitle": STARTUP_TITLE,
-            # Texts only: anything else crashes Func (observed).
+            # Strings only: anything else crashes Func (observed).
             "configReplacer": self._options.parameters,
         }
         try:
@@ -90,7 +90,7 @@ class StartupSetup:
         except FuncError as error:
             raise _explain(error) from None
         if not (deployed or {}).get("startupCronJobId"):
-            # (read) A script that runs past its time is no failure there, and has no functions.
+            # (read) A script that times out is no failure to Func, but has no functions.
             raise UserError("install.no_functions")
 
     def _renew(self, startup: Startup) -> str:

@@ -6,8 +6,8 @@ from typing import Dict, Optional
 from ..messages import text
 from ..user_error import UserError
 
-# What deploying would turn into something else: (observed) Func escapes no backslash and no line end, and
-# interprets dollar signs as JavaScript's replace() does; what stands in `"<…>"` it takes for a placeholder.
+# What deploying would alter: (observed) Func escapes no backslash and no line end, and
+# interprets dollar signs as JavaScript's replace() does, and takes `"<…>"` for a placeholder.
 _UNUSABLE = re.compile(r'[\\\x00-\x1f\x7f\u2028\u2029]|\$[$&`\'0-9<]|"<|^<.*>$')
 _PLACEHOLDER_LINE = re.compile(r'(.*?)"<(.+)>"(.*)')
 

@@ -1,4 +1,4 @@
-"""What installing goes by: what the user asked for, and the steps that come of it."""
+"""The options of an installation, and its steps."""
 
 from typing import Callable, Dict, List, NamedTuple, Optional
 
@@ -9,7 +9,7 @@ KEY_LABEL = "OpenAI key"
 
 
 class InstallOptions(NamedTuple):
-    """What the user asked for; None, "" or {} where nothing was said. `parameters` by their labels."""
+    """What the user asked for; None, "" or {} if not given. `parameters` are keyed by label."""
 
     parameters: Dict[str, str]
     openai_key: str = ""
@@ -42,7 +42,7 @@ class Step(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How a step tells of itself while it waits, and of what the user should know afterwards."""
+    """How steps report progress, and collect warnings for the end."""
 
     say: Callable[[str], None]
     sleep: Callable[[float], None]  # seconds
@@ -54,7 +54,7 @@ class Progress(NamedTuple):
         self.say(f"{pad(text(f'install.step_{name}'), 20)} {said}")
 
     def warn(self, said: str) -> None:
-        """Say it once, at the end."""
+        """Print `said` once, at the end."""
         if said not in self.warnings:
             self.warnings.append(said)
 
