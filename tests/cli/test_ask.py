@@ -14,6 +14,8 @@ from stack import Stack
 
 from guance_chatgpt_monitor.cli.build import Built
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "http://127.0.0.1:9/api/v1/al/none"
 
 

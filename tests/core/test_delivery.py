@@ -37,6 +37,8 @@ from guance_chatgpt_monitor.local.datakit.server import LocalDataKit, Point
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.worker import Backend
 
+pytestmark = pytest.mark.slow
+
 HOUR_NS = 3600 * 10**9
 
 

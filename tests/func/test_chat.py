@@ -12,13 +12,10 @@ from guance_chatgpt_monitor.cli.build import Built
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 
 
-@pytest.fixture(
-    scope="module",
-    params=["this", *(pytest.param(name, marks=pytest.mark.slow) for name in ("oldest", "newest"))],
-)
+@pytest.fixture(scope="module", params=["this", "oldest", "newest"])
 def module_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
     """The same tests on Func's Python and on the newest, each with the openai that pip installs there."""
     python = {

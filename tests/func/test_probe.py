@@ -7,6 +7,8 @@ from guance_chatgpt_monitor.core.metrics import PROBE_FIELDS, PROBE_TAGS
 from guance_chatgpt_monitor.local.datakit.server import Point
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
+pytestmark = pytest.mark.slow
+
 
 def probed(stack: Stack) -> Point:
     """The only probe there was."""
