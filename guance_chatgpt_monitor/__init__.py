@@ -6,7 +6,7 @@
     client = monitor(OpenAI())
 
 `instrument()` does the same for every client in the process; `observe()` records calls that do not go
-through the SDK. For the settings, see `guance_chatgpt_monitor.core.settings`.
+through the SDK. For the settings, see `guance_chatgpt_monitor.core.settings_table`.
 """
 
 from importlib import import_module

@@ -44,11 +44,19 @@ _are_clients_monitored = False  # by monitor(); then the patches stay
 
 
 def monitor(client: Client, **settings: Any) -> Client:
-    """Monitor the calls of this client, an OpenAI, AsyncOpenAI, AzureOpenAI or AsyncAzureOpenAI.
+    """Monitor the calls of one client, and of copies made by `copy()`, `with_options()` or `copy.copy()`.
 
-    Returns `client` itself. Copies made by `copy()`, `with_options()` or `copy.copy()` are monitored, too.
-    The settings are those of `guance_chatgpt_monitor.app.environment`. Raises ValueError for an invalid
-    setting and TypeError if `client` is not a client.
+    Args:
+        client: an OpenAI, AsyncOpenAI, AzureOpenAI or AsyncAzureOpenAI.
+        **settings: see the table in `guance_chatgpt_monitor.core.settings_table`; the environment provides
+            those that are not given.
+
+    Returns:
+        `client` itself.
+
+    Raises:
+        TypeError: `client` is not a client.
+        ValueError: a setting is invalid; the message does not quote its value.
     """
     if isinstance(client, type) or not callable(getattr(client, "request", None)):
         raise TypeError(
@@ -64,9 +72,15 @@ def monitor(client: Client, **settings: Any) -> Client:
 def instrument(**settings: Any) -> None:
     """Monitor the calls of every client in this process, including those that exist already.
 
-    The settings are those of `guance_chatgpt_monitor.app.environment`. A second call changes nothing. LiteLLM
-    and the websockets of openai-agents are monitored, too, if they have been imported. Raises ValueError for
-    an invalid setting and ImportError if openai is not installed.
+    LiteLLM and the websockets of openai-agents are monitored, too, if they have been imported. A second call
+    changes nothing.
+
+    Args:
+        **settings: as for `monitor()`.
+
+    Raises:
+        ImportError: openai is not installed.
+        ValueError: a setting is invalid; the message does not quote its value.
     """
     scope = open_scope(settings)
     if scope is not None:

@@ -81,13 +81,20 @@ def _note(observation: Observation, response: Any) -> None:
 class observe:  # noqa: N801 - it reads as a statement
     """Observe a call made without a monitored client: in a `with` or `async with` block, or as a decorator.
 
-    `operation_name` is `chat`, `responses`, `embeddings`, `text_completion` or a word of your own;
-    `provider_name` is who answers; `tags` go on the point and should have few values each. The response time
-    is that of the block, or of the function, whose result is recorded. Errors are recorded and propagate.
+    The response time is that of the block, or of the function, whose result is recorded. Errors are recorded
+    and propagate. If a monitored client makes the call after all, its point is the only one. A generator that
+    yields inside the block leaves it open: calls that its reader makes in between are taken for the block's,
+    so read the answer in the block and yield it afterwards.
 
-    If a monitored client makes the call after all, its point is the only one. A generator that yields inside
-    the block leaves it open: calls that its reader makes in between are taken for the block's, so read the
-    answer in the block and yield it afterwards. Raises TypeError or ValueError for an invalid argument.
+    Args:
+        operation_name: `chat`, `responses`, `embeddings`, `text_completion`, or a word of your own.
+        request_model: the requested model; may be empty.
+        provider_name: who answers.
+        tags: your own tags of the point, which should have few values each.
+
+    Raises:
+        TypeError: an argument is not a string, or `tags` not a dict of strings.
+        ValueError: `operation_name` is empty, or a tag has a reserved name.
     """
 
     def __init__(

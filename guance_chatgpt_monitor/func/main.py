@@ -21,9 +21,15 @@ _PROCESS_MODULE = "guance_chatgpt_monitor_process"
 class ChatGPTMonitor:
     """ChatGPT through an authorization link, monitored.
 
-    `dff` is Func's DFF. Settings that are not given, or empty, have the defaults of the script
-    `settings_table`; a wrong one raises ValueError, so that deploying reports it. An upgrade never touches
-    startup scripts, so the names of these parameters stay.
+    An upgrade never touches startup scripts, so the names of these parameters stay.
+
+    Args:
+        dff: Func's DFF.
+        openai_key and the others: see the script `settings_table`; what is not given, or empty, has the
+            default there. Times end in `_s` and are in seconds.
+
+    Raises:
+        ValueError: a setting is invalid, so that deploying reports it; the message does not quote its value.
     """
 
     def __init__(
