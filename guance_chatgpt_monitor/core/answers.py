@@ -181,7 +181,7 @@ _TOOL_CALLS = ("function_call", "custom_tool_call")
 
 
 def named_finish_reason(reason: Any) -> str:
-    """Any API's finish reason as one of FINISH_REASONS; empty if it is not a string."""
-    if not reason or not isinstance(reason, str):
+    """Any API's finish reason as one of FINISH_REASONS; empty if there is none, or DashScope's "null"."""
+    if not reason or not isinstance(reason, str) or reason == "null":
         return ""
     return _FINISH_REASONS.get(reason) or _FINISH_REASONS.get(reason.lower(), _OTHER)

@@ -146,6 +146,7 @@ def test_odd_answers_are_harmless(odd: Any) -> None:
         ({"choices": [{"finish_reason": "MAX_TOKENS"}]}, "length"),
         ({"choices": [{"finish_reason": "tired"}]}, "other"),
         ({"choices": [{"finish_reason": 7}]}, ""),
+        ({"choices": [{"finish_reason": "null"}]}, ""),  # DashScope, while it is answering
         (RESPONSE, "stop"),
         ({**RESPONSE, "output": [{"type": "reasoning"}, {"type": "function_call"}]}, "tool_calls"),
         ({**RESPONSE, "output": [{"type": "web_search_call"}, {"type": "message"}]}, "stop"),
