@@ -280,7 +280,8 @@ def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
     )
     assert result.data["problem"] in result.log
     waiting = result.data["backlog_lines"]
-    assert f"{waiting} point(s) wait in the backlog, the oldest for " in result.log
+    told = f"{waiting} point(s) wait in the backlog, the oldest for "
+    assert [line for line in result.log if line.startswith(told)]
     outage.datakit.start()
     result = outage.collect()
     replayed = result.data["replayed"]
