@@ -145,7 +145,7 @@ class Observation:
     def _note_plain(self, answer: Any) -> bool:
         """Note an answer that is exactly as the SDK documents it; returns False for any other.
 
-        Saves 5 us a call: the usage is copied here, and read on the exporter's thread.
+        Saves 4 us a call: the usage is copied here, and read on the exporter's thread.
         """
         try:
             fields = answer.__dict__
