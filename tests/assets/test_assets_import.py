@@ -59,7 +59,7 @@ def test_the_second_time_everything_is_skipped(guance):
     assert paths == ["/api/v1/dashboards/list", "/api/v1/dashboards/list", IMPORT]
 
 
-def test_a_monitor_that_is_there_stays_as_it_is(guance):
+def test_an_existing_monitor_is_left_alone(guance):
     _, monitors = shipped("en")
     mine, *others = monitors
     guance.monitors[mine] = "with my own thresholds"
@@ -89,7 +89,7 @@ def test_an_endpoint_may_end_in_a_slash(guance):
     assert all(not request.path.startswith("//") for request in guance.requests)
 
 
-def test_a_wrong_key_is_explained_and_not_repeated(guance):
+def test_a_wrong_key_is_explained_but_not_shown(guance):
     with pytest.raises(GuanceError, match=r"refused the API key \(ft\.InvalidAPIKey") as caught:
         apply_assets("en", guance.url, "wsak_wrong")
     assert caught.value.status_code == 403
@@ -98,7 +98,7 @@ def test_a_wrong_key_is_explained_and_not_repeated(guance):
     assert len(guance.requests) == 1
 
 
-def test_what_was_done_before_an_error_is_told(guance):
+def test_work_done_before_an_error_is_reported(guance):
     guance.requests_allowed = 2
     with pytest.raises(GuanceError, match="20 requests a minute") as caught:
         apply_assets("en", guance.url, KEY)
@@ -106,13 +106,13 @@ def test_what_was_done_before_an_error_is_told(guance):
     assert [tuple(item) for item in caught.value.done] == [("created", "dashboard", first)]
 
 
-def test_each_is_told_as_it_comes(guance):
+def test_each_import_is_reported_as_it_happens(guance):
     told = []  # type: ignore[var-annotated]
     assert apply_assets("en", guance.url, KEY, told.append) == told
     assert len(told) == 16
 
 
-def test_a_guance_that_is_unreachable(guance):
+def test_an_unreachable_guance_is_one_clear_error(guance):
     guance.stop()
     with pytest.raises(GuanceError, match=f"cannot be reached at {guance.url}") as caught:
         apply_assets("en", guance.url, KEY)
@@ -130,7 +130,7 @@ def test_the_key_follows_no_redirect(guance):
 
 
 @pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", json.dumps({"success": False}).encode()])
-def test_a_page_that_is_not_guances_answer(body):
+def test_a_page_in_place_of_guance_is_reported(body):
     class Page(Workspace):
         def respond(self, request):
             return Response(200, body)
@@ -155,14 +155,14 @@ def test_an_endpoint_must_be_a_url(endpoint):
 
 
 @pytest.mark.parametrize("key", ["", " ", "wsak_\u201ccopied\u201d", "wsak_1\nX-Other: 1"])
-def test_a_key_must_be_one(guance, key):
+def test_an_impossible_key_is_refused(guance, key):
     with pytest.raises(ValueError, match="API key") as caught:
         apply_assets("en", guance.url, key)
     assert not key.strip() or key not in str(caught.value)
     assert guance.requests == []
 
 
-def test_a_language_must_be_one(guance):
+def test_an_unknown_language_is_refused(guance):
     with pytest.raises(ValueError, match="fr"):
         apply_assets("fr", guance.url, KEY)
     assert guance.requests == []

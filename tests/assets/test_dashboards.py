@@ -150,7 +150,7 @@ def test_the_daily_one_is_short():
     assert len(charts("openai", "en")) <= MOST_CHARTS
 
 
-def test_its_first_screen_answers_what_one_asks_first():
+def test_the_first_screen_answers_the_first_questions():
     first = [
         chart for chart in charts("openai", "en") if chart["pos"]["y"] + chart["pos"]["h"] <= SCREEN_ROWS
     ]
@@ -168,7 +168,7 @@ def test_its_first_screen_answers_what_one_asks_first():
 
 @both_languages
 @both_dashboards
-def test_no_chart_says_what_another_says(name, language):
+def test_no_two_charts_show_the_same(name, language):
     shown = [
         (
             chart["type"],
@@ -183,7 +183,7 @@ def test_no_chart_says_what_another_says(name, language):
 
 
 @both_languages
-def test_what_operators_look_for_is_there(language):
+def test_operators_find_what_they_look_for(language):
     asked = [(s.field, s.groups) for dql in all_dql(language) for s in series_of(dql)]
     assert ("question", ("finish_reason",)) in asked
     assert ("time_to_first_token", ("request_model",)) in asked
@@ -216,7 +216,7 @@ def test_uuids_are_unique(language):
 
 
 @both_languages
-def test_each_chart_tells_its_group_in_all_three_ways(language):
+def test_each_chart_names_its_group_in_all_three_places(language):
     of_group = {}  # type: ignore[var-annotated]
     for name in DASHBOARDS:
         for chart in charts(name, language):
@@ -288,7 +288,7 @@ def test_units_are_those_of_the_fields(language):
                 assert unit["units"][1].startswith(wanted), chart["name"]
 
 
-def test_what_can_be_bad_has_thresholds():
+def test_whatever_can_go_wrong_has_thresholds():
     with_thresholds = {c["name"]: c["extend"]["settings"]["levels"] for c in charts("openai", "en")}
     for name in (
         "Error rate",
@@ -356,7 +356,7 @@ def test_the_cost_stands_beside_yesterdays():
 
 
 @both_languages
-def test_a_long_range_makes_no_thousands_of_intervals(language):
+def test_a_long_range_has_a_bounded_number_of_intervals(language):
     for chart in all_charts(language):
         settings = chart["extend"]["settings"]
         for query in chart["queries"]:

@@ -26,7 +26,7 @@ def named(text):
     return set(re.findall(r"\{\{\s*(\w+)", text))
 
 
-def test_there_is_a_monitor_for_each_trouble():
+def test_there_is_a_monitor_for_each_kind_of_failure():
     assert [script["title"].split(" (")[0] for script in scripts("en")] == [
         "OpenAI error rate too high",
         "OpenAI authentication failures",
@@ -80,7 +80,7 @@ def test_levels_are_adjacent_with_one_comparison_each(language):
 
 
 @both_languages
-def test_each_ends_also_when_no_data_comes_any_more(language):
+def test_each_recovers_when_data_stops(language):
     """A sum has no series once nothing is summed: 0. A level of what is not used any more is over."""
     for script in scripts(language):
         [dql] = [target["dql"] for target in script["targets"]]
@@ -146,7 +146,7 @@ def test_the_groups_that_a_message_sends_to_are_in_the_dashboards(language):
 
 
 @both_languages
-def test_who_cannot_reach_datakit_is_told_what_opens_it(language):
+def test_an_unreachable_datakit_comes_with_advice(language):
     [script] = [s for s in scripts(language) if s["noDataAction"] == "noDataEvent"]
     for part in (
         'listen = "0.0.0.0:9529"',

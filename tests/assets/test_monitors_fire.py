@@ -168,7 +168,7 @@ def test_it_fires_in_trouble_and_recovers_in_quiet_times(title):
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_it_ends_when_nothing_comes_any_more(title):
+def test_it_recovers_when_data_stops(title):
     """No event stays for want of data; only the heartbeat says that it stopped."""
     trouble, _, _, step_s = CASES[title]
     script = script_of(title)

@@ -65,7 +65,7 @@ def test_the_page_names_the_monitors_with_their_levels(language):
 
 
 @both_languages
-def test_the_page_names_the_steps_as_the_product_does(language):
+def test_the_page_uses_the_products_names_for_the_steps(language):
     page = read(f"docs/{language}/openai.md")
     labels = re.findall(r'"<([^>]+)>"', read(EXAMPLE))
     parameters, settings = tables(language, "config")
@@ -99,7 +99,7 @@ def test_the_page_names_the_steps_as_the_product_does(language):
 
 
 @both_languages
-def test_the_front_matter_is_an_integrations(language):
+def test_the_front_matter_is_that_of_an_integration(language):
     _, front, _ = read(f"docs/{language}/openai.md").split("---\n", 2)
     matter = yaml.safe_load(front)
     assert matter["title"] == "OpenAI"

@@ -56,7 +56,7 @@ def test_an_answer_without_usage(run: CommandLine, stack: Stack) -> None:
     assert ", tokens unknown, " in run("ask", "Hi", "--link", stack.link).err
 
 
-def test_an_error_of_openai_is_told(run: CommandLine, stack: Stack) -> None:
+def test_an_error_from_openai_is_reported(run: CommandLine, stack: Stack) -> None:
     stack.openai.faults.append("401")
     said = run("ask", "Hi", "--link", stack.link)
     assert said.code == 1
@@ -151,7 +151,7 @@ def test_fish_completes(run: CommandLine, tmp_path: Path) -> None:
     assert done.stdout.startswith("install")
 
 
-def test_without_what_makes_completions_the_next_step_is_told(
+def test_without_shtab_completion_names_the_next_step(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "shtab", None)

@@ -33,7 +33,7 @@ def test_the_files_are_written(language, tmp_path, capsys):
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_they_are_imported_and_it_says_what_it_did(guance, capsys, monkeypatch):
+def test_they_are_imported_and_reported(guance, capsys, monkeypatch):
     monkeypatch.setenv("DF_API_KEY", KEY)
     assert main(["assets", "--lang", "en", "--apply", "--endpoint", guance.url]) == 0
     head, *items, total = capsys.readouterr().out.splitlines()
@@ -45,14 +45,14 @@ def test_they_are_imported_and_it_says_what_it_did(guance, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 created, 16 skipped")
 
 
-def test_as_json_for_a_script(guance, capsys):
+def test_json_output_serves_scripts(guance, capsys):
     assert main(["assets", "--apply", "--endpoint", guance.url, "--api-key", KEY, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["endpoint"] == guance.url
     assert [item["action"] for item in said["done"]] == ["created"] * 16
 
 
-def test_half_of_it_is_told(guance, capsys):
+def test_an_import_cut_short_reports_what_it_created(guance, capsys):
     guance.requests_allowed = 4
     assert main(["assets", "--apply", "--endpoint", guance.url, "--api-key", KEY]) == 1
     said = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_an_import_that_fails_does_not_show_the_key():
         (["--site", "cn1"], "need --apply", "add --apply"),
     ],
 )
-def test_an_error_tells_the_next_step(arguments, said, next_step, capsys, monkeypatch):
+def test_an_error_names_the_next_step(arguments, said, next_step, capsys, monkeypatch):
     monkeypatch.delenv("DF_API_KEY", raising=False)
     assert main(["assets", *arguments]) in (1, 2)
     error, following = capsys.readouterr().err.splitlines()[-2:]

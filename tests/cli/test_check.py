@@ -122,7 +122,7 @@ def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI)
         ("reset", "OpenAI reachable", "broke before an answer came"),
     ],
 )
-def test_openai_that_does_not(
+def test_an_openai_that_does_not_work_is_a_failure(
     run: CommandLine, openai: LocalOpenAI, fault: str, name: str, said: str
 ) -> None:
     openai.faults.append(fault)
@@ -150,7 +150,7 @@ def test_no_key(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_a_key_that_cannot_be_sent_is_told_and_not_shown(
+def test_a_key_that_cannot_be_sent_is_reported_but_not_shown(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-broken\nkey")
@@ -204,7 +204,7 @@ def test_a_name_that_no_host_can_have(run: CommandLine, option: str) -> None:
     assert "cannot be resolved" in run("check", option, f"http://{'x' * 70}:9").out
 
 
-def test_certificates_that_are_not_there(
+def test_a_missing_certificate_file_is_refused(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "no.pem"))
@@ -331,7 +331,9 @@ def test_datakit_that_works_gets_one_point(run: CommandLine) -> None:
         ({"clock_ns": lambda: time.time_ns() - HOUR_NS}, "clock", "warn", "differs by -3"),
     ],
 )
-def test_datakit_that_does_not(run: CommandLine, settings: Any, name: str, status: str, said: str) -> None:
+def test_a_datakit_that_does_not_work_is_reported(
+    run: CommandLine, settings: Any, name: str, status: str, said: str
+) -> None:
     with LocalDataKit(**settings) as datakit:
         result = run("check", "--datakit", datakit.url)
     assert result.code == {"warn": 1, "fail": 2}[status]
@@ -358,7 +360,7 @@ def test_datakit_that_fails(run: CommandLine, mode: str, name: str, said: str) -
     assert said in findings(result)[name][1]
 
 
-def test_datakit_that_is_not_there(run: CommandLine) -> None:
+def test_a_datakit_that_is_not_running(run: CommandLine) -> None:
     _, what = findings(run("check", "--datakit", "127.0.0.1:9"))["DataKit reachable"]
     assert "start DataKit: datakit service -S. In a container, localhost is the container" in what
     assert '[http_api] listen = "0.0.0.0:9529"' in what
@@ -376,7 +378,7 @@ def test_something_else_at_its_address(run: CommandLine) -> None:
     assert "answers, but not as DataKit" in findings(said)["DataKit reachable"][1]
 
 
-def test_an_address_that_is_none(run: CommandLine) -> None:
+def test_a_malformed_address_is_refused(run: CommandLine) -> None:
     said = run("check", "--datakit", "ftp://host")
     assert said.code == 2
     assert "the DataKit URL must look like http://localhost:9529" in said.out
@@ -411,7 +413,7 @@ class Instead(LocalServer):
          "it expects TLS next: start the address with https://"),
     ],
 )  # fmt: skip
-def test_what_answers_in_datakits_place_has_its_own_advice(
+def test_whatever_answers_in_place_of_datakit_gets_its_own_advice(
     run: CommandLine, response: Response, said: str
 ) -> None:
     with Instead(response) as server:
@@ -420,7 +422,7 @@ def test_what_answers_in_datakits_place_has_its_own_advice(
     assert said in what
 
 
-def test_a_page_that_answers_writes_is_no_datakit(run: CommandLine) -> None:
+def test_a_page_that_accepts_writes_is_not_a_datakit(run: CommandLine) -> None:
     with Instead(Response(200, "<!doctype html><title>Welcome</title>", "text/html"), pings=True) as server:
         status, what = findings(run("check", "--datakit", server.url))["DataKit write"]
     assert status == "fail"
@@ -454,7 +456,7 @@ class Dataway(LocalServer):
         return Response(200)
 
 
-def test_a_dataway_without_datakit(run: CommandLine) -> None:
+def test_a_dataway_is_checked_without_a_datakit(run: CommandLine) -> None:
     with Dataway() as dataway:
         said = run("check", "--datakit", f"{dataway.url}?token=tkn_right")
         assert said.code == 0, said.out
@@ -466,7 +468,7 @@ def test_a_dataway_without_datakit(run: CommandLine) -> None:
     assert "tkn_" not in said.everything + wrong.everything
 
 
-def test_a_datakit_at_a_socket_that_is_not_there(run: CommandLine, tmp_path: Path) -> None:
+def test_a_socket_that_does_not_exist_is_a_failure(run: CommandLine, tmp_path: Path) -> None:
     status, what = findings(run("check", "--datakit", f"unix://{tmp_path}/no.sock"))["DataKit reachable"]
     assert status == "fail"
     assert "listens on this socket (listen_socket in [http_api])" in what
@@ -501,7 +503,7 @@ def test_the_rate_limit_that_was_seen_is_named(run: CommandLine) -> None:
 # ---- the clock and the last link, by DataKit's own counters ----
 
 
-def test_without_datakits_metrics_nothing_is_called_ok(run: CommandLine) -> None:
+def test_without_datakits_metrics_delivery_is_not_called_ok(run: CommandLine) -> None:
     with LocalDataKit(metrics_public=False) as datakit:
         said = run("check", "--datakit", datakit.url)
     assert said.code == 1
@@ -574,7 +576,7 @@ def test_the_price_table_that_is_installed(run: CommandLine) -> None:
     assert date(2026, 1, 1) < date.fromisoformat(latest[1]) <= datetime.now(timezone.utc).date()
 
 
-def test_no_price_table_is_no_fault(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_price_table_is_not_a_failure(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     with LocalDataKit() as datakit:
         said = run("check", "--datakit", datakit.url, "--json")
@@ -654,7 +656,7 @@ def parts(installed_once: Installed, monkeypatch: pytest.MonkeyPatch, run: Comma
     return installed_once
 
 
-def test_a_link_that_works_costs_no_token(run: CommandLine, parts: Installed) -> None:
+def test_a_working_link_uses_no_tokens(run: CommandLine, parts: Installed) -> None:
     said = run("check", "--link", parts.link)
     assert said.code == 0
     assert findings(said)["link"][1].startswith("answers in ")
@@ -723,14 +725,14 @@ def test_a_link_whose_script_does_not_run(
     assert said in findings(result)["link"][1]
 
 
-def test_a_link_that_is_unknown_or_none(run: CommandLine, parts: Installed) -> None:
+def test_an_unknown_or_malformed_link_is_reported(run: CommandLine, parts: Installed) -> None:
     _, what = findings(run("check", "--link", f"{parts.func.url}/api/v1/al/nothing"))["link"]
     assert what == "Func knows no such link next: check the link, or run guance-chatgpt-monitor install again"
     _, what = findings(run("check", "--link", "http://host/something"))["link"]
     assert "this is not an authorization link" in what
 
 
-def test_func_tells_of_its_auto_trigger_and_of_delivery(run: CommandLine, parts: Installed) -> None:
+def test_func_reports_its_auto_trigger_and_delivery(run: CommandLine, parts: Installed) -> None:
     said = run("check", *parts.access)
     assert findings(said)["auto-trigger"] == (
         "warn",
@@ -782,7 +784,7 @@ def test_what_func_could_not_deliver(run: CommandLine, parts: Installed) -> None
     assert f"DataKit at {parts.datakit.url} cannot be reached" in what
 
 
-def test_what_is_missing_in_func(run: CommandLine, parts: Installed) -> None:
+def test_missing_parts_in_func_are_reported(run: CommandLine, parts: Installed) -> None:
     parts.modify("sync-apis", apiAuthId="deleted")
     parts.func.edit(STARTUP, parts.func.script(STARTUP) + "# mine\n")
     found = findings(run("check", *parts.access))
@@ -805,7 +807,7 @@ def test_the_price_table_in_func(run: CommandLine, parts: Installed, monkeypatch
     assert findings(run("check", *parts.access))["prices in Func"] == ("ok", "genai-prices 0.2.3")
 
 
-def test_an_access_key_that_is_refused(run: CommandLine, parts: Installed) -> None:
+def test_a_rejected_access_key_is_reported(run: CommandLine, parts: Installed) -> None:
     said = run("check", "--func", parts.func.url, "--ak-id", "ak-1", "--ak-secret", "wrong")
     assert said.code == 2
     assert "check the access key's ID and secret" in findings(said)["Func"][1]
@@ -847,7 +849,7 @@ def test_a_backlog_that_grows(run: CommandLine, parts: Installed) -> None:
     assert "the backlog grows: 40 point(s) wait, 10 did before" in what
 
 
-def test_a_report_from_before_the_last_deployment_is_no_failure(
+def test_a_report_older_than_the_last_deployment_is_not_a_failure(
     run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.openai.faults.append("401")
@@ -879,7 +881,7 @@ def test_the_addresses_are_those_of_the_installed_startup_script(
     assert findings(run("check"))["DataKit logs"][0] == "ok"
 
 
-def test_a_link_that_keeps_records_is_warned_of(run: CommandLine, parts: Installed) -> None:
+def test_a_link_that_keeps_records_causes_a_warning(run: CommandLine, parts: Installed) -> None:
     parts.func.fire_cron()
     assert findings(run("check", *parts.access))["task records"][0] == "ok"
     parts.modify("sync-apis", taskRecordLimit=None)
@@ -907,7 +909,7 @@ def test_the_worst_stands_last(run: CommandLine, openai: LocalOpenAI) -> None:
 # ---- as a whole ----
 
 
-def test_with_nothing_named_what_the_environment_tells_of(
+def test_without_arguments_the_environments_addresses_are_checked(
     run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", parts.datakit.url)

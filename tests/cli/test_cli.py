@@ -58,7 +58,7 @@ def test_a_refused_build_names_file_line_and_reason(
     ]
 
 
-def test_a_manifest_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_manifest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--out", str(tmp_path), "--manifest", "no-such-file"]) == 1
     assert capsys.readouterr().err.startswith("no-such-file:1: cannot be read: No such file or directory\n")
 
@@ -84,7 +84,7 @@ def manifest(**changes: str) -> bytes:
         (manifest(scripts="[{name: a, title: a}]", note="[x]"), "these must be strings: note"),
     ],
 )
-def test_a_file_that_is_no_manifest(
+def test_a_file_that_is_not_a_manifest_is_refused(
     tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_bytes(content)
@@ -182,12 +182,12 @@ def test_an_unusable_address_is_reported_before_anything_starts(arguments: list[
 
 
 @pytest.mark.parametrize("command", ["run --help", "install --help"])
-def test_a_terminal_that_knows_ascii_only(command: str) -> None:
+def test_an_ascii_only_terminal_gets_escapes(command: str) -> None:
     result = run(*command.split(), PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m guance_chatgpt_monitor build --out {tmp_path} --json | head -c 1"
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
@@ -200,7 +200,7 @@ def test_a_reader_who_is_gone_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "codes"), [("| true", (0, 141)), (">&-", (0,)), ("2>&-", (0,)), (">&- 2>&-", (0,))]
 )
-def test_an_output_that_is_closed_is_no_error(
+def test_a_closed_output_is_not_an_error(
     command: str, where: str, codes: tuple[int, ...], tmp_path: Path
 ) -> None:
     line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} {where}"
@@ -212,7 +212,7 @@ def test_an_output_that_is_closed_is_no_error(
 
 
 @pytest.mark.parametrize("command", ["--version", "build --out OUT --json", "build --out OUT"])
-def test_an_output_that_is_full_is_two_lines(command: str, tmp_path: Path) -> None:
+def test_a_full_output_is_a_two_line_error(command: str, tmp_path: Path) -> None:
     line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} > /dev/full"
     result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert result.returncode == 1
@@ -236,7 +236,7 @@ def test_a_stand_in_runs_alone_until_it_is_stopped(part: str, path: str) -> None
         (["run"], "there is no program to run", "run --help"),
     ],
 )
-def test_an_error_tells_the_next_step(
+def test_an_error_names_the_next_step(
     arguments: list[str], said: str, next_step: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
@@ -246,7 +246,7 @@ def test_an_error_tells_the_next_step(
     assert next_step in following
 
 
-def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with LocalDataKit() as taken:
         assert main(["local", "datakit", "--port", str(taken.port)]) == 1
     error, following = capsys.readouterr().err.splitlines()

@@ -54,7 +54,7 @@ def test_the_real_openai_needs_a_key():
 
 
 @pytest.mark.parametrize("other", [["--datakit", "http://127.0.0.1:9"], ["--real"]])
-def test_what_open_does_not_go_with(other):
+def test_options_that_conflict_with_open_are_refused(other):
     result = run("--open", *other, OPENAI_API_KEY=REAL_KEY)
     assert result.returncode == 2
     assert "--open" in result.stderr

@@ -33,7 +33,7 @@ def test_deploying_succeeds_with_nothing_filled_in_and_nothing_reachable(func: L
     assert func.cron_jobs == {f"cron-starup-{SET}": (f"{STARTUP}.collect", "* * * * *")}
 
 
-def test_with_nothing_reachable_both_functions_still_answer(func: LocalFunc) -> None:
+def test_both_functions_answer_when_nothing_is_reachable(func: LocalFunc) -> None:
     func.deploy(SET, {"DataKit URL": "http://127.0.0.1:9"})
     link = func.add_link(f"{STARTUP}.chat")
     assert requests.post(f"{link}/simplified", json={"question": "Hi"}, timeout=60).status_code == 401
@@ -78,7 +78,9 @@ def test_func_masks_the_environment_variable_in_the_log(func: LocalFunc) -> None
         ("OpenAI base URL", "api.openai.com", "openai_base_url must look like https://api.openai.com/v1"),
     ],
 )
-def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, value: str, said: str) -> None:
+def test_a_wrong_parameter_is_reported_on_deployment(
+    func: LocalFunc, label: str, value: str, said: str
+) -> None:
     with pytest.raises(DeployError, match=said):
         func.deploy(SET, {label: value})
 
@@ -108,7 +110,7 @@ def test_a_wrong_parameter_is_told_when_deploying(func: LocalFunc, label: str, v
         "log_content=True, redact_patterns=['(a+)+']",
     ],
 )
-def test_a_wrong_setting_is_told_when_deploying(func: LocalFunc, setting: str) -> None:
+def test_a_wrong_setting_is_reported_on_deployment(func: LocalFunc, setting: str) -> None:
     func.deploy(SET)
     func.edit(STARTUP, func.script(STARTUP).replace("    DFF,\n", f"    DFF,\n    {setting},\n"))
     result = func.run(STARTUP)

@@ -89,7 +89,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
 
 
-def test_a_reader_who_is_gone_does_not_end_it_half_way(parts: Parts) -> None:
+def test_a_closed_pipe_does_not_stop_the_work_halfway(parts: Parts) -> None:
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -147,7 +147,7 @@ def test_dry_run_prints_the_steps_and_changes_nothing(parts: Parts, run: Command
     assert parts.openai.requests == []
 
 
-def test_install_makes_all_that_a_call_needs(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_install_creates_everything_a_call_needs(parts: Parts, run: CommandLine, installed: Said) -> None:
     assert "test call            answered by gpt-4o-mini" in installed.out
     assert 'OPENAI_KEY = "" # OpenAI key' in parts.func.script(STARTUP)
     assert parts.func.cron_jobs == {f"cron-starup-{SET}": (f"{STARTUP}.collect", "* * * * *")}
@@ -195,9 +195,7 @@ def test_missing_packages_are_installed_with_funcs_installer(parts: Parts, run: 
     assert "packages             installed openai (" in said.out
 
 
-def test_a_package_that_cannot_be_installed_stops_it_with_pips_last_words(
-    parts: Parts, run: CommandLine
-) -> None:
+def test_a_failing_package_stops_install_with_pips_last_lines(parts: Parts, run: CommandLine) -> None:
     parts.func.packages.builtin = {"requests": "2.32.3"}
     parts.func.packages.broken["openai"] = "Looking in indexes\nERROR: No matching distribution found\n"
     said = run("install", *parts.servers)
@@ -234,7 +232,7 @@ def test_it_waits_until_func_notices(monkeypatch: pytest.MonkeyPatch, run: Comma
         assert len([r for r in openai.requests if r.path.endswith("/completions")]) == 1
 
 
-def test_a_key_that_openai_refuses_is_told_at_once(parts: Parts, run: CommandLine) -> None:
+def test_a_key_rejected_by_openai_is_reported_immediately(parts: Parts, run: CommandLine) -> None:
     parts.openai.faults.append("401")
     said = run("install", *parts.servers)
     assert said.code == 1
@@ -275,7 +273,7 @@ def test_a_wrong_setting_changes_nothing(
     assert snapshot(parts) == {name: [] for name in snapshot(parts)}
 
 
-def test_a_quoted_value_arrives_as_it_is(parts: Parts, run: CommandLine) -> None:
+def test_a_quoted_value_arrives_unchanged(parts: Parts, run: CommandLine) -> None:
     assert run("install", *parts.servers, "--service", '"shop" 50% & more').code == 0
     assert parts.datakit.points("openai")[0].tags["service_name"] == '"shop" 50% & more'
 
@@ -284,7 +282,7 @@ def test_a_quoted_value_arrives_as_it_is(parts: Parts, run: CommandLine) -> None
 REFUSED_BY_THE_SCRIPT = ["--openai-base-url", "HTTP://127.0.0.1:9/v1"]
 
 
-def test_a_deploy_that_fails_takes_its_script_away(parts: Parts, run: CommandLine) -> None:
+def test_a_failed_deployment_removes_its_script(parts: Parts, run: CommandLine) -> None:
     said = run("install", *REFUSED_BY_THE_SCRIPT)
     assert said.code == 1
     assert "error: the startup script fails: ValueError: openai_base_url must look like" in said.err
@@ -336,7 +334,7 @@ def test_without_a_key_or_a_terminal_it_says_which_variable(
 # ---- again ----
 
 
-def test_again_changes_nothing(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_a_second_run_changes_nothing(parts: Parts, run: CommandLine, installed: Said) -> None:
     before = snapshot(parts)
     said = run("install", "--json")
     assert set(actions(said).values()) == {"keep", "test"}
@@ -359,7 +357,7 @@ def test_a_key_in_the_environment_does_not_replace_funcs_and_a_named_one_does(
     assert parts.openai.requests[-1].headers["authorization"] == "Bearer sk-the-new-key"
 
 
-def test_a_lost_key_is_taken_from_the_environment_again(
+def test_a_lost_key_is_restored_from_the_environment(
     parts: Parts, run: CommandLine, installed: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.client.get("env-variables/OPENAI_API_KEY/do/delete")
@@ -394,7 +392,7 @@ def test_other_parameters_renew_an_unedited_startup_script(
     assert parts.datakit.points("openai")[-1].tags["service_name"] == "shop"
 
 
-def test_another_version_is_brought_up_to_date(parts: Parts, run: CommandLine, built: Built) -> None:
+def test_an_older_version_is_upgraded(parts: Parts, run: CommandLine, built: Built) -> None:
     assert run("install", *parts.servers).code == 0
     template = parts.func.script(f"{SET}__example")
     old_template = template.replace(
@@ -432,9 +430,7 @@ def test_an_edited_startup_script_is_never_touched(
     assert "copy your edits, delete the script in Func, run install again" in said.out
 
 
-def test_an_edit_that_waits_to_be_published_is_not_touched_either(
-    parts: Parts, run: CommandLine, installed: Said
-) -> None:
+def test_an_unpublished_edit_is_not_touched(parts: Parts, run: CommandLine, installed: Said) -> None:
     parts.client.post(f"scripts/{STARTUP}/do/modify", {"data": {"codeDraft": "# half done"}})
     before = snapshot(parts)["scripts"]
     said = run("install", "--service", "other", "--json")
@@ -442,7 +438,7 @@ def test_an_edit_that_waits_to_be_published_is_not_touched_either(
     assert snapshot(parts)["scripts"] == before
 
 
-def test_a_renewal_that_fails_leaves_what_runs(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_a_failed_renewal_leaves_the_running_script(parts: Parts, run: CommandLine, installed: Said) -> None:
     before = snapshot(parts)["scripts"]
     said = run("install", *REFUSED_BY_THE_SCRIPT)
     assert said.code == 1
@@ -463,7 +459,7 @@ def test_the_settings_of_a_link_stay_unless_others_are_given(
     assert parts.link()["taskRecordLimit"] == 20
 
 
-def test_an_open_link_is_not_closed_behind_its_callers_backs(parts: Parts, run: CommandLine) -> None:
+def test_an_open_link_stays_open_for_its_callers(parts: Parts, run: CommandLine) -> None:
     run("install", "--open", *parts.servers)
     said = run("install")
     assert parts.link().get("apiAuthId") is None
@@ -480,7 +476,7 @@ def test_open_given_later_takes_the_authentication_off(
     assert parts.client.list("api-auth") == []
 
 
-def test_a_link_with_an_authentication_of_the_users_own_is_left_and_not_tried(
+def test_a_link_with_the_users_own_authentication_is_left_alone(
     parts: Parts, run: CommandLine, installed: Said
 ) -> None:
     user = {"username": "u", "password": "p"}
@@ -493,13 +489,15 @@ def test_a_link_with_an_authentication_of_the_users_own_is_left_and_not_tried(
     assert parts.link()["apiAuthId"] == auth_id
 
 
-def test_a_lost_auto_trigger_is_made_again(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_a_lost_auto_trigger_is_recreated(parts: Parts, run: CommandLine, installed: Said) -> None:
     parts.client.get(f"cron-jobs/cron-starup-{SET}/do/delete")
     assert run("install").code == 0
     assert list(parts.func.cron_jobs) == [f"cron-starup-{SET}"]
 
 
-def test_what_the_user_disabled_stays_so_and_is_told(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_what_the_user_disabled_stays_disabled_and_is_reported(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
     parts.client.post(f"cron-jobs/cron-starup-{SET}/do/modify", {"data": {"isDisabled": True}})
     said = run("install")
     assert said.code == 0
@@ -534,7 +532,7 @@ def test_uninstall_leaves_what_others_made(parts: Parts, run: CommandLine, built
     assert "OPENAI_API_KEY       left: not made by install" in said.out
 
 
-def test_a_set_that_others_imported_stays_theirs_when_brought_up_to_date(
+def test_upgrading_a_set_imported_by_others_leaves_it_theirs(
     parts: Parts, run: CommandLine, built: Built
 ) -> None:
     parts.func.install(str(built.zip_path))
@@ -573,7 +571,9 @@ def test_uninstall_after_a_deployment_by_hand_leaves_all_that_runs(
     assert parts.client.list("scripts") == []
 
 
-def test_task_records_of_an_earlier_install_are_told(parts: Parts, run: CommandLine, installed: Said) -> None:
+def test_task_records_of_an_earlier_install_are_reported(
+    parts: Parts, run: CommandLine, installed: Said
+) -> None:
     assert "task records" not in run("install", "--dry-run").out.partition("warning:")[2]
     parts.client.post(f"sync-apis/{parts.link()['id']}/do/modify", {"data": {"taskRecordLimit": 10}})
     assert "warning: Func keeps the link's questions and answers in clear text" in run("install").out
@@ -584,7 +584,7 @@ def test_task_records_of_an_earlier_install_are_told(parts: Parts, run: CommandL
     assert [record for record in parts.func.records if record["origin"] != "cronJob"] == []
 
 
-def test_a_set_of_this_id_of_another_product_is_told(
+def test_another_products_set_with_this_id_is_reported(
     parts: Parts, run: CommandLine, built: Built, tmp_path: Path
 ) -> None:
     market = tmp_path / "market"
@@ -601,7 +601,7 @@ def test_a_set_of_this_id_of_another_product_is_told(
     assert "warning: the set of this ID in Func belongs to another product" in said.out
 
 
-def test_a_key_on_the_command_line_is_warned_of(parts: Parts, run: CommandLine) -> None:
+def test_a_key_on_the_command_line_causes_a_warning(parts: Parts, run: CommandLine) -> None:
     said = run("install", *parts.servers, "--openai-key", KEY)
     assert said.code == 0
     assert "warning: other users of this host can read --openai-key on the command line" in said.err
@@ -631,9 +631,7 @@ def test_the_token_of_funcs_own_host_does_as_well(
     assert "wrong" not in said.everything
 
 
-def test_the_stand_in_tells_how_to_try_install_on_it(
-    run: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stand_in_says_how_to_try_install(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     with local("func", "--empty") as stand_in:
         lines = [stand_in.readline() for _ in range(3)]
         for name, value in re.findall(r"(FUNC_\w+)=(\S+)", lines[1]):

@@ -160,7 +160,7 @@ DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x:
         (1, "def broken(:\n", "not Python 3.8"),
     ],
 )
-def test_what_func_could_not_run_is_refused(copy: Path, line: int, code: str, reason: str) -> None:
+def test_scripts_that_func_could_not_run_are_refused(copy: Path, line: int, code: str, reason: str) -> None:
     # health.py is imported by main.py: what that needs stays, below.
     path = copy / SET / "core" / "health.py"
     path.write_text(code + "\n\nclass Health: ...\n\n\nclass Report: ...\n", "utf-8")
@@ -179,7 +179,7 @@ def test_a_circular_import_is_refused(copy: Path) -> None:
         rebuild(copy)
 
 
-def test_a_name_whose_value_is_false_is_refused(copy: Path) -> None:
+def test_a_name_with_a_false_value_is_refused(copy: Path) -> None:
     path = copy / SET / "core" / "metrics.py"
     path.write_text(path.read_text("utf-8").replace('MEASUREMENT = "openai"', 'MEASUREMENT = ""'))
     with pytest.raises(BuildError, match=r"settings\w*.py:\d+: MEASUREMENT is ''"):
@@ -200,7 +200,7 @@ def test_placeholders_that_func_would_garble_are_refused(copy: Path, new: str, r
         rebuild(copy)
 
 
-def test_a_module_that_is_not_there_is_refused(copy: Path) -> None:
+def test_a_missing_module_is_refused(copy: Path) -> None:
     manifest = copy / "manifest.yaml"
     manifest.write_text(manifest.read_text("utf-8") + "  - {name: nothing, title: none}\n", "utf-8")
     n_lines = len(manifest.read_text("utf-8").splitlines())

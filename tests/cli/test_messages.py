@@ -187,7 +187,7 @@ def test_a_wrong_setting_is_reported_in_chinese(value: Any, chinese: None) -> No
 @pytest.mark.parametrize(
     "value", [["(a+)+b"], ["x" * 600], {str(n): "x" for n in range(300)}, "/", "\0", float("nan"), b"x"]
 )
-def test_so_is_one_that_is_almost_right(value: Any, chinese: None) -> None:
+def test_an_almost_valid_setting_is_reported_in_chinese(value: Any, chinese: None) -> None:
     assert_reported_in_chinese(value)
 
 
@@ -214,7 +214,7 @@ def test_a_translation_has_the_values_of_its_original() -> None:
         assert fields(translation)[0] <= fields(original)[0], original
 
 
-def test_what_is_not_ours_stays_as_it_is(chinese: None) -> None:
+def test_a_third_partys_message_is_not_translated(chinese: None) -> None:
     said = "Incorrect API key provided: sk-1. You can find your API key at https://platform.openai.com."
     assert messages.translated(said) == said
 

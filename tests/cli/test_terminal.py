@@ -136,9 +136,7 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(datakit: LocalDataKit) -> No
         (["check"], {"TERM": "dumb"}),
     ],
 )
-def test_no_colour_where_none_is_wanted(
-    datakit: LocalDataKit, arguments: list[str], env: dict[str, str]
-) -> None:
+def test_colour_can_be_switched_off(datakit: LocalDataKit, arguments: list[str], env: dict[str, str]) -> None:
     terminal = Terminal(*arguments, "--datakit", datakit.url, **env)  # type: ignore[arg-type]
     assert terminal.end() == 0
     assert "ok" in terminal.shown
@@ -299,7 +297,7 @@ def test_ctrl_c_ends_with_a_line() -> None:
 ESCAPES = "\x1b]0;mine\x07\x1b[2Jhello\x9b31m\u202e!"
 
 
-def test_what_a_model_says_moves_no_cursor() -> None:
+def test_a_models_answer_cannot_move_the_cursor() -> None:
     with Link(ESCAPES + "\n\ttwo", model="m\x1b[31m\nforged: line") as link:
         terminal = Terminal("ask", "Hi", "--link", link.link, NO_COLOR="1")
         assert terminal.end() == 0
@@ -317,7 +315,7 @@ def test_what_a_datakit_says_is_one_printable_line() -> None:
     assert "version 1.84.1\\x1b[31m, host kit\\x07 ok    all is well" in done.stdout.decode()
 
 
-def test_json_has_no_control_character_either() -> None:
+def test_json_has_no_control_characters() -> None:
     with Link(ESCAPES) as link:
         done = piped("ask", "Hi", "--link", link.link, "--json")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stdout.decode())
@@ -352,7 +350,7 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-def test_the_packages_names_are_there_all_the_same() -> None:
+def test_the_packages_names_exist_without_importing_them() -> None:
     code = (
         "import guance_chatgpt_monitor as m, sys; assert 'openai' not in sys.modules\n"
         "from guance_chatgpt_monitor import *\n"

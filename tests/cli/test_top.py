@@ -74,7 +74,7 @@ def test_what_waits_in_the_backlog_is_shown_and_stays(
     backlog.close()
 
 
-def test_what_is_no_local_datakit_or_no_backlog(
+def test_an_unreadable_source_is_reported(
     run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no database, " * 100)

@@ -413,7 +413,7 @@ def test_a_link_to_nothing_is_not_made(client: FuncClient) -> None:
 # ---- auto-triggers, packages ----
 
 
-def test_an_auto_trigger_added_by_hand_runs_and_tells_when(
+def test_an_auto_trigger_added_by_hand_runs_and_reports_its_time(
     func: LocalFunc, client: FuncClient, clock: Clock
 ) -> None:
     data = {"funcId": add_echo(func, client), "funcCallKwargsJSON": {}, "cronExpr": "*/5 * * * *"}

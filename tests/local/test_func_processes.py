@@ -20,7 +20,7 @@ def add_link(func: LocalFunc) -> str:
     return func.add_link("s__main.echo") + "/simplified"
 
 
-def test_a_stopped_worker_is_told_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_worker_is_reported_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "NO_RESPONSE_AFTER_S", 0.1)
     with LocalFunc(workers=1) as func:
         link = add_link(func)

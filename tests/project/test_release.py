@@ -133,7 +133,7 @@ def test_the_next_release_keeps_the_history_and_drops_scripts_that_are_gone(
     assert [item["note"].split("\n")[0] for item in info["changelogs"]] == ["v0.1.0", "v0.2.0"]
 
 
-def test_a_market_that_was_not_built_is_told(release: ModuleType, clone: Path, tmp_path: Path) -> None:
+def test_a_market_that_was_not_built_is_reported(release: ModuleType, clone: Path, tmp_path: Path) -> None:
     shutil.rmtree(clone / "dist")
     with pytest.raises(release.ReleaseError, match="run `make build` first"):
         release.market("v0.2.0", str(tmp_path), clone)
