@@ -77,6 +77,29 @@ _CACHE_BESIDE_PROMPT = (
     "cacheWriteInputTokens",
 )
 
+# All that OpenAI's Chat Completions documents.
+_PLAIN = frozenset(
+    [
+        "total_tokens",
+        "prompt_tokens",
+        "completion_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    ]
+)
+_PLAIN_DETAILS = frozenset(
+    [
+        "cached_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "audio_tokens",
+        "image_tokens",
+        "text_tokens",
+        "accepted_prediction_tokens",
+        "rejected_prediction_tokens",
+    ]
+)
+
 _Get = Callable[[str], Any]
 
 
@@ -189,31 +212,32 @@ def usage_of(usage: Any) -> Usage:
 
 
 def _plain_usage(usage: Any) -> Optional[Usage]:
-    """The usage of an ordinary Chat Completions object of the SDK, as nearly all are; else None.
+    """The usage if it has no other fields than OpenAI's Chat Completions documents; else None.
 
-    The application waits for this: it takes 1.5 us, trying all names takes 5.
+    So it is for nearly all calls, in a third of the time that trying all names takes.
     """
-    if getattr(usage, "__pydantic_extra__", None) != {}:
+    fields = fields_of(usage)
+    of_prompt = fields_of(fields.get("prompt_tokens_details"))
+    of_completion = fields_of(fields.get("completion_tokens_details"))
+    if not (fields.keys() <= _PLAIN and of_prompt.keys() <= _PLAIN_DETAILS >= of_completion.keys()):
         return None
-    get = usage.__dict__.get
-    total, prompt, completion = get("total_tokens"), get("prompt_tokens"), get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int or total != prompt + completion or prompt <= 0:
+    total, prompt, completion = map(fields.get, ("total_tokens", "prompt_tokens", "completion_tokens"))
+    if type(prompt) is not int or type(completion) is not int or prompt <= 0 or completion < 0:
         return None
-    cached = written = prompt_audio = reasoning = completion_audio = None
-    details = get("prompt_tokens_details")
-    if details is not None:
-        if getattr(details, "__pydantic_extra__", None) != {}:
-            return None
-        detail = details.__dict__.get
-        cached, written = _count(detail("cached_tokens")), _count(detail("cache_write_tokens"))
-        prompt_audio = _count(detail("audio_tokens"))
-    details = get("completion_tokens_details")
-    if details is not None:
-        detail = fields_of(details).get
-        reasoning, completion_audio = _count(detail("reasoning_tokens")), _count(detail("audio_tokens"))
-    if completion < 0 or total >= _EXACT:
+    if total != prompt + completion or total >= _EXACT:
         return None
-    return Usage(total, prompt, completion, cached, reasoning, written, prompt_audio, completion_audio)
+    return Usage(
+        total,
+        prompt,
+        completion,
+        _count(of_prompt.get("cached_tokens")),
+        _count(of_completion.get("reasoning_tokens")),
+        _count(of_prompt.get("cache_write_tokens")),
+        _count(of_prompt.get("audio_tokens")),
+        _count(of_completion.get("audio_tokens")),
+        _count(of_prompt.get("image_tokens")),
+        _count(of_completion.get("image_tokens")),
+    )
 
 
 def _is_cache_beside(

@@ -1,7 +1,7 @@
 """The tokens of an answer, wherever a gateway reports them and whatever it calls them."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pydantic
 import pytest
@@ -240,6 +240,7 @@ class Details(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
     cached_tokens: int = 8
     audio_tokens: int = 0
+    image_tokens: Optional[int] = None
 
 
 class OfOpenAI(pydantic.BaseModel):
@@ -258,6 +259,8 @@ def test_the_objects_of_sdks() -> None:
     assert usage_of(OfOpenAI(prompt_tokens=-9)) == Usage(10, None, 1, 8, prompt_audio_tokens=0)
     unknown = OfOpenAI(prompt_tokens_details=Details(cached_tokens=0), prompt_cache_hit_tokens=7)  # type: ignore[call-arg]
     assert usage_of(unknown).cached_tokens == 7
+    with_image = OfOpenAI(prompt_tokens_details=Details(cached_tokens=0, image_tokens=4))
+    assert usage_of(with_image).prompt_image_tokens == 4
 
 
 # ---- wherever they stand ----
