@@ -192,8 +192,6 @@ class Observation:
         """Record a chunk, an SDK's object or a dict. Returns whether it is the last that says anything."""
         if self.content is not None:
             self.content.add_chunk(chunk)
-        if self.first_content_s is not None and _is_piece(chunk):
-            return False
         if self.first_content_s is None and has_content(chunk):
             self.first_content_s = read_s
         return self._note_event(chunk) in _LAST_EVENTS
@@ -280,7 +278,7 @@ def _provider_of(base_url: str) -> str:
     return provider_name(base_url)
 
 
-def _is_piece(chunk: Any) -> bool:
+def is_piece(chunk: Any) -> bool:
     """Whether a chunk has a piece of the answer and nothing else of interest."""
     try:
         fields = chunk.__dict__

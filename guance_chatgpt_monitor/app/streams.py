@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, AsyncGenerator, Callable, Dict, Generator, List, Optional
 
 from ..core.fields import read_field
-from .failsafe import guarded
-from .observation import Observation
+from .failsafe import guarded, report
+from .observation import Observation, is_piece
 from .raw_body import RawBody
 
 _Note = Callable[[Any], None]
@@ -87,9 +87,14 @@ class OpenAnswer:
     def note_chunk(self, chunk: Any) -> None:
         if self._has_ended:
             return
+        observation = self.observation
+        self._read_s = read_s = observation.clock()
+        if observation.first_content_s is not None and is_piece(chunk):  # as nearly all are
+            if observation.content is not None:
+                observation.content.add_chunk(chunk)
+            return
         self._has_chunks = True
-        self._read_s = read_s = self.observation.clock()
-        if self.observation.note_chunk(chunk, read_s):
+        if observation.note_chunk(chunk, read_s):
             self.complete()
 
     def complete(self) -> None:
@@ -208,7 +213,10 @@ def _pass_on(source: Any, open_answer: OpenAnswer, note: _Note) -> Generator[Any
         open_answer.is_read = True
         for item in source:
             open_answer.is_read = False
-            guarded(note, item)
+            try:  # not guarded(): saves 0.15 us a chunk
+                note(item)
+            except Exception as error:
+                guarded(report, note, error)
             yield item
             open_answer.is_read = True
     except GeneratorExit:
@@ -226,7 +234,10 @@ async def _pass_on_async(source: Any, open_answer: OpenAnswer, note: _Note) -> A
         open_answer.is_read = True
         async for item in source:
             open_answer.is_read = False
-            guarded(note, item)
+            try:  # not guarded(): saves 0.15 us a chunk
+                note(item)
+            except Exception as error:
+                guarded(report, note, error)
             yield item
             open_answer.is_read = True
     except GeneratorExit:
