@@ -190,16 +190,20 @@ def _cost_usd(prices: _Prices, usage: Usage, prompt: float, completion: float) -
     reasoning = min(usage.reasoning_tokens or 0.0, completion)
     of_prompt, of_completion = per_million("input_mtok", 0.0), per_million("output_mtok", 0.0)
     usd = prompt * of_prompt + completion * of_completion
-    usd += cached * (per_million("cache_read_mtok", of_prompt) - of_prompt)
-    usd += written * (per_million("cache_write_mtok", of_prompt) - of_prompt)
-    usd += reasoning * (per_million("output_reasoning_mtok", of_completion) - of_completion)
+    if cached:
+        usd += cached * (per_million("cache_read_mtok", of_prompt) - of_prompt)
+    if written:
+        usd += written * (per_million("cache_write_mtok", of_prompt) - of_prompt)
+    if reasoning:
+        usd += reasoning * (per_million("output_reasoning_mtok", of_completion) - of_completion)
     for name, audio, whole, of_text in (
         ("input_audio_mtok", usage.prompt_audio_tokens, prompt, of_prompt),
         ("output_audio_mtok", usage.completion_audio_tokens, completion, of_completion),
     ):
         if (audio is None and name in prices and whole) or (audio and name not in prices):
             return None
-        usd += min(audio or 0.0, whole) * (per_million(name, of_text) - of_text)
+        if audio:
+            usd += min(audio, whole) * (per_million(name, of_text) - of_text)
     if cached and usage.prompt_audio_tokens and "cache_audio_read_mtok" in prices:
         return None  # how much of the audio was cached is unknown
     return round(usd / 1e6 + float(prices.get("requests_kcount", 0)) / 1e3, _DIGITS)

@@ -59,12 +59,9 @@ def read_request_id(picked: Optional[Picked]) -> str:
 
 
 def _read_number(value: Any) -> Optional[float]:
-    text = _text(value)
-    if not text or len(text) > MAX_NUMBER:
-        return None
     try:
-        number = float(text)
-    except ValueError:
+        number = float(value) if len(value) <= MAX_NUMBER else math.inf
+    except (TypeError, ValueError):
         return None
     return number if 0 <= number < math.inf else None
 
