@@ -12,7 +12,7 @@ demo: .venv/.installed ## see the whole path run; ARGS=--open draws it in a brow
 	@$(BIN)/guance-chatgpt-monitor demo $(ARGS)
 
 test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery", ARGS='-m "not slow"', ARGS=--cov
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 compat: .venv/.installed-dev ## the application's part with the oldest and newest SDK of each major; ARGS="1-oldest"
 	@$(BIN)/python tests/compat.py $(ARGS)
@@ -56,8 +56,7 @@ clean: ## remove everything that was installed or built
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "the tests need Python 3.10 or later: make clean, then make test PYTHON=python3.12" >&2; exit 1; }
 	@echo "adding what the tests need"
-	@# Dependency groups came with pip 25.1.
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-	@# Of the 10,000 files, the tests import a tenth: those are compiled then.
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --editable . --group dev
+	@# pip takes a minute for these.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable . --group dev
 	@touch $@

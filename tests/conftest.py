@@ -47,7 +47,7 @@ def shared_redis() -> Iterator[LocalRedis | None]:
         redis.remove()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     with Stack(built, redis_url=shared_redis.url if shared_redis else "") as stack:
         yield stack
