@@ -44,7 +44,7 @@ def test_each_response_is_one_call_with_its_usage(api, server):
     assert first.error_type is None
 
 
-def test_a_monitored_client_likewise(api, server):
+def test_a_monitored_client_counts_each_response_too(api, server):
     server.kinds = ["completed"]
     model = model_of(api, server)
     api.watch(model._client)
@@ -68,7 +68,7 @@ def test_a_failed_response_is_an_error(api, server):
     assert api.collector.call().error_type == "rate_limit"
 
 
-def test_a_run_that_is_cancelled_is_a_call(api, server):
+def test_a_cancelled_run_is_a_cancelled_call(api, server):
     server.kinds = ["hang"]
     api.instrument()
 
@@ -104,7 +104,7 @@ def test_a_response_of_a_realtime_session_is_one_call(api, server):
     assert call.usage.total_tokens == 30
 
 
-def test_run_monitors_it_too(datakit):
+def test_the_run_command_monitors_its_websockets_too(datakit):
     code = "from agents import OpenAIResponsesWSModel as m; print(vars(m._open_websocket_connection))"
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "run", sys.executable, "-c", code]
     environment = monitor_environment(datakit)

@@ -1,14 +1,14 @@
-"""The client's own key, of whatever form, is in nothing that is logged."""
+"""The client's own key is never logged, whatever its format."""
 
 from openai import AzureOpenAI, OpenAI
 
 from guance_chatgpt_monitor.app.client_keys import keys_of
 
-# Of Zhipu's form, which no rule has to know.
+# Zhipu's format, which no redaction rule knows.
 KEY = "1234567890abcdef" + "1234567890abcdef/AbCdEfGhIjKlMnOp"
 
 
-def test_the_keys_of_clients_and_headers() -> None:
+def test_the_keys_of_clients_and_headers_are_found() -> None:
     client = OpenAI(
         api_key=KEY, base_url="http://127.0.0.1:1", default_headers={"X-Api-Key": "two", "X-Team": "no"}
     )

@@ -14,7 +14,7 @@ from websockets.sync.connection import Connection
 
 pytest_plugins = ["monitored_fixtures", "websocket_server"]
 
-# As the SDK's blocking connection calls it; its asynchronous one does with less.
+# The SDK's blocking connection passes `decode`; its asynchronous one does not.
 blocking = pytest.mark.skipif(
     "decode" not in inspect.signature(Connection.recv).parameters,
     reason="the SDK's blocking connection needs websockets 14, for Python 3.9 or later",
@@ -55,7 +55,7 @@ def test_each_response_is_one_call_with_its_usage_and_status(api, server):
     assert cancelled.error_type is None
 
 
-def test_the_asynchronous_connection_likewise(api, server):
+def test_on_an_asynchronous_connection_each_response_is_one_call(api, server):
     server.kinds = ["completed", "completed"]
 
     async def talk():
@@ -73,7 +73,7 @@ def test_the_asynchronous_connection_likewise(api, server):
 
 
 @blocking
-def test_a_connection_of_the_responses_api(api, server):
+def test_each_response_of_the_responses_api_is_one_call(api, server):
     server.kinds = ["completed", "failed"]
     client = api.client(websocket_base_url=server.url)
     with needs(client, "responses", "connect")() as connection:
@@ -99,7 +99,7 @@ def test_a_refused_request_is_an_error(api, server):
 
 
 @blocking
-def test_a_connection_that_breaks_ends_what_was_under_way(api, server):
+def test_a_broken_connection_ends_the_call_under_way(api, server):
     server.kinds = ["hang up"]
     client = api.client(websocket_base_url=server.url)
     with connect_realtime(client) as connection:
@@ -110,7 +110,7 @@ def test_a_connection_that_breaks_ends_what_was_under_way(api, server):
     assert call.usage.total_tokens is None
 
 
-def test_a_connection_that_is_dropped_ends_what_was_under_way(api, server):
+def test_an_abandoned_connection_ends_the_call_under_way(api, server):
     server.kinds = ["hang"]
 
     async def talk():
@@ -138,7 +138,7 @@ def test_a_bare_client_is_left_alone(api, server):
 @pytest.mark.slow
 def test_uninstrument_restores_the_properties(api, datakit):
     needs(api.bare(), "realtime")
-    # In a process of its own: where a client was given to monitor(), the patches stay.
+    # In a process of its own: once any client was given to monitor(), the patches stay.
     code = """
 import openai
 from guance_chatgpt_monitor import instrument, uninstrument

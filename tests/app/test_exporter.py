@@ -1,4 +1,4 @@
-"""The exporter in one process: batches, outages, bounds, and its report on itself."""
+"""The exporter in one process: batches, outages, bounds, and its report about itself."""
 
 import gc
 import json
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(datakit: WatchedDataKit, path: Path) -> Iterator[Callable[..., Exporter]]:
-    """Makes an exporter to this DataKit, with this backlog."""
+    """Makes an exporter that writes to this DataKit and keeps this backlog."""
     made = []
 
     def make_exporter(batch_every_s: float = 1.0, report_every_s: float = 60.0, **further: Any) -> Exporter:
@@ -67,7 +67,7 @@ def our_threads() -> list[threading.Thread]:
 # -- delivering ------------------------------------------------------------------------------------
 
 
-def test_call_becomes_a_point_within_a_second_or_so(
+def test_a_call_becomes_a_point_within_a_second_or_so(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
     exporter = make(tags={"team": "web"}, measurement="chatgpt")
@@ -105,7 +105,7 @@ def test_calls_go_out_when_a_batch_is_full(make: Callable[..., Exporter], dataki
     until_s = time.monotonic() + WAIT_S
     while datakit.count("openai") < 1000 and time.monotonic() < until_s:
         stamps += submit(exporter, 10)
-        time.sleep(0.0005)  # as calls come: the thread waits in between
+        time.sleep(0.0005)  # as in real use, so that the thread waits in between
     assert datakit.count("openai") >= 1000
     assert max(datakit.batches) == 500
     assert {request.encoding for request in datakit.requests_received} == {"", "gzip"}
@@ -113,9 +113,7 @@ def test_calls_go_out_when_a_batch_is_full(make: Callable[..., Exporter], dataki
     assert datakit.stamps() == stamps
 
 
-def test_flush_delivers_all_that_was_submitted(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
+def test_flush_delivers_everything_submitted(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make(batch_every_s=3600)
     assert exporter.flush(0.0)  # nothing to wait for
     stamps = submit(exporter, 1700)
@@ -124,17 +122,17 @@ def test_flush_delivers_all_that_was_submitted(
     assert exporter.flush(WAIT_S)
 
 
-def test_flush_gives_up_when_the_time_is_up(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_flush_gives_up_at_its_timeout(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     datakit.mode = "hang"
     exporter = make()
     submit(exporter, 3)
-    assert not exporter.flush(0.2)  # True, had it waited for the write to time out
+    assert not exporter.flush(0.2)  # it would be True after waiting for the write to time out
     datakit.mode = None
     assert exporter.flush(WAIT_S)
     assert datakit.count("openai") == 3
 
 
-def test_threads_submit_at_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_many_threads_can_submit_at_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make()
     threads = [
         threading.Thread(target=lambda: deque(map(exporter.submit, [Observed() for _ in range(400)])))
@@ -149,7 +147,7 @@ def test_threads_submit_at_once(make: Callable[..., Exporter], datakit: WatchedD
     assert datakit.wait_for(3200)
 
 
-def test_thread_is_a_daemon_that_starts_with_the_first_call(make: Callable[..., Exporter]) -> None:
+def test_the_thread_is_a_daemon_that_starts_with_the_first_call(make: Callable[..., Exporter]) -> None:
     exporter = make()
     assert our_threads() == []
     exporter.submit(Observed())
@@ -165,15 +163,15 @@ def test_calls_after_a_shutdown_are_delivered(make: Callable[..., Exporter], dat
     exporter.submit(Observed(stamp))
     exporter.shutdown()
     assert datakit.count("openai") == 1
-    exporter.submit(Observed(stamp))  # at the very same moment, and still a point of its own
+    exporter.submit(Observed(stamp))  # the same moment, but still a point of its own
     exporter.shutdown()
     assert datakit.count("openai") == 2
 
 
-def test_call_that_ends_in_a_finalizer_is_delivered(
+def test_a_call_that_ends_in_a_finalizer_is_delivered(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
-    """The collector runs wherever it likes, in the middle of our own code too."""
+    """The garbage collector may run anywhere, even in the middle of our own code."""
     exporter = make(batch_every_s=0.001)
 
     class Abandoned:
@@ -210,7 +208,7 @@ def test_nothing_happens_when_disabled(
 # -- outages ---------------------------------------------------------------------------------------
 
 
-def test_calls_of_an_outage_come_when_it_is_over(
+def test_calls_made_during_an_outage_are_delivered_after_it(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make()
@@ -226,7 +224,7 @@ def test_calls_of_an_outage_come_when_it_is_over(
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_refusals_that_may_end_cost_no_call(
+def test_temporary_refusals_lose_no_call(
     make: Callable[..., Exporter], datakit: WatchedDataKit, fault: str
 ) -> None:
     exporter = make()
@@ -239,7 +237,7 @@ def test_refusals_that_may_end_cost_no_call(
     assert datakit.stamps() == stamps
 
 
-def test_calls_come_back_after_a_restart_of_the_application(
+def test_waiting_calls_are_delivered_after_the_application_restarts(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
     datakit.stop()
@@ -253,18 +251,18 @@ def test_calls_come_back_after_a_restart_of_the_application(
     assert datakit.stamps() == stamps
 
 
-def test_shutdown_with_datakit_down_keeps_a_full_queue(
+def test_a_shutdown_with_datakit_down_keeps_a_full_queue(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.stop()
     exporter = make()
     stamps = submit(exporter, 9000)
     exporter.shutdown()
-    # A batch may be there twice: the thread was at it when the end took over.
+    # A batch may be there twice: the thread was writing it when the shutdown took over.
     assert sorted(set(stamps_in(path))) == stamps
 
 
-def test_shutdown_with_datakit_hanging_keeps_what_is_being_written(
+def test_a_shutdown_with_datakit_hanging_keeps_the_batch_under_way(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.mode = "hang"
@@ -273,12 +271,12 @@ def test_shutdown_with_datakit_hanging_keeps_what_is_being_written(
     assert datakit.wait_for_writes(1)
     stamps += submit(exporter, 800)
     exporter.shutdown()
-    assert len(datakit.batches) <= 2  # the time for more writes is not taken
+    assert len(datakit.batches) <= 2  # no time is spent on further writes
     assert stamps_in(path) == stamps
 
 
 class Held(Observed):
-    """A call that is read no sooner than it may be; those of one batch wait for it."""
+    """A call that blocks while it is read until `may_be_read`, and holds up its batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -292,7 +290,7 @@ class Held(Observed):
 
 
 def hold_a_batch(exporter: Exporter, n_calls: int) -> Held:
-    """After a batch of one, one of a call and so many more; the first of them, which is being read."""
+    """Make the thread read a batch of `n_calls` + 1; return its first call, which is being read."""
     before, first = Held(), Held()
     exporter.submit(before)
     assert before.is_being_read.wait(WAIT_S)
@@ -303,7 +301,7 @@ def hold_a_batch(exporter: Exporter, n_calls: int) -> Held:
     return first
 
 
-def test_shutdown_when_the_thread_is_stuck_loses_no_call(
+def test_a_shutdown_loses_no_call_when_the_thread_is_stuck(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -312,14 +310,14 @@ def test_shutdown_when_the_thread_is_stuck_loses_no_call(
     exporter.shutdown(0.2)
     held.may_be_read.set()
     thread.join(WAIT_S)
-    submit(make(), 1)  # which replays what was kept
+    submit(make(), 1)  # which starts the replay
     assert datakit.wait_for(1 + 11 + 1)
     assert len(set(datakit.stamps())) == 1 + 11 + 1
-    # A busy machine's DataKit may be said to be slow.
+    # On a busy machine, DataKit may be reported as slow.
     assert [text for text in caplog.messages if "wait in the backlog" not in text] == []
 
 
-def test_memory_is_the_backlog_when_there_is_no_file(
+def test_without_a_file_the_backlog_is_in_memory(
     make: Callable[..., Exporter], datakit: WatchedDataKit, tmp_path: Path
 ) -> None:
     exporter = make(backlog="off")
@@ -331,7 +329,7 @@ def test_memory_is_the_backlog_when_there_is_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_that_end_with_the_process_are_reported(
+def test_lines_lost_with_the_process_are_reported(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make(backlog="off")
@@ -342,7 +340,7 @@ def test_lines_that_end_with_the_process_are_reported(
 
 
 @pytest.mark.parametrize("up", [True, False])
-def test_backlog_that_another_process_holds_costs_no_call(
+def test_a_backlog_locked_by_another_process_loses_no_call(
     make: Callable[..., Exporter],
     datakit: WatchedDataKit,
     path: Path,
@@ -361,7 +359,7 @@ def test_backlog_that_another_process_holds_costs_no_call(
     if up:
         exporter.shutdown()
         assert datakit.stamps() == stamps
-        assert caplog.text == ""  # nothing is lost, and nothing is said to be
+        assert caplog.text == ""  # nothing is lost or reported as lost
     holder.execute("ROLLBACK")
     holder.close()
     if not up:
@@ -370,7 +368,7 @@ def test_backlog_that_another_process_holds_costs_no_call(
         assert sorted(datakit.stamps()) == stamps
 
 
-def test_two_share_a_backlog(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_two_exporters_share_a_backlog(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     one, other = make(tags={"process": "1"}), make(tags={"process": "2"})
     datakit.stop()
     stamps = submit(one, 300) + submit(other, 300)
@@ -385,7 +383,7 @@ def test_two_share_a_backlog(make: Callable[..., Exporter], datakit: WatchedData
 # -- bounds ----------------------------------------------------------------------------------------
 
 
-def test_full_queue_refuses_and_counts(
+def test_a_full_queue_drops_calls_and_counts_them(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.mode = "hang"
@@ -399,7 +397,7 @@ def test_full_queue_refuses_and_counts(
     assert datakit.total("dropped", reason="queue_full") == 900
 
 
-def test_calls_that_datakit_is_too_slow_for_go_to_the_backlog(
+def test_calls_go_to_the_backlog_when_datakit_is_too_slow(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.mode = "hang"
@@ -414,7 +412,7 @@ def test_calls_that_datakit_is_too_slow_for_go_to_the_backlog(
     assert sorted(kept + datakit.stamps()) == stamps
 
 
-def test_a_datakit_that_is_slow_has_no_replays_while_calls_wait(
+def test_nothing_is_replayed_while_calls_wait(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     waiting = FileBacklog(str(path), print)
@@ -427,11 +425,11 @@ def test_a_datakit_that_is_slow_has_no_replays_while_calls_wait(
     submit(exporter, 1000)
     datakit.mode = None
     assert datakit.wait_for(1051)
-    # The call that waited, those that came meanwhile in full batches, and only then what was there before.
+    # The call under way, then the waiting calls in full batches, and only then the backlog.
     assert datakit.batches == [1, 500, 500, 50]
 
 
-def test_backlog_keeps_its_bound_and_counts(
+def test_the_backlog_keeps_its_bound_and_counts_what_it_drops(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.stop()
@@ -449,7 +447,7 @@ def test_backlog_keeps_its_bound_and_counts(
 
 
 @pytest.mark.slow
-def test_memory_stays_flat_whatever_the_calls_say(
+def test_memory_stays_flat_with_ever_new_models(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
     datakit.stop()
@@ -458,7 +456,7 @@ def test_memory_stays_flat_whatever_the_calls_say(
     def run(name: str) -> int:
         for n in range(1500):
             exporter.submit(Observed(model=f"{name}-{n}"))
-        exporter.shutdown()  # with the thread at rest, only what is kept counts
+        exporter.shutdown()  # with the thread at rest, only what is kept is measured
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
@@ -479,7 +477,7 @@ class Broken:
         raise ValueError("what the user said")
 
 
-def test_call_that_cannot_be_read_is_counted_and_costs_no_other(
+def test_an_unreadable_call_is_counted_and_loses_no_other(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -493,7 +491,7 @@ def test_call_that_cannot_be_read_is_counted_and_costs_no_other(
     assert "what the user said" not in caplog.text
 
 
-def test_logging_handler_that_raises_costs_no_call(
+def test_a_logging_handler_that_raises_loses_no_call(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(logging.Handler):
@@ -508,13 +506,11 @@ def test_logging_handler_that_raises_costs_no_call(
     assert set(stamps_in(path)) == set(stamps)
 
 
-def test_point_that_datakit_will_never_take_is_dropped_alone(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
+def test_a_rejected_point_is_dropped_alone(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make()
     submit(exporter, 1)
     assert exporter.flush(WAIT_S)
-    # The whole batch, its halves, and the one of them that is refused alone.
+    # The batch is refused as a whole, then one of its halves is.
     datakit.faults.extend(["400", "400", "ok"])
     submit(exporter, 2)
     assert exporter.flush(WAIT_S)
@@ -523,7 +519,7 @@ def test_point_that_datakit_will_never_take_is_dropped_alone(
     assert datakit.total("dropped", reason="invalidLinePoint") == 1
 
 
-def test_outage_is_logged_once_a_minute_at_most(
+def test_an_outage_is_logged_at_most_once_a_minute(
     make: Callable[..., Exporter], datakit: WatchedDataKit, caplog: pytest.LogCaptureFixture
 ) -> None:
     datakit.mode = "500"
@@ -541,7 +537,7 @@ def test_outage_is_logged_once_a_minute_at_most(
 # -- the report ------------------------------------------------------------------------------------
 
 
-def test_report_says_what_was_delivered(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_the_report_counts_what_was_delivered(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make(report_every_s=0.05)
     submit(exporter, 7)
     assert datakit.wait_for(1, "openai_monitor")
@@ -553,9 +549,7 @@ def test_report_says_what_was_delivered(make: Callable[..., Exporter], datakit: 
     assert point.fields["backlog_lines"] == 0.0
 
 
-def test_no_report_when_there_is_nothing_to_say(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
+def test_there_is_no_report_without_news(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make(batch_every_s=0.001, report_every_s=0.001)
     submit(exporter, 1)
     assert datakit.wait_for(1, "openai_monitor")
@@ -568,7 +562,7 @@ def test_no_report_when_there_is_nothing_to_say(
     assert datakit.requests_total == n_requests
 
 
-def test_report_of_an_outage_comes_with_the_calls_of_it(
+def test_the_report_of_an_outage_arrives_with_its_calls(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     datakit.stop()
@@ -587,7 +581,7 @@ def test_report_of_an_outage_comes_with_the_calls_of_it(
     assert any(point.fields["datakit_up"] == 0.0 for point in datakit.points("openai_monitor"))
 
 
-def test_each_count_is_reported_once_by_all_who_share_a_backlog(
+def test_exporters_that_share_a_backlog_report_each_count_once(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporters = [make(batch_every_s=0.01, report_every_s=0.02, tags={"n": str(n)}) for n in range(3)]
@@ -608,7 +602,7 @@ def test_each_count_is_reported_once_by_all_who_share_a_backlog(
 
 
 def run_python(code: str, **environment: str) -> str:
-    """What a new Python prints."""
+    """Return the output of a new Python process."""
     result = subprocess.run(
         [sys.executable, "-c", "from guance_chatgpt_monitor.app.exporter import *\n" + code],
         cwd=ROOT,
@@ -621,14 +615,14 @@ def run_python(code: str, **environment: str) -> str:
     return result.stdout + result.stderr
 
 
-def test_process_has_one_exporter() -> None:
+def test_a_process_has_one_exporter() -> None:
     assert "True True" in run_python(
         "one = get_exporter(Settings.read(service_name='shop'))\n"
         "print(one is get_exporter(), one is get_exporter(Settings.read(service_name='shop')))"
     )
 
 
-def test_the_first_settings_stay_and_others_are_warned_of() -> None:
+def test_the_first_settings_stay_and_later_ones_cause_a_warning() -> None:
     output = run_python(
         "one = get_exporter(Settings.read(service_name='shop'))\n"
         "two = get_exporter(Settings.read(service_name='search', stream_usage=True, tags={'a': 'b'}))\n"
@@ -638,7 +632,7 @@ def test_the_first_settings_stay_and_others_are_warned_of() -> None:
     assert "no effect of service_name, tags" in output
 
 
-def test_default_settings_make_room_for_given_ones() -> None:
+def test_given_settings_replace_the_defaults() -> None:
     output = run_python(
         "get_exporter().flush(1)\n"
         "one = get_exporter(Settings.read(service_name='shop'))\n"
@@ -647,7 +641,7 @@ def test_default_settings_make_room_for_given_ones() -> None:
     assert output == "shop True\n"
 
 
-def test_other_settings_after_a_shutdown() -> None:
+def test_other_settings_apply_after_a_shutdown() -> None:
     output = run_python(
         "get_exporter(Settings.read(service_name='shop')).shutdown()\n"
         "print(get_exporter(Settings.read(service_name='search')).settings.service_name)\n"
@@ -655,7 +649,7 @@ def test_other_settings_after_a_shutdown() -> None:
     assert output == "search\n"
 
 
-def test_disabled_for_one_and_enabled_for_another() -> None:
+def test_disabled_settings_do_not_disable_a_later_exporter() -> None:
     output = run_python(
         "get_exporter(Settings.read(enabled=False))\n"
         "one = get_exporter(Settings.read())\n"
@@ -664,6 +658,6 @@ def test_disabled_for_one_and_enabled_for_another() -> None:
     assert output == "True True\n"
 
 
-def test_wrong_setting_in_the_environment_is_an_error_at_once() -> None:
+def test_a_wrong_setting_in_the_environment_is_an_error_at_once() -> None:
     output = run_python("get_exporter()", CHATGPT_MONITOR_MAX_QUEUE="no number")
     assert "ValueError: CHATGPT_MONITOR_MAX_QUEUE must be a whole number" in output

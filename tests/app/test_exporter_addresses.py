@@ -1,4 +1,4 @@
-"""The exporter's ways to DataKit: TLS with a CA of one's own, a unix socket, a Dataway."""
+"""How the exporter reaches DataKit: over TLS with a private CA, a unix socket, or through a Dataway."""
 
 import shutil
 import socket
@@ -36,7 +36,7 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 
 class Relay:
-    """Passes each connection to `listening` on to a DataKit; `context`: after a handshake."""
+    """Passes each connection to `listening` on to a DataKit; with `context`, after a TLS handshake."""
 
     def __init__(self, listening: socket.socket, port: int, context: ssl.SSLContext | None = None) -> None:
         self._listening, self._port, self._context = listening, port, context
@@ -59,9 +59,9 @@ class Relay:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """For 127.0.0.1, signed by itself; its key is beside it."""
+    """A self-signed certificate for 127.0.0.1; its key is beside it."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
+        pytest.skip("making the certificate needs openssl")
     options = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=127.0.0.1"
     names = ["-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(["openssl", *options.split(), *names], cwd=tmp_path, check=True, capture_output=True)
@@ -88,7 +88,7 @@ def test_points_arrive_over_tls_with_the_given_ca(
     assert stamps_in(path) == []
 
 
-def test_points_wait_while_the_certificate_is_not_trusted(
+def test_points_wait_while_the_certificate_is_untrusted(
     datakit: WatchedDataKit, path: Path, tls_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = Exporter(settings(tls_url, path))
@@ -112,7 +112,7 @@ def test_points_arrive_through_a_unix_socket(datakit: WatchedDataKit, path: Path
 
 
 @pytest.mark.parametrize("token", ["tkn_right", "tkn_wrong"])
-def test_a_dataway_takes_points_with_its_token(
+def test_a_dataway_takes_points_only_with_its_token(
     path: Path, caplog: pytest.LogCaptureFixture, token: str
 ) -> None:
     with LocalDataway("tkn_right") as dataway:
@@ -127,5 +127,5 @@ def test_a_dataway_takes_points_with_its_token(
     else:
         assert arrived == []
         assert "tokenNotFound" in caplog.text
-        assert stamps_in(path) == stamps  # they wait for the right one
+        assert stamps_in(path) == stamps  # they wait for the right token
     assert token not in caplog.text

@@ -1,6 +1,6 @@
-"""What was said in an application's calls, through its exporter: delivered, kept and counted beside points.
+"""The content of an application's calls in its exporter: delivered, kept and counted beside the points.
 
-`Said` is what an observation with content looks like to the exporter.
+To the exporter, `Said` looks like an observation with content.
 """
 
 import os
@@ -70,7 +70,7 @@ def dropped(datakit: WatchedDataKit, **tags: str) -> float:
     return datakit.total("dropped", category="logging", **tags)
 
 
-# -- asked for, and not ----------------------------------------------------------------------------
+# -- enabled or not --------------------------------------------------------------------------------
 
 
 def test_a_call_becomes_a_point_and_a_log(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
@@ -84,7 +84,9 @@ def test_a_call_becomes_a_point_and_a_log(make: Callable[..., Exporter], datakit
     assert log.fields["total_tokens"] == point.fields["total_tokens"]
 
 
-def test_nothing_is_read_unless_asked_for(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_content_is_not_read_unless_logging_is_enabled(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
     exporter = make(log_content=False)
     said = Said()
     exporter.submit(said)
@@ -93,7 +95,7 @@ def test_nothing_is_read_unless_asked_for(make: Callable[..., Exporter], datakit
     assert [request.path for request in datakit.requests_received] == ["/v1/write/metric"]
 
 
-def test_a_process_that_logs_nothing_imports_nothing_for_it() -> None:
+def test_a_process_without_logging_imports_nothing_for_it() -> None:
     code = (
         "import sys, guance_chatgpt_monitor.app.exporter as e, guance_chatgpt_monitor.app.environment as s\n"
         "e.Exporter(s.Settings.read(backlog='off'))\n"
@@ -112,9 +114,7 @@ def test_calls_without_content_have_no_log(make: Callable[..., Exporter], dataki
     assert (datakit.count("openai"), logged(datakit)) == (5, [])
 
 
-def test_the_rate_leaves_out_answered_calls_only(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
+def test_sampling_never_drops_failed_calls(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     exporter = make(log_content_rate=0)
     submit_said(exporter, 5)
     exporter.submit(Said("odd", error_type="bad_request"))
@@ -124,7 +124,7 @@ def test_the_rate_leaves_out_answered_calls_only(
     assert log.tags["error_type"] == "bad_request"
 
 
-def test_the_keys_of_the_environment_are_replaced(
+def test_keys_from_the_environment_are_replaced(
     make: Callable[..., Exporter], datakit: WatchedDataKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef")
@@ -159,7 +159,7 @@ def test_unreadable_content_costs_only_the_log(
     assert "with what" not in caplog.text
 
 
-def test_logs_that_datakit_refuses_do_not_hold_back_the_points(
+def test_refused_logs_do_not_hold_back_the_points(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make()
@@ -173,7 +173,9 @@ def test_logs_that_datakit_refuses_do_not_hold_back_the_points(
     assert sorted(logged(datakit)) == first + second
 
 
-def test_an_outage_loses_neither(make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path) -> None:
+def test_an_outage_loses_neither_points_nor_logs(
+    make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
+) -> None:
     exporter = make()
     datakit.stop()
     stamps = submit_said(exporter, 700)
@@ -187,20 +189,18 @@ def test_an_outage_loses_neither(make: Callable[..., Exporter], datakit: Watched
     assert (stamps_in(path), logs_in(path)) == ([], [])
 
 
-def test_a_datakit_that_hangs_is_waited_for_once(
-    make: Callable[..., Exporter], datakit: WatchedDataKit
-) -> None:
+def test_a_hanging_datakit_is_waited_for_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     datakit.mode = "hang"
     exporter = make()
     submit_said(exporter, 10)
     assert exporter.flush(WAIT_S)
     writes = [request.path for request in datakit.requests_received]
-    # The points, then nothing but their replay; the logs wait until points arrive, or theirs is due.
+    # First the points, then only their replay: logs wait until points arrive or their own replay is due.
     assert writes[0] == "/v1/write/metric"
     assert "/v1/write/logging" not in writes
 
 
-def test_logs_have_a_backlog_of_their_own_size(
+def test_the_backlog_of_logs_has_its_own_bound(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make(backlog_max_bytes=50_000)
@@ -215,7 +215,7 @@ def test_logs_have_a_backlog_of_their_own_size(
 
 
 class Avalanche(Said):
-    """While it is read, more calls end than can wait to be read."""
+    """While it is read, more calls end than the queue holds."""
 
     def __init__(self, exporter: Exporter) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class Avalanche(Said):
         return super().to_conversation()
 
 
-def test_more_than_can_be_read_is_counted_and_every_point_arrives(
+def test_logs_beyond_the_queue_are_counted_and_every_point_arrives(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
     exporter = make(report_every_s=0.1)
@@ -244,7 +244,7 @@ def test_more_than_can_be_read_is_counted_and_every_point_arrives(
 def test_content_beyond_the_budget_is_dropped_and_every_point_arrives(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:
-    """Calls whose answers are far faster than DataKit."""
+    """The calls are far faster than DataKit."""
     exporter = make(report_every_s=0.1, max_queue_bytes=1_000_000)
     datakit.mode = "hang"
     submit(exporter, 1)
@@ -258,7 +258,7 @@ def test_content_beyond_the_budget_is_dropped_and_every_point_arrives(
     assert datakit.count("openai") == 51
     n_logged = len(logged(datakit))
     assert 8 <= n_logged <= 9
-    for _ in range(5):  # what was let go is free for others
+    for _ in range(5):  # the budget is free again
         exporter.submit(Said("?", content="x" * 100_000))
     assert exporter.flush(WAIT_S)
     exporter.shutdown()
@@ -269,7 +269,7 @@ def test_content_beyond_the_budget_is_dropped_and_every_point_arrives(
 # -- files, forks and ends -------------------------------------------------------------------------
 
 
-def test_the_logs_have_a_file_for_their_owner_alone(
+def test_the_file_of_logs_is_private_and_redacted(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
     exporter = make()
@@ -295,7 +295,9 @@ def test_waiting_logs_are_delivered_after_logging_is_disabled(
     assert logged(datakit) == stamps
 
 
-def test_without_a_file_both_are_in_memory(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
+def test_without_a_file_points_and_logs_wait_in_memory(
+    make: Callable[..., Exporter], datakit: WatchedDataKit
+) -> None:
     exporter = make(backlog="off")
     datakit.stop()
     stamps = submit_said(exporter, 3)
@@ -338,11 +340,11 @@ exporter = get_exporter()
 
 
 def run(code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable) -> list[int]:
-    """The calls that a program made, which must end well and say nothing but that DataKit is away."""
+    """Return the calls a program made; it must exit with 0 and report only that DataKit is unreachable."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
-        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python's own about fork and threads
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # about fork and threads
         "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
         "CHATGPT_MONITOR_BACKLOG": str(path),
         "CHATGPT_MONITOR_SERVICE_NAME": "tested",
@@ -367,7 +369,9 @@ SAID = 'made(submit_said(exporter, %d, "a question of some length " * 20))'
 @pytest.mark.slow
 @pytest.mark.parametrize("python", ["this", "oldest"])
 @pytest.mark.parametrize("mode", ["ok", "away", "hang"])
-def test_an_exit_delivers_or_keeps_both(datakit: WatchedDataKit, path: Path, mode: str, python: str) -> None:
+def test_an_exit_delivers_or_keeps_points_and_logs(
+    datakit: WatchedDataKit, path: Path, mode: str, python: str
+) -> None:
     with_packages = interpreters.with_packages
     interpreter = sys.executable if python == "this" else with_packages(interpreters.OLDEST)
     if mode == "away":
@@ -399,7 +403,9 @@ for child in children:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False])
-def test_forks(datakit: WatchedDataKit, path: Path, up: bool) -> None:
+def test_forked_children_deliver_or_keep_points_and_logs(
+    datakit: WatchedDataKit, path: Path, up: bool
+) -> None:
     if not up:
         datakit.stop()
     stamps = run(FORKED, datakit, path)

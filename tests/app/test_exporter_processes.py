@@ -1,4 +1,4 @@
-"""The exporter at the end of processes, over forks and kills: real ones, on the Pythons that must work."""
+"""The exporter when processes end, fork or are killed: real processes, on the supported Pythons."""
 
 import os
 import random
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path(__file__).resolve().parent.parent
 
-# Every program gets DataKit and backlog by the environment, and prints the calls that it submits.
+# Every program gets DataKit and backlog from the environment, and prints the calls it submits.
 PROLOGUE = """
 import os, sys, time
 sys.modules["genai_prices"] = None  # its import is half of what such a program takes
@@ -58,12 +58,12 @@ def python(request: pytest.FixtureRequest) -> str:
 def start(
     code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
 ) -> "subprocess.Popen[str]":
-    """Run a program. It begins with `first`, before anything is imported."""
+    """Start a program; `first` runs before anything is imported."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(path.parent.parent),  # where gunicorn leaves a file
         "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
-        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python's own about fork and threads
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # about fork and threads
         "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
         "CHATGPT_MONITOR_BACKLOG": str(path),
         "CHATGPT_MONITOR_SERVICE_NAME": "tested",
@@ -80,7 +80,7 @@ def start(
 def run(
     code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
 ) -> list[int]:
-    """The calls that a program made, which must end well and say nothing but that DataKit is away."""
+    """Return the calls a program made; it must exit with 0 and report only that DataKit is unreachable."""
     process = start(code, datakit, path, python, first)
     try:
         output, errors = process.communicate(timeout=60)
@@ -94,7 +94,7 @@ def run(
 
 # -- the end of a process --------------------------------------------------------------------------
 
-# Registered before ours, and so called after it: how long ours took. 2 s are promised; machines are busy.
+# Registered before our exit handler, so called after it. We promise 2 s; a busy machine may need more.
 TIMED = """
 import atexit
 def check():
@@ -107,28 +107,28 @@ ended_s = time.monotonic()
 """
 
 
-def test_normal_exit_delivers(datakit: WatchedDataKit, path: Path) -> None:
+def test_a_normal_exit_delivers(datakit: WatchedDataKit, path: Path) -> None:
     assert run(TIMED % 200, datakit, path) == datakit.stamps()
     assert stamps_in(path) == []
 
 
-def test_exit_with_datakit_down_loses_nothing_in_two_seconds(
+def test_an_exit_with_datakit_down_is_quick_and_loses_nothing(
     datakit: WatchedDataKit, path: Path, python: str
 ) -> None:
     datakit.stop()
     stamps = run(TIMED % 9999, datakit, path, python)
     assert len(stamps) == 9999
-    # A batch may be there twice: the thread was at it when the exit took over.
+    # A batch may be there twice: the thread was writing it when the exit took over.
     assert sorted(set(stamps_in(path))) == stamps
 
 
-def test_exit_with_datakit_hanging_loses_nothing_in_two_seconds(datakit: WatchedDataKit, path: Path) -> None:
+def test_an_exit_with_datakit_hanging_is_quick_and_loses_nothing(datakit: WatchedDataKit, path: Path) -> None:
     datakit.mode = "hang"
     stamps = run(TIMED % 3000, datakit, path)
     assert sorted(set(stamps_in(path))) == stamps
 
 
-def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> None:
+def test_an_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> None:
     process = start("made(submit(exporter, 5)); raise SystemExit(7)", datakit, path)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 7
@@ -136,7 +136,7 @@ def test_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> N
 
 
 @pytest.mark.parametrize(("n_before", "mode"), [(2, "hang"), (0, "")])
-def test_call_that_ends_with_the_interpreter_is_not_lost(
+def test_a_call_that_ends_with_the_interpreter_is_not_lost(
     datakit: WatchedDataKit, path: Path, python: str, n_before: int, mode: str
 ) -> None:
     datakit.mode = mode or None
@@ -175,7 +175,7 @@ ended_s = time.monotonic()
     assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
 
 
-# The second signal comes while the end waits for the thread, or reads what the thread has left.
+# The second signal arrives while the exit waits for the thread, or saves what the thread left behind.
 ENDS_TWICE = """
 import signal, threading
 def end(*_):
@@ -213,7 +213,7 @@ os.kill(os.getpid(), signal.SIG%(sent)s)
 
 @pytest.mark.parametrize("on_thread", [True, False], ids=["while it waits", "while it saves"])
 @pytest.mark.parametrize("sent", ["INT", "TERM"])
-def test_second_signal_while_the_process_ends_loses_nothing(
+def test_a_second_signal_during_the_exit_loses_nothing(
     datakit: WatchedDataKit, path: Path, sent: str, on_thread: bool
 ) -> None:
     datakit.mode = "hang"
@@ -225,7 +225,7 @@ def test_second_signal_while_the_process_ends_loses_nothing(
     assert set(stamps) <= set(stamps_in(path))
 
 
-def test_signal_that_the_application_has_blocked_waits(datakit: WatchedDataKit, path: Path) -> None:
+def test_a_signal_blocked_by_the_application_stays_blocked(datakit: WatchedDataKit, path: Path) -> None:
     code = """
 import signal
 made(submit(exporter, 1))
@@ -237,7 +237,7 @@ assert signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1
     assert len(run(code, datakit, path)) == 1
 
 
-def test_greenlets_are_as_open_to_signals_as_before(datakit: WatchedDataKit, path: Path) -> None:
+def test_greenlets_are_left_with_no_signal_blocked(datakit: WatchedDataKit, path: Path) -> None:
     code = """
 import gevent, signal
 def end():
@@ -246,14 +246,12 @@ def end():
 gevent.joinall([gevent.spawn(lambda: made(submit(exporter, 1))), gevent.spawn(end)], raise_error=True)
 assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 exporter.shutdown()
-os._exit(0)  # what gevent and urllib3 have to say about each other at the end is not ours
+os._exit(0)  # skips the complaints of gevent and urllib3 at exit, which are not ours
 """
     assert len(run(code, datakit, path, first=PATCH + "\n")) == 2
 
 
-def test_daemon_threads_that_go_on_calling_do_not_hold_up_the_exit(
-    datakit: WatchedDataKit, path: Path
-) -> None:
+def test_daemon_threads_that_keep_calling_do_not_delay_the_exit(datakit: WatchedDataKit, path: Path) -> None:
     datakit.mode = "slow:0.1"
     code = """
 import threading
@@ -272,7 +270,7 @@ ended_s = time.monotonic()
     run(TIMED % 1 + code, datakit, path)
 
 
-def test_lines_in_memory_move_to_a_file_that_works_again(datakit: WatchedDataKit, path: Path) -> None:
+def test_lines_in_memory_move_to_the_file_once_it_works_again(datakit: WatchedDataKit, path: Path) -> None:
     datakit.stop()
     code = """
 import resource
@@ -292,18 +290,20 @@ made(submit(exporter, 30))
     assert set(stamps) == set(stamps_in(path))
 
 
-def test_exit_says_nothing_where_python_is_strict(datakit: WatchedDataKit, path: Path, python: str) -> None:
+def test_an_exit_causes_no_warning_under_strict_python(
+    datakit: WatchedDataKit, path: Path, python: str
+) -> None:
     first = "import warnings; warnings.simplefilter('error')\n"
     code = "made(submit(exporter, 3)); exporter.flush(20); made(submit(exporter, 3))"
     stamps = run(code, datakit, path, python, first)
     assert datakit.stamps() == stamps
 
 
-def test_calls_come_back_after_a_restart(datakit: WatchedDataKit, path: Path) -> None:
+def test_waiting_calls_are_delivered_after_a_restart(datakit: WatchedDataKit, path: Path) -> None:
     datakit.stop()
     stamps = run("made(submit(exporter, 600))", datakit, path)
     datakit.start()
-    # Long enough up for its first replay, which begins with the first call.
+    # It runs until its first replay, which starts with the first call, is done.
     stamps += run(
         "made(submit(exporter, 1))\nimport sqlite3\n"
         "while sqlite3.connect(os.environ['CHATGPT_MONITOR_BACKLOG'])"
@@ -316,7 +316,7 @@ def test_calls_come_back_after_a_restart(datakit: WatchedDataKit, path: Path) ->
 
 # -- kills -----------------------------------------------------------------------------------------
 
-# Each of the processes has microseconds of its own: by them, a call is known.
+# Each process uses microseconds of its own, which identify its calls.
 ENDLESS = """
 while True:
     stamp = (time.time_ns() // 3000 * 3 + %d) * 1000
@@ -327,10 +327,10 @@ while True:
 
 
 @pytest.mark.parametrize("outage", [False, True], ids=["up", "down"])
-def test_killed_process_loses_only_what_was_in_memory(
+def test_a_killed_process_loses_only_what_was_in_memory(
     datakit: WatchedDataKit, path: Path, outage: bool
 ) -> None:
-    """Three at a time, sharing a backlog, each killed at a moment of its own."""
+    """Three at a time share a backlog; each is killed at a different moment."""
     if outage:
         datakit.stop()
     chance = random.Random(5)
@@ -350,7 +350,7 @@ def test_killed_process_loses_only_what_was_in_memory(
     arrived = set(datakit.stamps()) | set(stamps_in(path))
     for stamps, killed_at_ns in made:
         n_arrived = sum(stamp in arrived for stamp in stamps)
-        # First in, first out: what is lost is the last of it, and no older than a batch and a write.
+        # First in, first out: only the last calls are lost, none older than a batch and a write.
         assert n_arrived > 0
         assert set(stamps[:n_arrived]) <= arrived
         lost = stamps[n_arrived:]
@@ -373,7 +373,7 @@ for pid in children:
     assert os.waitpid(pid, 0)[1] == 0
 """
 
-# While the thread is busy with whatever it does: its locks may be held, its connections in use.
+# Forks while the thread is busy: its locks may be held, its connections in use.
 FORK_AT_ANY_TIME = """
 for round_ in range(12):
     made(submit(exporter, 120))
@@ -398,11 +398,11 @@ def test_children_forked_after_the_first_call_deliver_their_own(
     stamps = run("made(submit(exporter, 20))" + FORKS, datakit, path, python)
     assert len(stamps) == 100
     assert sorted(datakit.stamps()) == sorted(stamps)
-    assert sum(datakit.batches) == 100 + datakit.count("openai_monitor")  # and nobody the parent's
+    assert sum(datakit.batches) == 100 + datakit.count("openai_monitor")  # no child delivers the parent's
 
 
 @pytest.mark.parametrize("outage", [False, True], ids=["up", "down"])
-def test_fork_at_any_time(datakit: WatchedDataKit, path: Path, outage: bool) -> None:
+def test_a_fork_at_any_time_loses_nothing(datakit: WatchedDataKit, path: Path, outage: bool) -> None:
     if outage:
         datakit.stop()
     stamps = run(FORK_AT_ANY_TIME, datakit, path)
@@ -429,7 +429,7 @@ if __name__ == "__main__":
 """
 
 
-def test_forked_children_of_multiprocessing_deliver_when_they_end(
+def test_forked_children_of_multiprocessing_deliver_on_exit(
     datakit: WatchedDataKit, path: Path, python: str
 ) -> None:
     stamps = run(MULTIPROCESSING % "fork", datakit, path, python)
@@ -438,7 +438,7 @@ def test_forked_children_of_multiprocessing_deliver_when_they_end(
 
 
 @pytest.mark.parametrize("package", ["billiard", "multiprocess"])
-def test_children_of_what_is_made_after_multiprocessing_deliver_when_they_end(
+def test_children_of_multiprocessings_forks_deliver_on_exit(
     datakit: WatchedDataKit, path: Path, package: str
 ) -> None:
     code = MULTIPROCESSING.replace("import multiprocessing", f"import {package} as multiprocessing")
@@ -448,10 +448,10 @@ def test_children_of_what_is_made_after_multiprocessing_deliver_when_they_end(
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_other_children_of_multiprocessing_deliver_when_they_end(
+def test_spawned_children_of_multiprocessing_deliver_on_exit(
     datakit: WatchedDataKit, path: Path, tmp_path: Path, method: str
 ) -> None:
-    program = tmp_path / "program.py"  # a file, for the children import it
+    program = tmp_path / "program.py"  # a file, because the children import it
     program.write_text(PROLOGUE + MULTIPROCESSING % method)
     code = f"import os, sys; os.execv(sys.executable, [sys.executable, {str(program)!r}])"
     stamps = run("", datakit, path, first=code)
@@ -484,10 +484,10 @@ assert n_ticks >= %d, n_ticks
 
 
 @pytest.mark.parametrize(("mode", "n_ticks"), [("ok", 0), ("slow:2", 10)])
-def test_gevent_goes_on_while_calls_are_delivered(
+def test_other_greenlets_run_while_calls_are_delivered(
     datakit: WatchedDataKit, path: Path, mode: str, n_ticks: int
 ) -> None:
-    """The other greenlets run, also while DataKit takes its time to answer."""
+    """Even while DataKit is slow to answer."""
     pytest.importorskip("gevent")
     datakit.mode = mode
     stamps = run(GEVENT % n_ticks, datakit, path, first=PATCH)
@@ -520,7 +520,7 @@ def test_gunicorn_with_preload(
             assert process.stderr is not None
             url = next(found[1] for text in process.stderr if (found := re.search(r"at: (http://\S+)", text)))
             stamps: dict[str, list[str]] = {}
-            # gunicorn waits half a minute for a worker that it ends before it has served.
+            # gunicorn waits half a minute for a worker stopped before its first request.
             while len(stamps) < 2:
                 worker, stamp = requests.get(url, timeout=WAIT_S).text.split()
                 stamps.setdefault(worker, []).append(stamp)

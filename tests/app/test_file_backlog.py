@@ -46,7 +46,7 @@ class Clock:
 
 
 def no_word(text: str) -> None:
-    raise AssertionError(f"said: {text}")
+    raise AssertionError(f"unexpected report: {text}")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def backlog(path: Path) -> Iterator[FileBacklog]:
 
 @pytest.fixture(params=["file", "memory"])
 def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., Backlog]:
-    """Makes the backlog that is asked for, with these bounds."""
+    """Makes a backlog of the requested kind with these bounds."""
 
     def make_backlog(**bounds: int) -> Backlog:
         if request.param == "memory":
@@ -106,18 +106,18 @@ def test_lines_come_back_oldest_first(make: Callable[..., Backlog]) -> None:
     assert backlog.claim(10) is None
 
 
-def test_unfinished_claim_is_claimed_again(make: Callable[..., Backlog]) -> None:
+def test_an_unfinished_claim_is_claimed_again(make: Callable[..., Backlog]) -> None:
     backlog = make()
     backlog.push(lines(1, 10))
     claim = backlog.claim(3)
     assert backlog.claim(500) == claim
     assert claim is not None
     finish(backlog, claim)
-    finish(backlog, claim)  # the one who was taken for dead finishes it, too
+    finish(backlog, claim)  # the process believed dead finishes it too
     assert drain(backlog) == lines(4, 10)
 
 
-def test_the_oldest_lines_are_evicted_beyond_the_bound_of_lines(make: Callable[..., Backlog]) -> None:
+def test_the_oldest_lines_are_evicted_beyond_the_line_bound(make: Callable[..., Backlog]) -> None:
     backlog = make(max_lines=10)
     assert backlog.push(lines(1, 9)) == 0
     assert backlog.push(lines(9, 14)) == 3
@@ -126,7 +126,7 @@ def test_the_oldest_lines_are_evicted_beyond_the_bound_of_lines(make: Callable[.
     assert backlog.size() == (0, 0, 0)
 
 
-def test_the_oldest_lines_are_evicted_beyond_the_bound_of_bytes(make: Callable[..., Backlog]) -> None:
+def test_the_oldest_lines_are_evicted_beyond_the_byte_bound(make: Callable[..., Backlog]) -> None:
     wide = "openai,model=模型 question=1.0 7"
     backlog = make(max_bytes=2 * len(line(1)) + len(wide.encode()))
     assert backlog.push([*lines(1, 4), wide]) == 1
@@ -134,7 +134,7 @@ def test_the_oldest_lines_are_evicted_beyond_the_bound_of_bytes(make: Callable[.
     assert backlog.size() == (0, 0, 0)
 
 
-def test_claimed_lines_stay_when_the_bounds_are_passed(make: Callable[..., Backlog]) -> None:
+def test_claimed_lines_are_not_evicted(make: Callable[..., Backlog]) -> None:
     backlog = make(max_lines=5)
     backlog.push(lines(1, 6))
     claim = backlog.claim(2)
@@ -162,7 +162,7 @@ def test_lines_are_settled_from_the_front_and_counted(make: Callable[..., Backlo
     assert backlog.size() == (0, 0, 0)
 
 
-def test_counters_and_texts_are_kept(make: Callable[..., Backlog]) -> None:
+def test_counters_and_strings_are_kept(make: Callable[..., Backlog]) -> None:
     backlog = make()
     assert backlog.totals() == {}
     backlog.add({"delivered": 3, "dropped:too_old": 1})
@@ -194,7 +194,7 @@ def test_threads_share_a_backlog(make: Callable[..., Backlog]) -> None:
 # -- the file --------------------------------------------------------------------------------------
 
 
-def test_everything_is_there_after_a_restart(path: Path) -> None:
+def test_everything_survives_a_restart(path: Path) -> None:
     first = FileBacklog(str(path), no_word)
     first.push(lines(1, 600))
     first.add({"delivered": 7})
@@ -208,7 +208,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     assert drain(second) == lines(1, 600)
 
 
-def test_folder_and_file_are_private(backlog: FileBacklog, path: Path) -> None:
+def test_the_folder_and_its_files_are_private(backlog: FileBacklog, path: Path) -> None:
     backlog.push(lines(1, 3))
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     files = sorted(path.parent.iterdir())
@@ -233,7 +233,7 @@ def test_a_lock_has_one_owner_until_it_is_released_or_expires(path: Path) -> Non
     assert not one.acquire("replay", 30)
     other.release("replay")
     assert one.acquire("replay", 30)
-    clock.now_s -= 3600  # a clock that is put back holds nobody up
+    clock.now_s -= 3600  # a clock set back blocks nobody
     assert other.acquire("replay", 30)
 
 
@@ -248,15 +248,15 @@ def test_a_claim_is_not_taken_over_while_its_owner_holds_the_lock(path: Path) ->
     with LocalDataKit() as datakit:
         replay = Delivery(DataKit(datakit.url), other, no_word, clock=clock).replay(5)
         assert (replay.replayed, replay.problem) == (0, "another replay is under way")
-        clock.now_s += 31  # it stands still, or is dead
+        clock.now_s += 31  # the owner is stuck or dead
         assert Delivery(DataKit(datakit.url), other, no_word, clock=clock).replay(5).replayed == 10
         finish(one, claim)
         assert datakit.count() == 10
     assert one.size() == (0, 0, 0)
 
 
-def test_lines_that_two_settle_are_counted_once(path: Path) -> None:
-    """One was so slow that another took its claim over; then it goes on."""
+def test_lines_settled_twice_are_counted_once(path: Path) -> None:
+    """One process was so slow that another took over its claim; then it resumes."""
     slow, fast = (FileBacklog(str(path), no_word) for _ in range(2))
     slow.push(lines(1, 11))
     claims = slow.claim(8), fast.claim(8)
@@ -285,7 +285,7 @@ def test_a_full_backlog_evicts_its_oldest_lines(backlog: FileBacklog) -> None:
     assert backlog.size().lines == 99_500
 
 
-def test_deleted_file_is_made_anew(backlog: FileBacklog, path: Path) -> None:
+def test_a_deleted_file_is_created_again(backlog: FileBacklog, path: Path) -> None:
     backlog.push(lines(1, 3))
     for file in path.parent.iterdir():
         file.unlink()
@@ -323,8 +323,8 @@ def test_processes_share_the_file(path: Path) -> None:
     assert set(drain(backlog)) == pushed
 
 
-def test_killed_process_loses_nothing_that_it_had_pushed(path: Path) -> None:
-    """Two push without end, both are killed at whatever moment; whole batches are there, or not at all."""
+def test_a_killed_process_loses_nothing_it_had_pushed(path: Path) -> None:
+    """Two push endlessly and are killed at a random moment; each batch is there as a whole or not at all."""
     pushed: dict[int, int] = {}
     for round_ in range(4):
         firsts = [1 + 10_000_000 * (2 * round_ + n) for n in range(2)]
@@ -356,7 +356,7 @@ sys.stdin.read()
 """
 
 
-def test_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Path) -> None:
+def test_the_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Path) -> None:
     backlog.push(lines(1, 1001))
     with start(CLAIMER, path, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -367,7 +367,7 @@ def test_claim_of_a_killed_process_is_taken_over(backlog: FileBacklog, path: Pat
     assert drain(backlog) == lines(1, 1001)
 
 
-def test_closing_waits_for_a_file_that_was_held(path: Path) -> None:
+def test_closing_waits_for_a_locked_file(path: Path) -> None:
     clock = Clock()
     waited: list[float] = []
 
@@ -390,7 +390,7 @@ def test_closing_waits_for_a_file_that_was_held(path: Path) -> None:
     assert drain(FileBacklog(str(path), no_word)) == lines(1, 4)
 
 
-def test_while_another_process_holds_the_file_memory_serves(path: Path) -> None:
+def test_memory_takes_over_while_another_process_locks_the_file(path: Path) -> None:
     clock = Clock()
     backlog = FileBacklog(str(path), no_word, monotonic=clock, sleep=clock.sleep)
     backlog.push(lines(1, 3))
@@ -414,7 +414,7 @@ def test_while_another_process_holds_the_file_memory_serves(path: Path) -> None:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Run `work` in a forked child; its pid."""
+    """Run `work` in a forked child, and return its pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -430,7 +430,7 @@ def succeeded(pid: int) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_parent_and_child_use_the_same_object(backlog: FileBacklog) -> None:
+def test_parent_and_forked_child_can_use_the_same_object(backlog: FileBacklog) -> None:
     backlog.push(lines(1, 3))
     assert backlog.acquire("replay", 30)
 
@@ -446,7 +446,7 @@ def test_parent_and_child_use_the_same_object(backlog: FileBacklog) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_forks_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> None:
+def test_forks_lose_nothing_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> None:
     stop = threading.Event()
     pushed: list[int] = []
 
@@ -475,8 +475,8 @@ def test_forks_while_another_thread_pushes(backlog: FileBacklog, path: Path) -> 
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_fork_in_the_middle_of_a_write_leaves_the_child_in_memory(path: Path) -> None:
-    """The write hangs for longer than a fork may wait."""
+def test_a_child_forked_in_the_middle_of_a_write_uses_memory(path: Path) -> None:
+    """The write hangs for longer than a fork waits."""
     said: list[str] = []
     hanging, go_on = threading.Event(), threading.Event()
 
@@ -506,11 +506,11 @@ def test_fork_in_the_middle_of_a_write_leaves_the_child_in_memory(path: Path) ->
     assert said == []
 
 
-# -- whose file it is, and what stays in it -------------------------------------------------------
+# -- who can read the file, and what stays in it --------------------------------------------------
 
 
 def made_unsafe(path: Path, how: str) -> None:
-    """A backlog of the same user that is not this user's alone."""
+    """Make a backlog that others could read or change."""
     made = FileBacklog(str(path), no_word)
     made.push(lines(1, 3))
     made.close()
@@ -543,7 +543,7 @@ def made_unsafe(path: Path, how: str) -> None:
         ),
     ],
 )
-def test_a_file_that_is_not_this_users_alone_is_not_used(path: Path, how: str) -> None:
+def test_a_file_that_others_control_is_not_used(path: Path, how: str) -> None:
     made_unsafe(path, how)
     said: list[str] = []
     backlog = FileBacklog(str(path), said.append)
@@ -555,7 +555,7 @@ def test_a_file_that_is_not_this_users_alone_is_not_used(path: Path, how: str) -
     assert drain(backlog) == lines(3, 5)
 
 
-def test_a_file_that_others_can_read_is_closed_to_them(path: Path) -> None:
+def test_a_file_that_others_can_read_is_made_private(path: Path) -> None:
     FileBacklog(str(path), no_word).push(lines(1, 3))
     path.chmod(0o644)
     backlog = FileBacklog(str(path), no_word)
@@ -581,10 +581,10 @@ def test_a_lowered_bound_is_reached_in_steps(path: Path) -> None:
     assert drain(lowered)[-1] == line(5005)
 
 
-# -- what can be wrong with the file ---------------------------------------------------------------
+# -- a file that cannot be used --------------------------------------------------------------------
 
 
-def test_file_that_is_no_database_is_set_aside(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_set_aside(path: Path) -> None:
     said: list[str] = []
     path.parent.mkdir()
     path.write_bytes(b"not a database at all" * 1000)
@@ -598,7 +598,7 @@ def test_file_that_is_no_database_is_set_aside(path: Path) -> None:
     assert drain(FileBacklog(str(path), no_word)) == lines(1, 3)
 
 
-def test_file_that_is_damaged_while_two_use_it_is_set_aside_once(path: Path) -> None:
+def test_a_file_damaged_while_two_use_it_is_set_aside_once(path: Path) -> None:
     said: list[str] = []
     one, other = (FileBacklog(str(path), said.append) for _ in range(2))
     one.push(lines(1, 5000))
@@ -657,7 +657,7 @@ def test_an_unusable_place_is_reported_once_and_memory_takes_over(tmp_path: Path
     assert backlog.push(lines(0, MEMORY_MAX_LINES + 7)) == 7
 
 
-def test_file_is_used_again_when_it_can_be(tmp_path: Path) -> None:
+def test_the_file_is_used_again_once_it_can_be(tmp_path: Path) -> None:
     said: list[str] = []
     clock = Clock()
     in_the_way = tmp_path / "state"
@@ -674,7 +674,7 @@ def test_file_is_used_again_when_it_can_be(tmp_path: Path) -> None:
     clock.now_s += RETRY_S
     backlog.push(lines(6, 8))
     assert backlog.lines_in_memory() == 0
-    finish(backlog, claim)  # they moved to the file, and are delivered a second time
+    finish(backlog, claim)  # its lines have moved to the file, and are delivered again
     backlog.close()
     other = FileBacklog(str(path), no_word)
     assert other.totals() == {"delivered": 3}
@@ -695,8 +695,8 @@ backlog.close()
 """
 
 
-def test_full_disk_costs_nothing_that_was_there(path: Path) -> None:
-    """A limit on the size of files: SQLite meets it as it meets a full disk."""
+def test_a_full_disk_loses_nothing_already_kept(path: Path) -> None:
+    """Simulated by a limit on the size of files, which to SQLite looks the same."""
     with start(FULL_DISK, path, stderr=subprocess.PIPE) as process:
         output, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
@@ -711,7 +711,7 @@ def lines_of_full_disk(n: int) -> list[str]:
     return [f"openai question=1.0 {k}" for k in range(1, n + 1)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="skipped: only root can become another user")
 def test_a_missing_permission_is_reported_once_and_memory_takes_over(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
@@ -729,7 +729,7 @@ def test_a_missing_permission_is_reported_once_and_memory_takes_over(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_claim_outlives_an_object_that_is_gone(path: Path) -> None:
+def test_a_claim_outlives_its_object(path: Path) -> None:
     first = FileBacklog(str(path), no_word)
     first.push(lines(1, 4))
     claim = first.claim(2)

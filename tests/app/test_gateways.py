@@ -1,4 +1,4 @@
-"""What gateways answer, however the application asks: usage wherever it is told, errors in any form."""
+"""Answers of gateways, however the application asks: usage wherever it is reported, errors in any form."""
 
 import asyncio
 
@@ -93,7 +93,7 @@ def tokens(usage):
         {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "input_tokens": 10, "output_tokens": 20}},
     ],
 )
-def test_the_usage_of_an_answer(way, told, api):
+def test_the_usage_of_an_answer_is_found_wherever_it_is(way, told, api):
     way(api, {**ANSWER, **told})
     call = api.collector.call()
     assert (call.error_type, tokens(call.usage)) == (None, (30, 10, 20))
@@ -108,7 +108,7 @@ def test_the_usage_of_an_answer(way, told, api):
         [chunk(content="hi"), chunk(choices=END, usage=USAGE)],
         [chunk(content="hi"), chunk(choices=[{**END[0], "usage": USAGE}])],
         [chunk(content="hi"), {**chunk(choices=END), "x_groq": {"id": "r", "usage": USAGE}}],
-        # On every chunk: the last counts, unless it tells nothing.
+        # On every chunk: the last counts, unless it reports nothing.
         [
             chunk(content="hi", usage={**USAGE, "total_tokens": 11, "completion_tokens": 1}),
             chunk(choices=END, usage=USAGE),
@@ -122,17 +122,17 @@ def test_the_usage_of_an_answer(way, told, api):
         [chunk(content="hi", usage=USAGE), chunk(content="ho"), chunk(choices=END)],
     ],
 )
-def test_the_usage_of_a_stream(way, events, api):
+def test_the_usage_of_a_stream_is_found_wherever_it_is(way, events, api):
     way(api, events)
     call = api.collector.call()
     assert (call.error_type, tokens(call.usage)) == (None, (30, 10, 20))
     assert call.finish_reason == "stop"
 
 
-def test_usage_is_as_it_was_at_the_end_of_the_call(api):
+def test_usage_changed_after_the_call_is_ignored(api):
     client = api.client(**canned(body={**ANSWER, "usage": USAGE}))
     answer = client.chat.completions.create(**CHAT)
-    answer.usage.total_tokens += 1000  # as libraries do that try again
+    answer.usage.total_tokens += 1000  # as libraries do that retry
     assert api.collector.call().usage.total_tokens == 30
 
 
@@ -153,7 +153,7 @@ NO_ANSWERS = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("body", "error_type"), NO_ANSWERS)
-def test_anything_but_an_answer_is_an_error(way, body, error_type, api):
+def test_a_body_without_an_answer_is_an_error(way, body, error_type, api):
     way(api, body)
     call = api.collector.call()
     assert (call.error_type, call.status_code) == (error_type, 200)
@@ -161,7 +161,7 @@ def test_anything_but_an_answer_is_an_error(way, body, error_type, api):
 
 @pytest.mark.parametrize("way", STREAMED_WAYS)
 @pytest.mark.parametrize(("event", "error_type"), NO_ANSWERS)
-def test_anything_but_a_stream_is_an_error(way, event, error_type, api):
+def test_an_event_without_an_answer_is_an_error(way, event, error_type, api):
     way(api, [event])
     call = api.collector.call()
     assert (call.error_type, call.status_code) == (error_type, 200)
@@ -184,7 +184,7 @@ def test_anything_but_a_stream_is_an_error(way, event, error_type, api):
         ({"object": "error", "message": "m", "type": "NotFoundError", "code": 404}, "not_found"),
     ],
 )
-def test_an_answer_that_fails_on_the_way_is_an_error(way, last, error_type, api):
+def test_a_stream_that_fails_midway_is_an_error(way, last, error_type, api):
     way(api, [chunk(content="hi"), chunk(content="ho"), last])
     assert api.collector.call().error_type == error_type
 
@@ -198,7 +198,7 @@ def test_an_answer_that_fails_on_the_way_is_an_error(way, last, error_type, api)
         (400, {"message": "not in good standing", "type": "Arrearage", "code": "Arrearage"}),
     ],
 )
-def test_used_up_credit(status_code, error, api):
+def test_used_up_credit_is_insufficient_quota(status_code, error, api):
     def refuse(request):
         return httpx.Response(status_code, json={"error": error})
 
@@ -217,7 +217,9 @@ def test_used_up_credit(status_code, error, api):
         ("incomplete", {"reason": "max_output_tokens"}, None, "length"),
     ],
 )
-def test_how_a_response_ended(status, details, error_type, finish_reason, api):
+def test_the_status_of_a_response_gives_its_error_and_finish_reason(
+    status, details, error_type, finish_reason, api
+):
     body = {"id": "r", "object": "response", "model": "m", "output": [], "status": status}
     body = {**body, "incomplete_details": details, "usage": {"input_tokens": 1, "output_tokens": 2}}
     responses = needs(api.client(**canned(body=body)), "responses")
@@ -232,7 +234,7 @@ def test_how_a_response_ended(status, details, error_type, finish_reason, api):
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "length"])
-def test_an_answer_that_parse_rejects_is_paid_for(reason, api):
+def test_an_answer_rejected_by_parse_keeps_its_tokens(reason, api):
     pydantic = pytest.importorskip("pydantic")
 
     class Animal(pydantic.BaseModel):

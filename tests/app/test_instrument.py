@@ -1,4 +1,4 @@
-"""Calls of the synchronous client: each is one point, with what the API said."""
+"""Calls of the synchronous client: each is one point, with the values from the API."""
 
 import copy
 import dataclasses
@@ -37,7 +37,7 @@ from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 pytest_plugins = ["monitored_fixtures"]
 
 
-# ---- through the whole stack, as an application meets it ----
+# ---- through the whole stack, as an application uses it ----
 
 
 OPERATIONS = {
@@ -51,7 +51,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation_name", OPERATIONS)
-def test_each_operation_is_one_point_with_what_the_api_said(operation_name, api, datakit):
+def test_each_operation_is_one_point_with_the_values_from_the_api(operation_name, api, datakit):
     client = monitor(api.bare())
     answer = OPERATIONS[operation_name](client)
 
@@ -93,7 +93,7 @@ def test_the_module_level_client_is_monitored(api, datakit, monkeypatch):
 
 
 def test_the_settings_are_arguments_of_monitor(api, datakit):
-    guance_chatgpt_monitor.shutdown()  # until then, the first settings stay
+    guance_chatgpt_monitor.shutdown()  # otherwise, the first settings stay
     client = monitor(api.bare(), service_name="checkout", tags={"team": "web"}, measurement="ai")
     client.chat.completions.create(**CHAT)
     assert points(datakit) == []
@@ -101,7 +101,7 @@ def test_the_settings_are_arguments_of_monitor(api, datakit):
     assert (found.tags["service_name"], found.tags["team"]) == ("checkout", "web")
 
 
-def test_an_error_is_a_point_and_still_the_applications(api, datakit):
+def test_an_error_is_a_point_and_reaches_the_application(api, datakit):
     with pytest.raises(openai.RateLimitError):
         monitor(api.bare()).chat.completions.create(**CHAT, **faults("insufficient_quota"))
     found = point(datakit)
@@ -111,7 +111,7 @@ def test_an_error_is_a_point_and_still_the_applications(api, datakit):
     assert (found.tags["status"], found.tags["status_code"]) == ("error", "429")
 
 
-def test_the_model_tag_has_at_most_two_hundred_values_and_other(api, datakit):
+def test_beyond_two_hundred_models_the_model_tag_is_other(api, datakit):
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
     body = {"choices": [choice], "usage": USAGE}
     client = monitor(api.bare(**canned(body=body)))
@@ -122,7 +122,7 @@ def test_the_model_tag_has_at_most_two_hundred_values_and_other(api, datakit):
     assert "other" in models
 
 
-# ---- what is wrong is said at once ----
+# ---- wrong use is an error at once ----
 
 
 @pytest.mark.parametrize("wrong", [openai, "client", None, openai.OpenAI])
@@ -161,7 +161,7 @@ def test_a_monitored_client_is_the_same_object_of_the_same_type(api):
     assert type(client) is openai.OpenAI
 
 
-def test_monitored_twice_a_client_counts_once(api):
+def test_a_client_monitored_twice_counts_once(api):
     client = api.client()
     api.watch(client)
     client.chat.completions.create(**CHAT)
@@ -169,7 +169,7 @@ def test_monitored_twice_a_client_counts_once(api):
 
 
 @pytest.mark.parametrize("first", ["monitor", "instrument"])
-def test_monitored_and_instrumented_a_client_counts_once(first, api):
+def test_a_client_both_monitored_and_instrumented_counts_once(first, api):
     if first == "instrument":
         api.instrument()
     client = api.client(max_retries=1)
@@ -219,7 +219,7 @@ def _chat_answer(text, finish_reason="stop"):
 
 
 def test_an_answer_that_fails_validation_keeps_its_tokens(api):
-    """`parse()` refuses it after it was paid for."""
+    """`parse()` rejects it after it was paid for."""
     pydantic = pytest.importorskip("pydantic", "2")
     client = api.client(**canned(body=ANSWER))
     completions = client.chat.completions
@@ -268,14 +268,14 @@ def test_a_hand_written_path_may_lack_the_slash(api):
     assert api.collector.call().operation_name == "chat"
 
 
-def test_a_post_that_returns_the_http_response_has_its_usage(api):
+def test_a_post_returning_an_http_response_has_its_usage(api):
     answer = api.client().post("/chat/completions", cast_to=httpx.Response, body=CHAT)
     assert type(answer) is httpx.Response
     assert api.collector.call().usage.total_tokens == 16
 
 
 def test_usage_is_copied_before_others_add_to_it(api):
-    """As libraries do that ask again for structured output, and count all together."""
+    """Libraries that retry for structured output add up the usage in place."""
     for _ in range(3):
         answer = api.client().chat.completions.create(**CHAT)
         answer.usage.total_tokens += 1000
@@ -305,8 +305,8 @@ def test_a_copy_has_the_given_options(api):
     assert copied.api_key == client.api_key
 
 
-def test_a_shallow_copy_sends_with_what_it_was_given(api):
-    """As an application makes a client for each of its tenants."""
+def test_a_shallow_copy_uses_its_own_key_url_and_retries(api):
+    """Applications make a copy for each tenant."""
     seen = []
 
     class Noting(httpx.BaseTransport):
@@ -332,7 +332,7 @@ def test_a_shallow_copy_sends_with_what_it_was_given(api):
 
 
 def test_nested_calls_are_separate_calls(api):
-    """As in an application that is called by its own process, through a transport for that."""
+    """An application may call itself through an in-process transport."""
     inner = api.client()
 
     class Proxy(httpx.BaseTransport):
@@ -369,7 +369,7 @@ def test_threads_do_not_mix_up_their_calls(api):
 
 
 class _Flaky(Canned):
-    """Refuses the first request for each model that is called `flaky`."""
+    """Refuses the first request for each model with `flaky` in its name."""
 
     def __init__(self):
         super().__init__(body={"usage": USAGE})
@@ -400,7 +400,7 @@ assert methods() == before
 
 
 @pytest.mark.slow
-def test_uninstrument_leaves_the_classes_as_they_were(datakit):
+def test_uninstrument_restores_the_classes(datakit):
     run_script(METHODS, datakit)
 
 
@@ -429,31 +429,31 @@ openai.OpenAI(**options).chat.completions.create(**asked)
 
 
 @pytest.mark.slow
-def test_imported_twice_the_package_counts_a_call_once(api, datakit):
+def test_a_call_counts_once_if_the_package_was_imported_twice(api, datakit):
     run_script(TWICE, datakit, API_URL=api.server.base_url)
     assert len(datakit.points("openai")) == 2
 
 
-def test_ignored_settings_are_warned_of_once(api, datakit, caplog):
+def test_ignored_settings_cause_one_warning(api, datakit, caplog):
     for _ in range(3):
         monitor(api.bare(), service_name="shop")
         monitor(api.bare(), service_name="other")
     assert caplog.text.count("no effect of service_name") == 1
 
 
-def test_instrument_again_after_uninstrument(api):
+def test_instrument_works_again_after_uninstrument(api):
     for _ in range(2):
         api.instrument()
         api.bare().chat.completions.create(**CHAT)
         assert len(api.collector.calls()) == 1
         uninstrument()
-    uninstrument()  # once more does nothing
+    uninstrument()  # has no effect a second time
 
 
 @pytest.mark.parametrize("name", ["request", "_process_response", "_build_request"])
 @pytest.mark.parametrize("of_class", [True, False])
 def test_earlier_wrappers_of_other_libraries_are_called(name, of_class, api, monkeypatch):
-    """Those of wrapt, which other monitors use."""
+    """With wrapt, which other monitors use."""
     wrapt = pytest.importorskip("wrapt")
     seen = []
 
@@ -469,7 +469,7 @@ def test_earlier_wrappers_of_other_libraries_are_called(name, of_class, api, mon
     assert api.collector.call().usage.total_tokens == 16
 
 
-def test_a_plain_function_as_the_clients_own_request(api):
+def test_a_client_whose_request_is_a_plain_function_is_monitored(api):
     client = api.bare()
     send = client.request
     client.request = lambda *args, **kwargs: send(*args, **kwargs)
@@ -477,7 +477,7 @@ def test_a_plain_function_as_the_clients_own_request(api):
     assert api.collector.call().requests_sent == 1
 
 
-def test_a_method_of_another_object_as_the_clients_own_request(api):
+def test_a_client_whose_request_is_anothers_method_is_monitored(api):
     class Recorder:
         seen = 0
 
@@ -493,7 +493,7 @@ def test_a_method_of_another_object_as_the_clients_own_request(api):
     assert api.collector.call().requests_sent == 1
 
 
-def test_instrument_again_over_a_patch_that_hides_ours(api, monkeypatch):
+def test_instrumenting_over_a_patch_that_hides_ours_counts_once(api, monkeypatch):
     api.instrument()
     owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
     ours = owner.request
@@ -504,15 +504,15 @@ def test_instrument_again_over_a_patch_that_hides_ours(api, monkeypatch):
 
 
 class Secretive(openai.OpenAI):
-    """A client with its own idea of what a copy has."""
+    """A client that decides for itself what a copy gets."""
 
     def __getstate__(self):
         return {**self.__dict__, "api_key": "sk-hidden"}
 
 
 @pytest.mark.parametrize("monitored", [True, False])
-def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
-    api.client()  # from here on, the class is prepared
+def test_a_shallow_copy_respects_the_class_getstate(monitored, api):
+    api.client()  # patches the class
     client = Secretive(**api.options(http_client=api.http_client))
     if monitored:
         api.watch(client)
@@ -522,7 +522,7 @@ def test_a_shallow_copy_is_made_as_the_class_says(monitored, api):
     assert len(api.collector.calls()) == monitored
 
 
-def test_a_patched_iteration_over_streams_stays(api, monkeypatch):
+def test_another_librarys_patch_of_stream_iteration_stays(api, monkeypatch):
     seen = []  # type: ignore[var-annotated]
     see = seen.append
 
@@ -537,8 +537,8 @@ def test_a_patched_iteration_over_streams_stays(api, monkeypatch):
     api.collector.call()
 
 
-def test_instrument_again_after_a_patch_was_taken_back(api):
-    """Somebody's patch, made before and undone after ours."""
+def test_instrument_works_again_after_another_patch_was_undone(api):
+    """The other patch came before ours and is undone after it."""
     owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
     original = owner.request
     owner.request = functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs))
@@ -569,8 +569,8 @@ def test_a_later_wrapper_of_another_library_outlives_ours(api, monkeypatch):
 
 
 @pytest.mark.parametrize("further", [{}, {"priority": 3}])
-def test_an_sdk_whose_methods_take_more(further, api):
-    """As the first one does, and a later one may."""
+def test_an_sdk_whose_methods_take_more_arguments_is_monitored(further, api):
+    """The first SDK's do, and a later one's may."""
     passed_on = []
 
     class Client(openai.OpenAI):
@@ -631,8 +631,8 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("fault", ERRORS)
-def test_errors_have_their_names(fault, api):
-    with pytest.raises(Exception) as bare:  # which one is the SDK's affair
+def test_each_error_has_its_error_type(fault, api):
+    with pytest.raises(Exception) as bare:  # which one is up to the SDK
         api.bare().chat.completions.create(**CHAT, **faults(fault))
     with pytest.raises(type(bare.value)):
         api.client().chat.completions.create(**CHAT, **faults(fault))
@@ -657,7 +657,7 @@ def test_no_connection_is_a_connection_error(api):
     assert api.collector.call().error_type == "connection"
 
 
-def test_retries_are_inside_of_one_call(api):
+def test_retries_are_part_of_one_call(api):
     api.server.faults.extend(["429+0.01", "429+0.01"])
     api.client(max_retries=3).chat.completions.create(**CHAT)
     call = api.collector.call()
@@ -672,7 +672,7 @@ def test_failed_retries_are_counted(api):
     assert api.collector.call().requests_sent == len(api.server.requests) == 2
 
 
-def test_a_call_that_could_not_be_sent_has_sent_no_request(api):
+def test_a_call_that_could_not_be_sent_counts_no_request(api):
     with pytest.raises(TypeError):
         api.client().chat.completions.create(**CHAT, extra_body={"seed": object()})
     call = api.collector.call()
@@ -692,14 +692,14 @@ def test_ctrl_c_is_a_cancelled_call(api):
 # ---- answers of every kind ----
 
 
-def test_an_error_under_200_is_an_error(api):
+def test_an_error_with_status_200_is_an_error(api):
     answer = api.client().chat.completions.create(**CHAT, **faults("error200"))
     assert answer.choices is None
     call = api.collector.call()
     assert (call.error_type, call.status_code) == ("server_error", 200)
 
 
-def test_a_page_under_200_is_an_error(api):
+def test_a_page_with_status_200_is_an_error(api):
     assert "<html>" in api.client().chat.completions.create(**CHAT, **faults("html200"))
     call = api.collector.call()
     assert (call.error_type, call.status_code) == ("other", 200)
@@ -739,7 +739,7 @@ def test_an_answer_without_choices_is_an_error(way, body, error_type, api):
     else:
         list(client.chat.completions.create(**CHAT, stream=True))
     call = api.collector.call()
-    if way == "stream":  # of a page, the SDK's stream reads no event
+    if way == "stream":  # the SDK reads no event from a page
         error_type = "other"
     assert (call.error_type, call.usage.total_tokens, call.response_model) == (error_type, None, "")
 
@@ -748,7 +748,7 @@ def test_an_answer_without_choices_is_an_error(way, body, error_type, api):
 def test_an_answer_that_is_not_an_object_is_an_error(body, api):
     try:
         api.bare(**canned(body=body)).chat.completions.create(**CHAT)
-    except Exception as error:  # which one is the SDK's affair
+    except Exception as error:  # which one is up to the SDK
         with pytest.raises(type(error)):
             api.client(**canned(body=body)).chat.completions.create(**CHAT)
     else:
@@ -756,7 +756,7 @@ def test_an_answer_that_is_not_an_object_is_an_error(body, api):
     assert api.collector.call().error_type is not None
 
 
-def test_details_of_the_usage(api):
+def test_cached_and_reasoning_tokens_are_read(api):
     usage = {
         **USAGE,
         "prompt_tokens_details": {"cached_tokens": 4},
@@ -773,7 +773,7 @@ def test_a_call_has_all_its_fields(api):
     assert {field.name for field in dataclasses.fields(call)} == set(vars(call))
 
 
-def test_the_headers_of_an_answer_are_read(api):
+def test_rate_limits_timing_and_id_are_read_from_the_headers(api):
     raw = api.client().chat.completions.with_raw_response.create(**CHAT)
     call = api.collector.call()
     told = raw.headers
@@ -784,7 +784,7 @@ def test_the_headers_of_an_answer_are_read(api):
 
 
 @pytest.mark.parametrize("unknown", [{}, {"x_gateway": "g"}])
-def test_an_error_in_an_answer(unknown, api):
+def test_an_error_inside_an_answer_is_an_error(unknown, api):
     error = {"code": "server_error", "message": "no more"}
     body = {"id": "r", "object": "response", "model": "gpt-4o-mini", "error": error, **unknown}
     responses = needs(api.client(**canned(body=body)), "responses")
@@ -807,7 +807,7 @@ def test_the_headers_of_a_stream_are_read(api):
     assert api.collector.call().rate_limit["limit_requests"] == float(limit)
 
 
-def test_an_answer_without_such_headers(api):
+def test_without_these_headers_their_values_are_absent(api):
     api.client(**canned(body={"usage": USAGE})).chat.completions.create(**CHAT)
     call = api.collector.call()
     assert (call.rate_limit, call.processing_time_s, call.request_id) == ({}, None, "")
@@ -824,16 +824,16 @@ def test_a_raw_response_has_its_usage(api):
     assert call.usage.total_tokens == raw.parse().usage.total_tokens
     assert call.response_model == "gpt-4o-mini-2024-07-18"
     assert call.status_code == 200
-    assert api.collector.calls() == []  # to parse it is no call
+    assert api.collector.calls() == []  # parse() is not a call
 
 
 @pytest.mark.parametrize(("fault", "error_type"), [("error200", "server_error"), ("html200", "other")])
-def test_a_raw_response_with_an_error(fault, error_type, api):
+def test_a_raw_response_with_an_error_is_an_error(fault, error_type, api):
     api.client().chat.completions.with_raw_response.create(**CHAT, **faults(fault))
     assert api.collector.call().error_type == error_type
 
 
-def test_a_large_raw_response_has_the_usage_from_its_end(api):
+def test_a_large_raw_response_keeps_the_usage_at_its_end(api):
     data = [{"object": "embedding", "index": n, "embedding": "A" * 8192} for n in range(200)]
     body = {"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7}}
     client = api.client(**canned(body=body))
@@ -852,7 +852,7 @@ STREAMING_RESPONSES = {
 
 
 @pytest.mark.parametrize("read", STREAMING_RESPONSES)
-def test_a_streaming_response_is_recorded_when_it_is_read(read, api):
+def test_a_streaming_response_is_recorded_when_read(read, api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with create(**CHAT) as response:
         assert api.collector.calls() == []
@@ -863,14 +863,14 @@ def test_a_streaming_response_is_recorded_when_it_is_read(read, api):
     assert api.collector.calls() == []
 
 
-def test_a_watched_response_is_restored(api):
+def test_the_methods_of_a_watched_response_are_restored(api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with create(**CHAT) as response:
         response.read()
     assert not {"read", "close"} & vars(response.http_response).keys()
 
 
-def test_a_response_that_a_hook_has_closed_is_a_point(api):
+def test_a_response_closed_by_a_hook_is_recorded(api):
     hooks = {"response": [lambda response: response.close()]}
     client = api.client(http_client=httpx.Client(verify=False, trust_env=False, event_hooks=hooks))
     create = needs(client, "chat", "completions", "with_streaming_response").create
@@ -879,7 +879,7 @@ def test_a_response_that_a_hook_has_closed_is_a_point(api):
     assert api.collector.call().status_code == 200
 
 
-def test_a_streaming_response_that_is_not_read_is_recorded_when_it_is_closed(api):
+def test_an_unread_streaming_response_is_recorded_when_closed(api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with create(**CHAT):
         pass
@@ -918,8 +918,8 @@ class LocalAzure(LocalOpenAI):
         return super().respond(request)
 
 
-def test_an_azure_client(api, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_VERSION", "2024-06-01")  # the first SDKs forget theirs in a copy
+def test_an_azure_clients_provider_and_model_are_recorded(api, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-06-01")  # the first SDKs lose the argument in a copy
     with LocalAzure() as azure:
         client = openai.AzureOpenAI(azure_endpoint=azure.url, api_key="k", max_retries=1)
         api.watch(client)
@@ -927,8 +927,8 @@ def test_an_azure_client(api, monkeypatch):
         answer = client.chat.completions.create(**CHAT)
         call = api.collector.call()
         assert call.operation_name == "chat"
-        assert call.request_model == "gpt-4o-mini"  # what Azure calls a deployment
-        assert call.provider_name == "azure_openai"  # by the client: the host may be anybody's
+        assert call.request_model == "gpt-4o-mini"  # Azure's deployment
+        assert call.provider_name == "azure_openai"  # from the class of the client: the host may be any
         assert call.usage.total_tokens == answer.usage.total_tokens
         assert call.requests_sent == 2
         client.with_options(timeout=5).chat.completions.create(**CHAT)
@@ -971,7 +971,7 @@ def _ask_and_forget(client):
 
 
 class _Prompt(str):
-    """Text that a weak reference can be made to."""
+    """A string that allows weak references."""
 
 
 def test_an_error_keeps_no_frame_of_the_application(api):
@@ -999,12 +999,12 @@ def test_the_public_api_is_unchanged():
         value = getattr(guance_chatgpt_monitor, name)
         lines.append(f"{name}{inspect.signature(value) if callable(value) else ''}")
     expected = (Path(__file__).parent.parent / "public_api.txt").read_text(encoding="utf-8").split("\n")
-    if sys.version_info >= (3, 11):  # before, signatures are printed in other ways
+    if sys.version_info >= (3, 11):  # earlier ones print signatures differently
         assert lines == expected[:-1]
     assert [line.partition("(")[0] for line in lines] == [line.partition("(")[0] for line in expected[:-1]]
 
 
-def test_functions_are_functions_even_after_their_modules_are_imported():
+def test_importing_a_module_does_not_hide_the_function_of_its_name():
     for name in ("instrument", "observe"):
         importlib.import_module(f"guance_chatgpt_monitor.app.{name}")
         assert not inspect.ismodule(getattr(guance_chatgpt_monitor, name))
@@ -1028,14 +1028,14 @@ def take_other_names(self, kind, opts, *, stream=False, stream_cls=None):
 
 
 @pytest.mark.parametrize("request_", [take_anything, take_other_names])
-def test_a_class_with_a_request_of_its_own_is_monitored(request_, api):
+def test_a_class_with_its_own_request_method_is_monitored(request_, api):
     cls = type("Derived", (openai.OpenAI,), {"request": request_})
     client = api.watch(cls(**api.options(http_client=api.http_client)))
     client.chat.completions.create(**CHAT)
     assert api.collector.call().usage.total_tokens == 16
 
 
-def test_a_request_that_somebody_has_replaced_is_monitored(api, monkeypatch):
+def test_a_patched_request_method_is_monitored(api, monkeypatch):
     owner = next(cls for cls in openai.OpenAI.__mro__ if "request" in vars(cls))
     original = owner.request
     monkeypatch.setattr(owner, "request", lambda self, *args, **kwargs: original(self, *args, **kwargs))

@@ -16,7 +16,7 @@ pytest_plugins = ["monitored_fixtures"]
 
 
 def run(coroutine):
-    """In an event loop of its own, and not forever."""
+    """Run in a new event loop, with a timeout."""
 
     async def bounded():
         return await asyncio.wait_for(coroutine, WAIT_S)
@@ -64,7 +64,7 @@ def test_fifty_calls_at_once_are_fifty_points(api, datakit):
 
 
 class _Flaky(Canned):
-    """Refuses the first request for each model with an odd number; lets the others in between."""
+    """Refuses the first request for each odd-numbered model, and lets other tasks run in between."""
 
     def __init__(self):
         super().__init__(body={"usage": USAGE})
@@ -95,20 +95,20 @@ def test_the_client_is_the_same_object_and_its_methods_are_coroutines(api):
 
 
 class Limited(openai.AsyncOpenAI):
-    """As an application derives a client: no coroutine function, it passes on the coroutine of the SDK's."""
+    """A derived client whose method is not a coroutine function, but returns the SDK's coroutine."""
 
     def request(self, cast_to, options, *, stream=False, stream_cls=None, **kwargs):
         return super().request(cast_to, options, stream=stream, stream_cls=stream_cls, **kwargs)
 
 
-def test_a_derived_client_that_passes_on_the_coroutine(api):
+def test_a_derived_client_that_returns_the_sdks_coroutine_is_monitored(api):
     client = api.watch(Limited(**api.options(http_client=httpx.AsyncClient(verify=False, trust_env=False))))
     run(ask(client))
     call = api.collector.call()
     assert (call.error_type, call.usage.total_tokens, call.requests_sent) == (None, 16, 1)
 
 
-def test_a_class_whose_request_was_wrapped_by_a_plain_function(api, monkeypatch):
+def test_a_class_whose_request_is_wrapped_by_a_plain_function_is_monitored(api, monkeypatch):
     owner = next(cls for cls in openai.AsyncOpenAI.__mro__ if "request" in vars(cls))
     original = owner.request
     wrapper = functools.wraps(original)(lambda *args, **kwargs: original(*args, **kwargs))
@@ -119,7 +119,7 @@ def test_a_class_whose_request_was_wrapped_by_a_plain_function(api, monkeypatch)
 
 
 @pytest.mark.parametrize("first", ["monitor", "instrument"])
-def test_monitored_and_instrumented_a_client_counts_once(first, api):
+def test_a_client_both_monitored_and_instrumented_counts_once(first, api):
     if first == "instrument":
         api.instrument()
     client = api.async_client()
@@ -136,7 +136,7 @@ def test_copies_are_monitored(api):
 
 @pytest.mark.parametrize("fault", ["400", "429", "500", "insufficient_quota", "reset", "cut", "empty200"])
 def test_errors_are_those_of_the_bare_sdk(fault, api):
-    with pytest.raises(Exception) as bare:  # which one is the SDK's affair
+    with pytest.raises(Exception) as bare:  # which one is up to the SDK
         run(ask(api.bare_async(), **faults(fault)))
     with pytest.raises(type(bare.value)) as raised:
         run(ask(api.async_client(), **faults(fault)))
@@ -146,7 +146,7 @@ def test_errors_are_those_of_the_bare_sdk(fault, api):
     assert call.requests_sent == 1
 
 
-def test_a_call_that_takes_too_long_for_its_caller_is_cancelled(api):
+def test_a_call_given_up_by_its_caller_is_cancelled(api):
     async def give_up():
         async with api.async_client() as client:
             with pytest.raises(asyncio.TimeoutError):
@@ -159,7 +159,7 @@ def test_a_call_that_takes_too_long_for_its_caller_is_cancelled(api):
 
 
 class _Endless(Canned):
-    """Never answers; `started` is set when it is asked."""
+    """Never answers; sets `started` when a request arrives."""
 
     async def handle_async_request(self, request):
         self.started.set()
@@ -167,7 +167,7 @@ class _Endless(Canned):
 
 
 async def ask_the_endless(api):
-    """A task that waits for an answer."""
+    """Return a task that waits for an answer."""
     endless = _Endless()
     endless.started = asyncio.Event()
     client = api.async_client(http_client=httpx.AsyncClient(transport=endless))
@@ -176,7 +176,7 @@ async def ask_the_endless(api):
     return task
 
 
-def test_a_cancelled_task_is_cancelled(api):
+def test_a_cancelled_task_is_a_cancelled_call(api):
     async def cancel():
         task = await ask_the_endless(api)
         task.cancel()
@@ -188,7 +188,7 @@ def test_a_cancelled_task_is_cancelled(api):
     assert api.collector.call().error_type == "cancelled"
 
 
-def test_a_coroutine_that_is_thrown_away_is_cancelled(api):
+def test_a_closed_coroutine_is_a_cancelled_call(api):
     async def throw_away():
         task = await ask_the_endless(api)
         task.get_coro().close()
@@ -199,7 +199,7 @@ def test_a_coroutine_that_is_thrown_away_is_cancelled(api):
     assert api.collector.calls() == []
 
 
-def test_raw_and_streaming_responses(api):
+def test_raw_and_streaming_responses_are_recorded(api):
     async def read_all():
         async with api.async_client() as client:
             raw = await client.chat.completions.with_raw_response.create(**CHAT)
@@ -221,7 +221,7 @@ def test_raw_and_streaming_responses(api):
     assert [call.error_type for call in calls] == [None, None, None, None, "connection"]
 
 
-def test_clients_in_several_loops(api):
+def test_clients_in_several_event_loops_are_monitored(api):
     errors = []
 
     def work():

@@ -1,4 +1,4 @@
-"""What was said in the calls of an application: logged where it was asked for, and nowhere else."""
+"""The content of an application's calls: logged if enabled, and otherwise nowhere."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ def client(api, logging):
     return monitor(api.bare())
 
 
-def test_nothing_is_logged_unless_it_is_asked_for(api, datakit):
+def test_content_is_not_logged_unless_enabled(api, datakit):
     monitor(api.bare()).chat.completions.create(**CHAT)
     assert logs(datakit) == []
     assert point(datakit)
@@ -60,7 +60,7 @@ def test_a_call_is_a_point_and_a_log(client, datakit):
     assert QUESTION not in repr(datakit.points("openai"))
 
 
-def test_of_an_asynchronous_client(api, logging, datakit):
+def test_the_answer_to_an_asynchronous_client_is_logged(api, logging, datakit):
     async def ask():
         client = monitor(api.bare_async())
         return await client.chat.completions.create(**CHAT)
@@ -69,13 +69,13 @@ def test_of_an_asynchronous_client(api, logging, datakit):
     assert log(datakit).fields["answer"] == answer.choices[0].message.content
 
 
-def test_of_every_client_of_the_process(api, logging, datakit):
+def test_after_instrument_the_answers_of_every_client_are_logged(api, logging, datakit):
     guance_chatgpt_monitor.instrument()
     answer = api.bare().chat.completions.create(**CHAT)
     assert log(datakit).fields["answer"] == answer.choices[0].message.content
 
 
-def test_of_a_stream(client, datakit):
+def test_the_answer_of_a_stream_is_logged(client, datakit):
     chunks = list(client.chat.completions.create(**STREAM))
     text = "".join(part.choices[0].delta.content or "" for part in chunks if part.choices)
     said = log(datakit)
@@ -83,7 +83,7 @@ def test_of_a_stream(client, datakit):
     assert said.tags["finish_reason"] == "stop"
 
 
-def test_of_an_asynchronous_stream(api, logging, datakit):
+def test_the_answer_of_an_asynchronous_stream_is_logged(api, logging, datakit):
     async def ask():
         client = monitor(api.bare_async())
         stream = await client.chat.completions.create(**STREAM)
@@ -93,7 +93,7 @@ def test_of_an_asynchronous_stream(api, logging, datakit):
     assert log(datakit).fields["answer"] == text
 
 
-def test_of_a_stream_that_was_given_up(client, datakit):
+def test_the_part_read_of_an_abandoned_stream_is_logged(client, datakit):
     stream = client.chat.completions.create(**STREAM)
     read = [next(stream) for _ in range(3)]
     stream.response.close()
@@ -102,30 +102,30 @@ def test_of_a_stream_that_was_given_up(client, datakit):
     assert log(datakit).fields["answer"] == text
 
 
-def test_of_the_responses_api(client, datakit):
+def test_an_answer_of_the_responses_api_is_logged(client, datakit):
     answer = needs(client, "responses").create(model="gpt-4o-mini", input=QUESTION)
     said = log(datakit)
     assert (said.fields["question"], said.fields["answer"]) == (QUESTION, answer.output_text)
 
 
-def test_of_a_stream_of_the_responses_api(client, datakit):
+def test_a_streamed_answer_of_the_responses_api_is_logged(client, datakit):
     events = list(needs(client, "responses").create(model="gpt-4o-mini", input=QUESTION, stream=True))
     assert log(datakit).fields["answer"] == events[-1].response.output_text
 
 
-def test_of_a_raw_response(client, datakit):
+def test_the_answer_in_a_raw_response_is_logged(client, datakit):
     raw = client.chat.completions.with_raw_response.create(**CHAT)
     assert log(datakit).fields["answer"] == raw.parse().choices[0].message.content
 
 
-def test_of_a_streamed_raw_response(client, datakit):
+def test_the_answer_in_a_streaming_response_is_logged(client, datakit):
     needs(client, "chat", "completions", "with_streaming_response")
     with client.chat.completions.with_streaming_response.create(**CHAT) as response:
         answer = response.parse()
     assert log(datakit).fields["answer"] == answer.choices[0].message.content
 
 
-def test_of_a_tool_call(api, logging, datakit):
+def test_a_tool_call_is_logged_and_redacted(api, logging, datakit):
     called = {"name": "find", "arguments": '{"mail": "zhang@example.com"}'}
     choice = {
         "index": 0,
@@ -144,7 +144,7 @@ def test_of_a_tool_call(api, logging, datakit):
     assert said.tags["finish_reason"] == "tool_calls"
 
 
-def test_of_an_error_what_the_api_said(client, datakit):
+def test_the_apis_error_message_is_logged(client, datakit):
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
     said = log(datakit)
@@ -153,7 +153,7 @@ def test_of_an_error_what_the_api_said(client, datakit):
     assert said.tags["error_type"] == "not_found"
 
 
-def test_of_a_call_without_an_answer_the_question(client, datakit):
+def test_the_question_of_a_call_without_an_answer_is_logged(client, datakit):
     with pytest.raises(openai.APIConnectionError):
         client.chat.completions.create(**CHAT, **faults("reset"))
     said = log(datakit)
@@ -161,7 +161,7 @@ def test_of_a_call_without_an_answer_the_question(client, datakit):
     assert "answer" not in said.fields
 
 
-def test_the_answer_that_the_application_adds_to_its_messages_is_not_the_question(client, datakit):
+def test_messages_appended_after_the_call_are_not_logged(client, datakit):
     messages = [{"role": "user", "content": QUESTION}]
     client.chat.completions.create(model="gpt-4o-mini", messages=messages)
     messages += [{"role": "assistant", "content": "quagga"}, {"role": "user", "content": "And then?"}]
@@ -184,8 +184,8 @@ def test_secrets_do_not_leave_the_process(api, logging, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["its own", "a header's"])
-def test_the_key_that_the_call_was_made_with_is_not_logged(api, logging, datakit, how):
-    key = "1234567890abcdef" + "1234567890abcdef/AbCdEfGhIjKlMnOp"  # of no form that a rule knows
+def test_the_key_used_for_the_call_is_not_logged(api, logging, datakit, how):
+    key = "1234567890abcdef" + "1234567890abcdef/AbCdEfGhIjKlMnOp"  # a format that no rule knows
     client = monitor(api.bare())
     headers = {"api-key": key} if how == "a header's" else {}
     if not headers:
@@ -202,7 +202,7 @@ def ended(reason):
 
 
 @pytest.mark.slow
-def test_an_answer_after_much_reasoning_is_there_with_its_end(api, logging, datakit):
+def test_an_answer_after_much_reasoning_is_logged_to_its_end(api, logging, datakit):
     events = [
         *[chunk(reasoning_content="h")] * 10_500,
         chunk(content="yes"),
@@ -214,7 +214,7 @@ def test_an_answer_after_much_reasoning_is_there_with_its_end(api, logging, data
     assert (said.fields["answer"], said.tags["finish_reason"]) == ("yes", "stop")
 
 
-def test_a_text_that_is_too_long_is_cut_and_marked(api, logging, datakit):
+def test_a_long_answer_is_cut_and_marked(api, logging, datakit):
     events = [*[chunk(content="yes, " * 100)] * 120, ended("length")]
     list(monitor(api.bare(**canned(events=events))).chat.completions.create(**STREAM))
     said = log(datakit)
@@ -224,8 +224,8 @@ def test_a_text_that_is_too_long_is_cut_and_marked(api, logging, datakit):
     assert said.tags["finish_reason"] == "length"
 
 
-def test_an_answer_of_a_stream_that_goes_on_after_its_end(api, logging, datakit):
-    """The end is the last event that tells of the answer."""
+def test_events_after_completion_do_not_change_the_logged_answer(api, logging, datakit):
+    """The answer is in `response.completed`, which is not the last event."""
     item = {"type": "message", "content": [{"type": "output_text", "text": "done"}]}
     events = [
         {"type": "response.output_text.delta", "output_index": 0, "delta": "do"},
@@ -237,7 +237,7 @@ def test_an_answer_of_a_stream_that_goes_on_after_its_end(api, logging, datakit)
     assert log(datakit).fields["answer"] == "done"
 
 
-def test_of_lines_that_the_application_reads_itself(client, datakit):
+def test_an_answer_read_as_raw_lines_is_logged(client, datakit):
     needs(client, "chat", "completions", "with_streaming_response")
     with client.chat.completions.with_streaming_response.create(**STREAM) as response:
         lines = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: {")]
@@ -245,7 +245,7 @@ def test_of_lines_that_the_application_reads_itself(client, datakit):
     assert log(datakit).fields["answer"] == "".join(parts)
 
 
-def test_the_chunks_are_those_of_the_bare_sdk(api, client, datakit):
+def test_the_chunks_have_the_types_of_the_bare_sdk(api, client, datakit):
     def seen(stream):
         return [type(part) for part in stream], type(stream), inspect.isgenerator(stream)
 
@@ -263,7 +263,7 @@ def test_content_is_not_kept_once_it_is_logged(client, datakit):
     assert kept() is None
 
 
-def test_a_log_that_cannot_be_made_costs_no_point(client, datakit, monkeypatch):
+def test_a_log_that_fails_loses_no_point(client, datakit, monkeypatch):
     def raising(*_):
         raise RuntimeError
 
@@ -280,7 +280,7 @@ def test_an_observed_block_has_no_log(api, client, datakit):
     assert point(datakit).fields["total_tokens"] == 3
 
 
-# ---- failed calls alone ----
+# ---- failed calls only ----
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_a_failed_call_is_logged_without_content(api, log_errors, datakit):
     assert len(datakit.points("openai")) == 3
 
 
-def test_the_content_of_failed_streams_and_refused_questions_is_not_logged(api, log_errors, datakit):
+def test_the_content_of_failed_streams_and_answers_is_not_logged(api, log_errors, datakit):
     secret = {"error": {"message": "zebra quagga okapi is refused", "code": "content_filter"}}
     with pytest.raises(openai.APIError):
         list(

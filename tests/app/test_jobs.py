@@ -1,4 +1,4 @@
-"""Calls that go on after their request: one point each, when their end is seen."""
+"""Calls that outlast their request: one point each, when their end is seen."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ STREAM = [
 
 
 class Events(list):
-    """A body of server-sent events: of dicts, or of pairs of a name and a dict. `breaks`: before its end."""
+    """Server-sent events, each a dict or a pair of name and dict; with `breaks`, cut off before the end."""
 
     breaks = False
 
@@ -54,7 +54,7 @@ class Events(list):
 
 
 class Script(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Answers one request after the other."""
+    """Answers each request with the next of these bodies."""
 
     def __init__(self, *bodies):
         self.bodies = list(bodies)
@@ -79,7 +79,7 @@ def begin(client):
     return needs(client, "responses").create(model="gpt-5", input="Hi", background=True)
 
 
-def test_a_background_response_is_one_call_that_ends_when_its_end_is_seen(api):
+def test_a_background_response_is_one_call_once_its_end_is_seen(api):
     done = response("completed", completed_at=1042, usage=USAGE)
     client = client_of(api, response("queued"), response("in_progress"), done, done)
     begin(client)
@@ -102,14 +102,14 @@ def test_a_background_response_is_one_call_that_ends_when_its_end_is_seen(api):
         (response("failed", error={"code": "rate_limit_exceeded", "message": "x"}), "rate_limit"),
     ],
 )
-def test_one_that_was_cancelled_or_failed_is_an_error(api, end, error_type):
+def test_a_cancelled_or_failed_background_response_is_an_error(api, end, error_type):
     client = client_of(api, response("queued"), end)
     begin(client)
     client.responses.cancel("resp_1")
     assert api.collector.call().error_type == error_type
 
 
-def test_a_stream_that_is_resumed_shows_the_end(api):
+def test_a_resumed_stream_ends_the_call(api):
     client = client_of(api, response("queued"), Events(STREAM[:1]), Events(STREAM))
     begin(client)
     try:
@@ -121,7 +121,7 @@ def test_a_stream_that_is_resumed_shows_the_end(api):
     assert api.collector.call().usage.total_tokens == 7
 
 
-def test_a_raw_response_that_goes_on_is_not_over(api):
+def test_a_raw_background_response_is_one_call_once_its_end_is_seen(api):
     done = response("completed", usage=USAGE)
     client = client_of(api, response("queued"), response("in_progress"), done)
     needs(client, "responses").with_raw_response.create(model="gpt-5", input="Hi", background=True)
@@ -164,7 +164,7 @@ def resume(client):
     ],
     ids=["retrieve", "cancel", "resume"],
 )
-def test_one_that_is_streamed_from_its_start_ends_when_its_end_is_seen(api, leave, end, see):
+def test_a_background_stream_left_early_is_one_call_once_its_end_is_seen(api, leave, end, see):
     events = Events(STREAM[:1])
     events.breaks = True
     client = client_of(api, events, end)
@@ -179,7 +179,7 @@ def test_one_that_is_streamed_from_its_start_ends_when_its_end_is_seen(api, leav
     assert not api.collector.calls()
 
 
-def test_one_that_is_streamed_to_its_end_is_one_call(api):
+def test_a_background_stream_read_to_its_end_is_one_call(api):
     client = client_of(api, Events(STREAM), response("completed", usage=USAGE))
     list(begin_streaming(client))
     assert api.collector.call().usage.total_tokens == 7
@@ -187,19 +187,19 @@ def test_one_that_is_streamed_to_its_end_is_one_call(api):
     assert not api.collector.calls()
 
 
-def test_one_whose_answer_is_there_at_once_is_not_waited_for(api):
+def test_a_background_response_completed_at_once_is_recorded_at_once(api):
     client = client_of(api, response("completed", usage=USAGE))
     begin(client)
     assert api.collector.call().usage.total_tokens == 7
 
 
-def test_one_that_another_process_began_is_not_ours(api):
+def test_a_background_response_of_another_process_is_not_counted(api):
     client = client_of(api, response("completed", usage=USAGE))
     needs(client, "responses").retrieve("resp_of_another")
     assert not api.collector.calls()
 
 
-def test_a_run_is_one_call_with_the_polling_helper(api):
+def test_a_run_of_the_polling_helper_is_one_call(api):
     done = run("completed", completed_at=1005, usage=RUN_USAGE)
     client = client_of(api, run("queued"), run("in_progress"), done)
     runs = needs(client, "beta", "threads", "runs")
@@ -210,7 +210,7 @@ def test_a_run_is_one_call_with_the_polling_helper(api):
     assert call.response_time_s == 5
 
 
-def test_a_run_that_expires_is_an_error(api):
+def test_an_expired_run_is_a_timeout(api):
     client = client_of(api, run("queued"), run("expired"))
     runs = needs(client, "beta", "threads", "runs")
     runs.create(thread_id="t", assistant_id="a")
@@ -218,7 +218,7 @@ def test_a_run_that_expires_is_an_error(api):
     assert api.collector.call().error_type == "timeout"
 
 
-def test_a_run_that_is_streamed_is_one_call_with_its_usage(api):
+def test_a_streamed_run_is_one_call_with_its_usage(api):
     events = Events([run_event("queued"), run_event("completed", usage=RUN_USAGE)])
     client = client_of(api, events)
     runs = needs(client, "beta", "threads", "runs")
@@ -253,9 +253,9 @@ def test_a_streamed_run_that_stops_for_tools_is_one_call_with_its_usage(api):
     assert (call.operation_name, call.error_type, call.usage.total_tokens) == ("assistant_run", None, 7)
 
 
-def test_one_that_goes_on_while_its_first_stream_is_open_is_one_call(api):
+def test_a_run_resumed_while_its_first_stream_is_open_is_one_call(api):
     client = client_of(api, stops_for_tools(), goes_on_to_its_end())
-    for event in stream_a_run(client):  # as an event handler does it
+    for event in stream_a_run(client):  # as event handlers do
         if event.event == "thread.run.requires_action":
             with client.beta.threads.runs.submit_tool_outputs_stream(**OUTPUTS) as stream:
                 stream.until_done()
@@ -263,7 +263,7 @@ def test_one_that_goes_on_while_its_first_stream_is_open_is_one_call(api):
     assert not api.collector.calls()
 
 
-def test_one_that_goes_on_without_a_stream_is_one_call(api):
+def test_a_run_resumed_without_a_stream_is_one_call(api):
     done = run("completed", usage=RUN_USAGE)
     client = client_of(api, stops_for_tools(), run("in_progress"), done)
     list(stream_a_run(client))
@@ -271,7 +271,7 @@ def test_one_that_goes_on_without_a_stream_is_one_call(api):
     assert api.collector.call().usage.total_tokens == 7
 
 
-def test_the_steps_of_a_run_are_not_taken_for_it(api):
+def test_a_completed_step_does_not_end_its_run(api):
     step = {"id": "step_1", "object": "thread.run.step", "status": "in_progress"}
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     steps = [
@@ -285,7 +285,7 @@ def test_the_steps_of_a_run_are_not_taken_for_it(api):
     assert api.collector.call().usage.total_tokens == 7
 
 
-def test_a_batch_is_one_call_when_it_is_first_seen_completed(api):
+def test_a_batch_is_one_call_when_first_seen_completed(api):
     done = batch("completed", completed_at=4600, usage=USAGE, model="gpt-5")
     client = client_of(api, batch("in_progress"), done, done)
     for _ in range(3):
@@ -298,7 +298,7 @@ def page(*batches):
     return {"object": "list", "data": list(batches), "has_more": False}
 
 
-def test_a_batch_that_a_list_shows_completed_is_one_call(api):
+def test_a_batch_listed_as_completed_is_one_call(api):
     done = batch("completed", id="batch_listed", usage=USAGE)
     other = batch("completed", id="batch_listed_too", usage=USAGE)
     client = client_of(api, page({**done, "status": "in_progress"}, other), page(done, other), done)
@@ -311,7 +311,7 @@ def test_a_batch_that_a_list_shows_completed_is_one_call(api):
     assert not api.collector.calls()
 
 
-def test_the_pages_of_an_asynchronous_list_likewise(api):
+def test_each_completed_batch_of_an_asynchronous_list_is_one_call(api):
     ended = [{**batch("completed", usage=USAGE), "id": f"batch_of_page_{n}"} for n in range(2)]
     pages = {**page(ended[0]), "has_more": True}, page(ended[1])
 
@@ -325,7 +325,7 @@ def test_the_pages_of_an_asynchronous_list_likewise(api):
 
 
 @pytest.mark.slow
-def test_one_that_is_never_seen_to_end_is_written_when_the_process_ends(datakit):
+def test_a_call_never_seen_to_end_is_written_at_exit(datakit):
     needs(openai.OpenAI(api_key="k"), "responses")
     code = """
 import {httpx} as httpx, json, openai, sys

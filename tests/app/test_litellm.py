@@ -1,4 +1,4 @@
-"""LiteLLM: what it asks by its own HTTP client is a call, and what it asks through the SDK is one call."""
+"""LiteLLM: a request is one call, whether sent by its own HTTP client or through the SDK."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from monitored import monitor_environment
 
 from guance_chatgpt_monitor.local.http_server import LocalServer, Response
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for its prices otherwise
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise, it fetches its prices
 litellm = pytest.importorskip("litellm")
 
 pytest_plugins = ["monitored_fixtures"]
@@ -140,7 +140,7 @@ def one(api):
     return api.collector.call()
 
 
-def test_what_it_asks_by_itself_is_a_call_with_its_tokens(api, url):
+def test_a_request_of_litellms_own_client_is_a_call_with_its_tokens(api, url):
     litellm.completion(CLAUDE, MESSAGES, api_key="k", api_base=url)
     call = one(api)
     assert (call.operation_name, call.provider_name) == ("chat", "anthropic")
@@ -151,15 +151,15 @@ def test_what_it_asks_by_itself_is_a_call_with_its_tokens(api, url):
     assert call.response_time_s > 0
 
 
-def test_what_it_asks_through_the_sdk_is_one_call(api, url):
+def test_a_request_through_the_sdk_is_one_call(api, url):
     litellm.completion("openai/gpt-4o-mini", MESSAGES, api_key="k", api_base=url + "/v1")
-    # Its callbacks come later, and in order: when the second call is there, so would be one of the first.
+    # Its callbacks run later, but in order: a duplicate of the first call would be there before the second.
     litellm.completion(CLAUDE, MESSAGES, api_key="k", api_base=url)
     api.collector.wait_for(2)
     assert [call.usage.total_tokens for call in api.collector.calls()] == [5, 13]
 
 
-def test_asynchronous_calls_likewise(api, url):
+def test_asynchronous_requests_are_one_call_each(api, url):
     async def ask():
         await litellm.acompletion("openai/gpt-4o-mini", MESSAGES, api_key="k", api_base=url + "/v1")
         await litellm.acompletion(CLAUDE, MESSAGES, api_key="k", api_base=url)
@@ -171,7 +171,7 @@ def test_asynchronous_calls_likewise(api, url):
 
 
 def asked(api, url, *calls):
-    """The calls that are recorded where these are made, one after the other, and one that ends last."""
+    """Return the calls recorded while these are made in turn, followed by one that marks the end."""
 
     async def ask():
         for call in calls:
@@ -205,7 +205,7 @@ TEXT = "text-completion-openai/gpt-3.5-turbo-instruct"
     ],
     ids=["streamed through the SDK", "streamed", "responses", "responses streamed", "embedding", "text"],
 )
-def test_each_way_of_asking_is_one_call(api, url, call, operation_name, total_tokens):
+def test_each_kind_of_request_is_one_call(api, url, call, operation_name, total_tokens):
     (recorded,) = asked(api, url, call)
     assert (recorded.operation_name, recorded.usage.total_tokens) == (operation_name, total_tokens)
     assert recorded.error_type is None
@@ -229,7 +229,7 @@ def test_each_attempt_and_fallback_of_a_router_is_one_call(api, url, own, n_refu
     assert errors == ["rate_limit"] * n_refused + [None]
 
 
-def test_run_monitors_it_too(datakit):
+def test_the_run_command_monitors_litellm_too(datakit):
     code = "import litellm; print([type(each).__module__ for each in litellm.callbacks])"
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "run", sys.executable, "-c", code]
     env = monitor_environment(datakit, LITELLM_LOCAL_MODEL_COST_MAP="True")
@@ -237,7 +237,7 @@ def test_run_monitors_it_too(datakit):
     assert "guance_chatgpt_monitor.app.litellm_calls" in result.stdout
 
 
-def test_an_error_is_a_call_with_its_kind(api, url):
+def test_an_error_is_a_call_with_its_error_type(api, url):
     with pytest.raises(litellm.AuthenticationError):
         litellm.completion(CLAUDE, MESSAGES, api_key="wrong", api_base=url, num_retries=0)
     call = one(api)

@@ -31,7 +31,7 @@ OF_ANTHROPIC = {
 
 
 class Answer:
-    """An answer of some other SDK."""
+    """An answer from some other SDK."""
 
     def __init__(self):
         self.model = "llama-3-70b"
@@ -102,7 +102,7 @@ def test_a_decorated_coroutine_is_a_point_each_time(datakit):
 
 
 @pytest.mark.parametrize("result", [None, "text", 7, [ANSWER], b"bytes"])
-def test_a_function_that_returns_no_answer_is_a_point_all_the_same(result, datakit):
+def test_a_function_that_returns_no_answer_is_a_point_too(result, datakit):
     assert observe()(lambda: result)() == result
     found = point(datakit)
     assert found.tags["status"] == "ok"
@@ -135,7 +135,7 @@ async def _fail_later():
     ("error", "error_type"),
     [(TimeoutError(), "timeout"), (ConnectionError(), "connection"), (KeyboardInterrupt(), "cancelled")],
 )
-def test_errors_have_their_names(error, error_type, datakit):
+def test_each_error_has_its_error_type(error, error_type, datakit):
     with pytest.raises(type(error)), observe():
         raise error
     assert point(datakit).tags["error_type"] == error_type
@@ -147,7 +147,7 @@ def test_an_answer_with_an_error_is_an_error(datakit):
     assert point(datakit).tags["error_type"] == "rate_limit"
 
 
-def test_of_several_answers_the_last_counts(datakit):
+def test_the_last_recorded_answer_counts(datakit):
     with observe() as call:
         call.record({"usage": {"total_tokens": 1}})
         call.record(ANSWER)
@@ -156,7 +156,7 @@ def test_of_several_answers_the_last_counts(datakit):
 
 
 @pytest.mark.parametrize("answer", [OF_ANTHROPIC, SimpleNamespace(**OF_ANTHROPIC)])
-def test_the_answer_of_another_sdk(answer, datakit):
+def test_an_answer_from_another_sdk_is_read(answer, datakit):
     with observe(provider_name="anthropic") as call:
         call.record(answer)
     found = point(datakit)
@@ -165,12 +165,12 @@ def test_the_answer_of_another_sdk(answer, datakit):
     assert told == {"total_tokens": 115.0, "prompt_tokens": 110.0, "cached_tokens": 100.0}
 
 
-def test_an_unknown_answer_is_warned_of_once_by_its_type(datakit, caplog):
+def test_each_unknown_type_of_answer_causes_one_warning(datakit, caplog):
     class Answer:
-        """Of an SDK that is not known."""
+        """From an unknown SDK."""
 
     class Text(str):
-        """Of a function that returns no more than the text."""
+        """From a function that returns only the text."""
 
     for answer in (Answer(), Answer(), Text("hi"), None):
         observe()(lambda answer=answer: answer)()
@@ -190,21 +190,21 @@ def test_an_unknown_answer_is_warned_of_once_by_its_type(datakit, caplog):
         (urllib.error.HTTPError("http://localhost", 429, "?", None, io.BytesIO()), "rate_limit", "429"),  # type: ignore[arg-type]
     ],
 )
-def test_the_errors_of_http_clients(error, error_type, status_code, datakit):
+def test_errors_of_http_clients_have_their_error_type(error, error_type, status_code, datakit):
     with pytest.raises(type(error)), observe():
         raise error
     tags = point(datakit).tags
     assert (tags["error_type"], tags.get("status_code")) == (error_type, status_code)
 
 
-def test_an_error_of_requests_has_its_status(datakit):
+def test_an_http_error_of_requests_has_its_status_code(datakit):
     with LocalOpenAI() as server, pytest.raises(requests.HTTPError), observe():
         requests.get(server.base_url + "/no-such-path", timeout=10).raise_for_status()
     tags = point(datakit).tags
     assert (tags["error_type"], tags["status_code"]) == ("not_found", "404")
 
 
-def test_whatever_is_recorded_nothing_is_raised(datakit):
+def test_recording_odd_objects_never_raises(datakit):
     class Odd:
         @property
         def usage(self):
@@ -219,7 +219,7 @@ def test_whatever_is_recorded_nothing_is_raised(datakit):
     points(datakit)
 
 
-def test_blocks_in_blocks_and_threads(datakit):
+def test_nested_blocks_in_threads_are_a_point_each(datakit):
     shared = observe(request_model="shared")
 
     def work():
@@ -239,7 +239,7 @@ def test_blocks_in_blocks_and_threads(datakit):
     assert sorted(found) == sorted([("inner", 1), ("outer", 2), ("shared", 3)] * 40)
 
 
-def test_one_object_for_blocks_in_many_tasks(datakit):
+def test_one_object_can_observe_blocks_in_many_tasks(datakit):
     shared = observe()
 
     async def ask(n_tokens, entered, leave):
@@ -264,7 +264,7 @@ def test_one_object_for_blocks_in_many_tasks(datakit):
 # ---- around monitored clients ----
 
 
-def test_a_context_manager_that_is_a_generator_is_a_block(api, datakit):
+def test_a_block_inside_a_context_manager_spans_its_body(api, datakit):
     client = monitor(api.bare())
 
     @contextlib.contextmanager
@@ -288,7 +288,7 @@ def test_a_context_manager_that_is_a_generator_is_a_block(api, datakit):
     assert len(points(datakit)) == 2
 
 
-def test_work_of_a_generator_in_another_task_or_thread_is_within_its_block(api, datakit):
+def test_a_task_started_in_a_generators_block_is_part_of_it(api, datakit):
     client = monitor(api.bare())
 
     async def call():
@@ -306,7 +306,7 @@ def test_work_of_a_generator_in_another_task_or_thread_is_within_its_block(api, 
     assert len(points(datakit)) == 1
 
 
-def test_blocks_that_end_elsewhere_are_not_kept(datakit):
+def test_blocks_that_end_in_another_thread_are_freed(datakit):
     alive = []
 
     def items():
@@ -324,7 +324,7 @@ def test_blocks_that_end_elsewhere_are_not_kept(datakit):
         assert sum(reference() is not None for reference in alive) < 5
 
 
-def test_one_object_for_blocks_in_generators_that_take_turns(datakit):
+def test_one_object_can_observe_interleaved_generators(datakit):
     observed = observe()
 
     def items(fails):
@@ -347,7 +347,7 @@ def test_one_object_for_blocks_in_generators_that_take_turns(datakit):
     assert len(points(datakit)) == 3
 
 
-def test_a_call_of_a_monitored_client_has_the_only_point(api, datakit):
+def test_a_block_around_a_monitored_call_adds_no_point(api, datakit):
     client = monitor(api.bare())
     with observe("chat", "my-chain", tags={"team": "web"}) as call:
         call.record(client.chat.completions.create(**CHAT))
@@ -360,14 +360,14 @@ def test_a_call_of_a_monitored_client_has_the_only_point(api, datakit):
     assert len(points(datakit)) == 3
 
 
-def test_a_failing_call_of_a_monitored_client_has_the_only_point(api, datakit):
+def test_a_block_around_a_failing_monitored_call_adds_no_point(api, datakit):
     client = monitor(api.bare())
     with pytest.raises(Exception, match="no-such-model"), observe():
         client.chat.completions.create(**{**CHAT, "model": "no-such-model"})
     assert point(datakit).tags["error_type"] == "not_found"
 
 
-def test_an_embedding_on_the_way_is_another_call(api, datakit):
+def test_an_embedding_inside_a_block_is_a_call_of_its_own(api, datakit):
     client = monitor(api.bare())
     with observe("chat", "llama-3") as call:
         client.embeddings.create(model="text-embedding-3-small", input="one two")
@@ -375,7 +375,7 @@ def test_an_embedding_on_the_way_is_another_call(api, datakit):
     assert [found.tags["operation_name"] for found in points(datakit)] == ["embeddings", "chat"]
 
 
-def test_a_client_that_is_not_monitored_makes_no_point_of_its_own(api, datakit):
+def test_a_block_around_an_unmonitored_client_is_one_point(api, datakit):
     with observe("chat", "gpt-4o-mini") as call:
         answer = api.bare().chat.completions.create(**CHAT)
         call.record(answer)
@@ -401,7 +401,7 @@ def test_calls_after_a_block_are_not_part_of_it(api, datakit):
     assert [found.tags["request_model"] for found in points(datakit)] == ["llama-3", "gpt-4o-mini"]
 
 
-# ---- wrong use, and none ----
+# ---- wrong use, and disabled ----
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_a_reserved_tag_name_is_a_clear_error_at_once():
 
 
 @pytest.mark.parametrize("kind", [classmethod, staticmethod])
-def test_it_goes_below_other_decorators_of_methods(kind):
+def test_it_must_go_below_classmethod_and_staticmethod(kind):
     with pytest.raises(TypeError, match="goes below"):
         observe()(kind(lambda: None))
 

@@ -1,4 +1,4 @@
-"""What other SDKs answer is read from objects and from dicts, with none of them imported."""
+"""Answers of other SDKs are read from objects and dicts, without importing the SDKs."""
 
 import enum
 import itertools
@@ -12,7 +12,7 @@ from guance_chatgpt_monitor.core.usage import Usage, usage_of
 
 
 class FinishReason(enum.Enum):
-    """As google-genai has it."""
+    """Like google-genai's."""
 
     STOP = "STOP"
     MAX_TOKENS = "MAX_TOKENS"
@@ -134,7 +134,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("form", "answer"), itertools.product((dict, as_object), ANSWERS))
-def test_answers_of_other_sdks(form: Any, answer: Any) -> None:
+def test_answers_of_other_sdks_are_read(form: Any, answer: Any) -> None:
     body, usage, model, reason = answer
     told = as_openai(form(body))
     assert told is not None
@@ -154,12 +154,12 @@ def test_answers_of_other_sdks(form: Any, answer: Any) -> None:
         {"error": {"code": "rate_limit_exceeded"}},
     ],
 )
-def test_errors_of_other_sdks(form: Any, body: Any) -> None:
+def test_errors_of_other_sdks_are_read(form: Any, body: Any) -> None:
     assert (as_openai(form(body)) or {}).get("error")
 
 
 @pytest.mark.parametrize(
     "odd", [None, "text", b"", 7, [], {}, object(), type, {"usage": None}, {"generations": [[]]}]
 )
-def test_answers_that_say_nothing(odd: Any) -> None:
+def test_objects_without_an_answer_yield_nothing(odd: Any) -> None:
     assert as_openai(odd) is None

@@ -1,4 +1,4 @@
-"""Real calls through Func, written as they are to a real InfluxDB, read back, and asked for by the charts."""
+"""Points of real calls through Func, written to a real InfluxDB and read back by the charts' queries."""
 
 import statistics
 import time
@@ -19,9 +19,9 @@ from guance_chatgpt_monitor.local.openai.organization import Booked
 pytestmark = pytest.mark.slow
 
 ADMIN_KEY = "sk-admin-0123456789abcdef"
-# OpenAI's prices, though the stand-in's host is another; and a content log, which has a backlog of its own.
+# OpenAI's prices although the stand-in has another host, and a content log, which has its own backlog.
 SETTINGS = {"price_provider": "openai", "log_content": True}
-MINUTES_AGO = 2  # OpenAI's books are read up to the last full minute
+MINUTES_AGO = 2  # OpenAI's usage report is read up to the last full minute
 AWKWARD = {"team": "web, mobile=1", "path": "C:\\temp\\", "城市": "上海 🙂", "quoted": '"a"'}
 
 
@@ -31,12 +31,12 @@ def parameters(datakit_url: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def lines(built: Built) -> Iterator[list[str]]:
-    """The lines of known calls: 14, of which 4 fail and 3 retries are made; OpenAI books 5 more.
+    """The lines of 14 known calls, with 4 failures and 3 retries; OpenAI reports 5 requests more.
 
-    They are at a stand-in on loopback, and told as what they would be at OpenAI itself.
+    They go to a stand-in on loopback, and are recorded as calls of OpenAI itself.
     """
     if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
-        pytest.skip("all would be booked yesterday (UTC), which the first reading takes as known")
+        pytest.skip("every call would fall on yesterday (UTC), which the first report takes as known")
     with Recorder() as datakit, Stack(built, parameters=parameters(datakit.url), **SETTINGS) as stack:  # type: ignore[arg-type]
         stack.openai.books.clock = lambda: time.time() - 60 * MINUTES_AGO
         for _ in range(6):
@@ -49,7 +49,7 @@ def lines(built: Built) -> Iterator[list[str]]:
         stack.post({"no": "question"})
         stack.ask(model="no-such-model")
         stack.ask(model="model-of-our-own")
-        # Of a program that nobody monitors.
+        # From an unmonitored program.
         stack.openai.books.add(Booked(stack.openai.books.clock(), "gpt-4o", 100, 20, requests=5))
         stack.collect()
         points = [
@@ -78,7 +78,7 @@ def test_points_are_read_back_as_written(lines: list[str], database: InfluxDB) -
 
 
 def contents(row: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Tags and fields that there are; the database tells a float without a fraction as an integer."""
+    """Return the tags and fields present; InfluxDB returns a float without a fraction as an integer."""
     return sorted(
         (name, value if isinstance(value, str) else float(value))
         for name, value in row.items()
@@ -86,7 +86,7 @@ def contents(row: dict[str, Any]) -> list[tuple[str, Any]]:
     )
 
 
-def test_awkward_tags_come_back(database: InfluxDB) -> None:
+def test_awkward_tags_survive_the_round_trip(database: InfluxDB) -> None:
     (series,) = database.execute("""SELECT "question", * FROM "openai" WHERE "team" != '' """)
     row = dict(zip(series["columns"], series["values"][0], strict=True))
     assert row["team"] == AWKWARD["team"]
@@ -96,7 +96,7 @@ def test_awkward_tags_come_back(database: InfluxDB) -> None:
 
 
 def series(database: InfluxDB, name: str) -> dict[str, dict[Any, float]]:
-    """Label of the query -> what the chart shows, by group and interval."""
+    """Query label -> the values of the chart, by group and interval."""
     (chart,) = [chart for chart in number_charts("en") if chart["name"] == name]
     return {
         query["name"]: evaluate(query["query"]["q"], database.ask, values={}, time_range=last_hour())
@@ -105,14 +105,14 @@ def series(database: InfluxDB, name: str) -> dict[str, dict[Any, float]]:
 
 
 def shown(database: InfluxDB, name: str) -> float:
-    """The number of a chart that shows one."""
+    """The number in a chart with a single one."""
     (values,) = series(database, name).values()
     (value,) = values.values()
     return float(value)
 
 
 def by_tag(database: InfluxDB, name: str) -> dict[str, float]:
-    """Value of the tag -> number, of a chart with one query and one tag."""
+    """Tag value -> number, in a chart with one query and one tag."""
     (values,) = series(database, name).values()
     return {tags[0][1]: value for (tags, _), value in values.items()}
 
@@ -132,7 +132,7 @@ def test_the_overview_shows_the_totals_of_the_calls(lines: list[str], database: 
     fields = fields_of(lines, "openai")
     assert shown(database, "Requests") == 14
     assert shown(database, "Error rate") == pytest.approx(100 * 4 / 14)
-    # Two retries of the 500, one of the 429; none was sent for the bad input.
+    # Two retries after the 500, one after the 429; none was sent for the bad input.
     (retries,) = series(database, "Requests, errors and retries")["Retries"].values()
     assert retries == 3
     times = sorted(field["response_time"] for field in fields)
@@ -143,7 +143,7 @@ def test_the_overview_shows_the_totals_of_the_calls(lines: list[str], database: 
     assert sum(tokens) == sum(field["total_tokens"] for field in fields) > 0
 
 
-def test_the_cost_is_that_of_the_calls_whose_price_is_known(lines: list[str], database: InfluxDB) -> None:
+def test_the_cost_covers_the_calls_with_a_known_price(lines: list[str], database: InfluxDB) -> None:
     costs = [fields["cost"] for fields in fields_of(lines, "openai") if "cost" in fields]
     assert len(costs) == 9
     assert all(cost > 0 for cost in costs)
@@ -151,8 +151,8 @@ def test_the_cost_is_that_of_the_calls_whose_price_is_known(lines: list[str], da
     assert by_tag(database, "Unpriced calls by model") == {"model-of-our-own-2024-07-18": 1}
 
 
-def test_the_headroom_is_the_one_in_the_headers(database: InfluxDB) -> None:
-    # 9,999 of 10,000 requests and 199,900 of 200,000 tokens, says the stand-in with every answer.
+def test_the_headroom_comes_from_the_headers(database: InfluxDB) -> None:
+    # Every answer of the stand-in reports 9,999 of 10,000 requests and 199,900 of 200,000 tokens left.
     left = by_tag(database, "Requests left by model")
     assert left == {model: pytest.approx(99.99) for model in left}
     assert left.keys() >= {"gpt-4o", "gpt-4o-mini"}
@@ -160,28 +160,28 @@ def test_the_headroom_is_the_one_in_the_headers(database: InfluxDB) -> None:
     assert list(times["Processing time"].values()) == [pytest.approx(0.001)]
 
 
-def test_openai_is_up(database: InfluxDB) -> None:
+def test_openai_is_shown_as_up(database: InfluxDB) -> None:
     assert shown(database, "OpenAI availability") == 100
 
 
-def test_points_and_logs_are_counted_apart(database: InfluxDB) -> None:
-    # One log each for the calls and none for what collect() itself writes.
+def test_points_and_logs_are_counted_separately(database: InfluxDB) -> None:
+    # One log per call, and none for the points collect() itself writes.
     assert list(
         series(database, "Content log: delivered, dropped, waiting")["Delivered at once"].values()
     ) == [14]
     assert list(series(database, "Points delivered")["Delivered at once"].values()) == [14]
 
 
-def test_what_openai_booked_beside_what_was_monitored(lines: list[str], database: InfluxDB) -> None:
-    # Ten were answered to us, five to the program that nobody monitors.
+def test_unmonitored_requests_come_from_openais_usage_report(lines: list[str], database: InfluxDB) -> None:
+    # Ten were answered to us, five to the unmonitored program.
     assert shown(database, "Unmonitored requests") == pytest.approx(100 * 5 / 15)
     tokens = sum(fields["total_tokens"] for fields in fields_of(lines, "openai"))
     assert shown(database, "Unmonitored tokens") == pytest.approx(100 * 120 / (tokens + 120))
     assert shown(database, "Billed cost") > 0
 
 
-def test_every_chart_shows_something_of_them(database: InfluxDB) -> None:
+def test_every_chart_shows_data_of_these_calls(database: InfluxDB) -> None:
     names = [chart["name"] for chart in number_charts("en")]
     empty = {name for name in names if not all(series(database, name).values())}
-    # A link does not stream, and DataKit was never away.
+    # A link does not stream, and DataKit was never unreachable.
     assert empty == {"p95 time to first token by model (streams)", "Delay of replayed points"}

@@ -1,4 +1,4 @@
-"""A DataKit that loses its last 10 s when it is stopped, as the real one does: no call is missing."""
+"""DataKit loses its last 10 s when it is stopped, as the real one does, and still no call is missing."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ TESTS = Path(__file__).resolve().parent.parent
 
 
 class Clock:
-    """One for DataKit and for the application."""
+    """Shared by DataKit and the application."""
 
     def __init__(self) -> None:
         self.now_s = time.time()
@@ -57,7 +57,7 @@ def restart(datakit: WatchedDataKit, clock: Clock, down_s: float = 3.0) -> None:
 
 
 @pytest.mark.parametrize("category", [METRIC, LOGGING])
-def test_what_the_stopped_one_took_last_comes_again(
+def test_the_last_lines_before_a_restart_are_sent_again(
     datakit: WatchedDataKit, clock: Clock, category: Category
 ) -> None:
     channel = channel_to(datakit, clock, category)
@@ -70,11 +70,11 @@ def test_what_the_stopped_one_took_last_comes_again(
     stored = datakit.points("openai", category.name)
     assert {point.fields["n"] for point in stored} == set(range(31))
     assert category is LOGGING or len(stored) == 31
-    # 15 s, and no more: what the real one has passed on is not sent again.
+    # 15 s and no more: lines the real DataKit has already passed on are not sent again.
     assert sum(datakit.batches) == 31 + 16
 
 
-def test_calls_of_the_time_without_datakit_come_as_well(datakit: WatchedDataKit, clock: Clock) -> None:
+def test_calls_made_while_datakit_is_stopped_are_delivered_too(datakit: WatchedDataKit, clock: Clock) -> None:
     channel = channel_to(datakit, clock)
     for n in range(3):
         channel.deliver([line(n)])
@@ -87,7 +87,7 @@ def test_calls_of_the_time_without_datakit_come_as_well(datakit: WatchedDataKit,
     assert {point.fields["n"] for point in datakit.points("openai")} == set(range(4))
 
 
-def test_a_restart_that_nobody_wrote_during_is_found(datakit: WatchedDataKit, clock: Clock) -> None:
+def test_a_restart_between_two_writes_is_noticed(datakit: WatchedDataKit, clock: Clock) -> None:
     channel = channel_to(datakit, clock)
     channel.deliver([line(0)])
     clock.now_s += 1.0
@@ -108,13 +108,13 @@ def test_nothing_is_sent_again_without_a_restart(datakit: WatchedDataKit, clock:
         clock.now_s += 1.0
         if n % 5 == 0:
             datakit.faults.append("reset")
-            channel.deliver([line(100 + n)])  # the connection is made anew, by the same DataKit
+            channel.deliver([line(100 + n)])  # reconnects to the same DataKit
             clock.now_s += 31.0
             channel.run_due()
     clock.now_s += 60.0
     channel.run_due()
     assert datakit.count("openai") == 24
-    assert sum(datakit.batches) == 24 + 4  # those that were reset
+    assert sum(datakit.batches) == 24 + 4  # plus the reset ones
 
 
 APPLICATION = """
@@ -155,7 +155,7 @@ def test_no_call_of_a_real_process_is_missing_after_restarts(tmp_path: Path, n_c
                 assert n or datakit.count("openai") == 0
             started_ns = time.time_ns()
             while not {stamp for stamp in made if stamp < started_ns} <= set(datakit.stamps()):
-                made.add(int(process.stdout.readline()))  # the application goes on
+                made.add(int(process.stdout.readline()))  # the application is still running
             process.stdin.close()
             made |= {int(text) for text in process.stdout}
         assert process.returncode == 0

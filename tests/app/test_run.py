@@ -1,4 +1,4 @@
-"""guance-chatgpt-monitor run: programs that are monitored without a line of their own."""
+"""guance-chatgpt-monitor run: monitors programs without a change to their code."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ RUN = "import sys; from guance_chatgpt_monitor.app.run import run; sys.exit(run(
 
 @pytest.fixture
 def run(api, datakit, tmp_path):
-    """Run a command in a folder of its own, where `app.py` makes a call; by default one without errors."""
+    """Runs a command, by default expecting no errors, in a folder where `app.py` makes a call."""
     (tmp_path / "app.py").write_text(CALL)
 
     def run(*command, code=0, errors="", **environment):
@@ -47,14 +47,14 @@ def run(api, datakit, tmp_path):
     return run
 
 
-def test_a_script(run, datakit):
+def test_a_script_is_monitored(run, datakit):
     assert run(sys.executable, "app.py", CHATGPT_MONITOR_TAGS="team=web") == "gpt-4o-mini-2024-07-18\n"
     (found,) = datakit.points("openai")
     assert (found.tags["service_name"], found.tags["team"]) == ("app", "web")
     assert found.fields["create_time"] == 1
 
 
-def test_a_console_script(run, datakit, tmp_path):
+def test_a_console_script_is_monitored(run, datakit, tmp_path):
     script = tmp_path / "ask"
     script.write_text(f"#!{sys.executable}\n{CALL}")
     script.chmod(0o755)
@@ -63,7 +63,7 @@ def test_a_console_script(run, datakit, tmp_path):
     assert found.tags["service_name"] == "ask"
 
 
-def test_a_module_and_what_it_starts(run, datakit, tmp_path):
+def test_a_module_and_its_child_processes_are_monitored(run, datakit, tmp_path):
     (tmp_path / "parent.py").write_text(
         "import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'], check=True)\nimport app\n"
     )
@@ -71,7 +71,7 @@ def test_a_module_and_what_it_starts(run, datakit, tmp_path):
     assert len(datakit.points("openai")) == 2
 
 
-def test_workers_of_multiprocessing(run, datakit, tmp_path):
+def test_multiprocessing_workers_are_monitored(run, datakit, tmp_path):
     (tmp_path / "pool.py").write_text(
         "import multiprocessing\n"
         "def work(_):\n"
@@ -85,30 +85,30 @@ def test_workers_of_multiprocessing(run, datakit, tmp_path):
     assert len(datakit.points("openai")) == 1
 
 
-def test_switched_off(run, datakit):
+def test_nothing_is_monitored_when_disabled(run, datakit):
     run(sys.executable, "app.py", CHATGPT_MONITOR_ENABLED="false")
     assert datakit.points("openai") == []
 
 
-# ---- the program is what it was ----
+# ---- the program is unchanged ----
 
 
-def test_arguments_output_and_exit_code_are_the_programs(run):
+def test_arguments_output_and_exit_code_are_passed_through(run):
     code = "import sys; print(sys.argv[1:]); sys.stderr.write('said'); sys.exit(3)"
     assert run(sys.executable, "-c", code, "--flag", "a b", code=3, errors="said") == "['--flag', 'a b']\n"
 
 
-def test_the_folder_is_not_on_the_path_of_the_program(run):
+def test_our_folder_is_not_on_the_programs_path(run):
     code = "import sys; print([folder for folder in sys.path if 'autostart' in folder])"
     assert run(sys.executable, "-c", code) == "[]\n"
 
 
-def test_nothing_is_imported_that_the_program_does_not_import(run):
+def test_a_program_without_openai_imports_nothing_of_ours(run):
     code = "import sys; print([name for name in sys.modules if name.startswith(('openai', 'guance'))])"
     assert run(sys.executable, "-c", code) == "[]\n"
 
 
-def test_its_own_sitecustomize_is_imported(run, tmp_path):
+def test_the_programs_own_sitecustomize_is_imported(run, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "sitecustomize.py").write_text("import builtins\nbuiltins.customized = __file__\n")
     path = os.pathsep.join([str(tmp_path / "own"), str(ROOT)])
@@ -116,23 +116,23 @@ def test_its_own_sitecustomize_is_imported(run, tmp_path):
     assert run(sys.executable, "-c", code, PYTHONPATH=path) == "True\n"
 
 
-def test_a_sitecustomize_of_its_own_that_fails_is_reported_as_python_does(run, tmp_path):
+def test_a_failing_sitecustomize_is_reported_as_usual(run, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "sitecustomize.py").write_text("raise RuntimeError('broken')\n")
     path = os.pathsep.join([str(tmp_path / "own"), str(ROOT)])
     assert run(sys.executable, "-c", "print(1)", PYTHONPATH=path, errors="RuntimeError: broken") == "1\n"
 
 
-def test_the_path_of_the_program_stays(run, tmp_path):
+def test_the_programs_pythonpath_is_kept(run, tmp_path):
     (tmp_path / "localmod.py").write_text("")
     tool = tmp_path / "bin" / "tool.py"
     tool.parent.mkdir()
     tool.write_text("import localmod; print('found')")
-    # An empty entry is the current folder.
+    # An empty entry means the current folder.
     assert run(sys.executable, str(tool), PYTHONPATH=f"{os.pathsep}{ROOT}") == "found\n"
 
 
-def test_two_dashes_before_the_program(run):
+def test_two_dashes_may_precede_the_program(run):
     assert run("--", sys.executable, "-c", "print(1)") == "1\n"
 
 
@@ -160,8 +160,8 @@ AUTOSTART = "import runpy, sys; runpy.run_path(sys.argv[1])\n"
 
 
 @pytest.mark.parametrize("first", ["theirs", "ours", "ours twice"])
-def test_an_import_hook_of_another_monitor(first, run, datakit, tmp_path):
-    """Those of wrapt, which ddtrace and others use: they put a loader around ours, or ours around theirs."""
+def test_import_hooks_of_other_monitors_work_beside_ours(first, run, datakit, tmp_path):
+    """With wrapt, which ddtrace and others use: its loader wraps ours, or ours wraps it."""
     pytest.importorskip("wrapt")
     import guance_chatgpt_monitor
 
@@ -174,7 +174,7 @@ def test_an_import_hook_of_another_monitor(first, run, datakit, tmp_path):
     assert len(datakit.points("openai")) == 1
 
 
-def test_a_finder_that_fails_does_so_as_without_us(run, datakit, tmp_path):
+def test_the_error_of_another_finder_is_passed_through(run, datakit, tmp_path):
     code = """
 import sys
 class Failing:
@@ -193,7 +193,7 @@ except OSError as error:
 # ---- where it cannot monitor ----
 
 
-def test_without_openai(run, tmp_path):
+def test_without_openai_the_import_fails_as_usual(run, tmp_path):
     code = "import importlib.util; print(importlib.util.find_spec('openai'))\nimport openai"
     run(sys.executable, "-S", "-c", code, code=1, errors="No module named 'openai'")
     (tmp_path / "hide").mkdir()
@@ -210,13 +210,13 @@ def test_without_this_project_the_program_runs_with_a_warning(run, datakit):
     assert datakit.points("openai") == []
 
 
-def test_another_package_called_openai(run, tmp_path):
+def test_another_package_named_openai_causes_a_warning(run, tmp_path):
     (tmp_path / "openai.py").write_text("OpenAI = AsyncOpenAI = None\n")
     code = "import openai; print(openai.OpenAI)"
     assert run(sys.executable, "-c", code, errors="a call may be missing") == "None\n"
 
 
-def test_a_program_that_keeps_us_out_is_warned_of(run, tmp_path):
+def test_a_program_that_cannot_be_monitored_causes_a_warning(run, tmp_path):
     launcher = tmp_path / "opentelemetry-instrument"
     launcher.write_text(f"#!{sys.executable}\nprint(1)")
     launcher.chmod(0o755)
@@ -254,14 +254,14 @@ def test_strict_makes_an_invalid_setting_an_error(datakit):
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
-def test_no_program(run):
+def test_a_missing_program_is_an_error(run):
     run(code=1, errors="there is no program to run")
     run("no-such-program", code=127, errors="there is no program no-such-program")
     run("app.py", code=127, errors="try: python app.py")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="skipped: Windows knows no such files")
-def test_a_program_that_cannot_be_run(run, tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="skipped: Windows has no such files")
+def test_a_program_that_cannot_be_run_is_an_error(run, tmp_path):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\0\1\2")
     broken.chmod(0o755)

@@ -27,7 +27,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-def test_defaults(tmp_path: Path) -> None:
+def test_the_defaults(tmp_path: Path) -> None:
     settings = Settings.read(service_name="shop")
     assert settings.datakit_url == "http://localhost:9529"
     assert settings.tags == {}
@@ -72,7 +72,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("redact_patterns", r'["CUST-\\d{6}", "[\"\u4e2d]x"]', (r"CUST-\d{6}", '["中]x')),
     ],
 )
-def test_setting_is_read_from_the_environment_and_as_an_argument(
+def test_a_setting_is_read_from_the_environment_or_an_argument(
     environment: pytest.MonkeyPatch, name: str, text: str, value: object
 ) -> None:
     assert getattr(Settings.read(**{name: text}), name) == value
@@ -149,30 +149,30 @@ def test_an_invalid_value_is_an_error_that_names_the_setting(
         ("redact_patterns", {"CUST": 1}),
     ],
 )
-def test_argument_of_a_wrong_type_is_an_error(name: str, wrong: object) -> None:
+def test_an_argument_of_the_wrong_type_is_an_error(name: str, wrong: object) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must "):
         Settings.read(**{name: wrong})
 
 
-def test_error_never_quotes_the_value() -> None:
+def test_an_error_never_quotes_the_value() -> None:
     with pytest.raises(ValueError) as caught:
         Settings.read(datakit_url="sk-secretkey://host/path")
     assert "secret" not in str(caught.value)
 
 
-def test_unknown_setting_is_an_error_that_lists_the_settings() -> None:
+def test_an_unknown_setting_is_an_error_that_lists_the_settings() -> None:
     with pytest.raises(TypeError, match=r"there is no setting datakit: .*datakit_url"):
         Settings.read(datakit="http://localhost")
 
 
-def test_argument_comes_before_the_environment(environment: pytest.MonkeyPatch) -> None:
+def test_an_argument_overrides_the_environment(environment: pytest.MonkeyPatch) -> None:
     environment.setenv(PREFIX + "SERVICE_NAME", "of the environment")
     assert Settings.read().service_name == "of the environment"
     assert Settings.read(service_name="of the argument").service_name == "of the argument"
     assert Settings.read(service_name=None).service_name == "of the environment"
 
 
-def test_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> None:
     for name in ("DATAKIT_URL", "ENABLED", "MAX_QUEUE", "TAGS", "MEASUREMENT"):
         environment.setenv(PREFIX + name, "")
     assert Settings.read(service_name="shop") == Settings.read(service_name="shop", max_queue=10_000)
@@ -184,14 +184,14 @@ def test_a_users_tag_cannot_have_a_reserved_name() -> None:
             Settings.read(tags={name: "mine"})
 
 
-def test_services_and_datakits_share_no_backlog_by_default() -> None:
+def test_each_service_and_datakit_has_its_own_backlog_by_default() -> None:
     one = Settings.read(service_name="shop")
     assert Settings.read(service_name="shop").backlog == one.backlog
     assert Settings.read(service_name="search").backlog != one.backlog
     assert Settings.read(service_name="shop", datakit_url="http://other:9529").backlog != one.backlog
 
 
-def test_backlog_path_does_not_move_when_the_application_changes_its_folder(
+def test_a_relative_backlog_path_survives_a_change_of_folder(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     environment.chdir(tmp_path)
@@ -200,7 +200,7 @@ def test_backlog_path_does_not_move_when_the_application_changes_its_folder(
     assert backlog == str(tmp_path / "points.sqlite3")
 
 
-def test_relative_state_home_is_not_used(environment: pytest.MonkeyPatch) -> None:
+def test_a_relative_state_home_is_not_used(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("XDG_STATE_HOME", "state")
     assert Path(Settings.read().backlog).is_absolute()
 
@@ -225,7 +225,7 @@ def test_without_a_home_the_backlog_is_in_memory(environment: pytest.MonkeyPatch
         ([], "python"),
     ],
 )
-def test_the_service_has_the_name_of_its_program(
+def test_the_service_is_named_after_its_program(
     environment: pytest.MonkeyPatch, argv: "list[str]", name: str
 ) -> None:
     environment.setattr(sys, "argv", argv)
@@ -237,7 +237,7 @@ def test_settings_cannot_be_changed() -> None:
         Settings.read().enabled = False  # type: ignore[misc]
 
 
-def test_the_table_has_every_setting_of_an_application_with_its_default_and_its_help() -> None:
+def test_the_table_has_every_application_setting_with_default_and_help() -> None:
     table = settings_of(APP)
     assert [setting.name for setting in table] == [field.name for field in dataclasses.fields(Settings)]
     for setting in table:
@@ -246,7 +246,7 @@ def test_the_table_has_every_setting_of_an_application_with_its_default_and_its_
         assert setting.help_zh
 
 
-def test_the_table_has_every_setting_of_func() -> None:
+def test_the_table_has_every_func_setting() -> None:
     arguments = list(inspect.signature(ChatGPTMonitor).parameters)
     assert arguments[0] == "dff"
     assert sorted(arguments[1:]) == sorted(setting.name for setting in settings_of(FUNC))

@@ -1,4 +1,4 @@
-"""Streams: recorded once however they end, and unchanged for who reads them."""
+"""Streams: recorded once however they end, and unchanged for their reader."""
 
 import asyncio
 import copy
@@ -34,11 +34,11 @@ from guance_chatgpt_monitor import monitor
 pytest_plugins = ["monitored_fixtures"]
 
 STREAM = {**CHAT, "stream": True}
-OPENAI_URL = "https://api.openai.com/v1"  # never reached: the transport has the answer
+OPENAI_URL = "https://api.openai.com/v1"  # never reached: the transport answers
 
 
 def run(coroutine):
-    """In an event loop of its own, and not forever."""
+    """Run in a new event loop, with a timeout."""
 
     async def bounded():
         return await asyncio.wait_for(coroutine, WAIT_S)
@@ -47,7 +47,7 @@ def run(coroutine):
 
 
 def asking(stream_options):
-    """Arguments of a call; an SDK that is older than these options takes what it does not know."""
+    """Arguments of a call, which an SDK older than these options accepts too."""
     needs_parameter(openai.resources.chat.Completions.create, "stream_options")
     return {"stream_options": stream_options}
 
@@ -75,7 +75,7 @@ def test_unknown_usage_is_absent(api, datakit):
     assert "total_tokens" not in point(datakit).fields
 
 
-def test_a_stream_is_a_point_of_the_asynchronous_client(api, datakit):
+def test_a_stream_of_the_asynchronous_client_is_a_point(api, datakit):
     async def read_all():
         async with monitor(api.bare_async(), stream_usage=True) as client:
             return await read(await client.chat.completions.create(**STREAM))
@@ -87,7 +87,7 @@ def test_a_stream_is_a_point_of_the_asynchronous_client(api, datakit):
 # ---- however it ends ----
 
 
-def test_read_to_the_end(api):
+def test_a_stream_read_to_the_end_is_recorded_once(api):
     stream = api.client().chat.completions.create(**STREAM)
     assert api.collector.calls() == []
     list(stream)
@@ -98,8 +98,8 @@ def test_read_to_the_end(api):
     assert api.collector.calls() == []
 
 
-def test_broken_off_and_read_on(api):
-    """To leave a loop does not end a stream: it can be read on."""
+def test_a_stream_can_be_read_on_after_a_break(api):
+    """Leaving a loop does not end a stream."""
     stream = api.client().chat.completions.create(**STREAM)
     for _ in stream:
         break
@@ -112,7 +112,7 @@ def test_broken_off_and_read_on(api):
     assert api.collector.calls() == []
 
 
-def test_broken_off_at_each_chunk(api):
+def test_a_stream_can_be_read_on_after_a_break_at_every_chunk(api):
     events = [chunk(content="word ")] * 1500 + [chunk(usage=USAGE, choices=[])]
     stream = api.client(**canned(events=events)).chat.completions.create(**STREAM)
     for _ in events:
@@ -123,8 +123,8 @@ def test_broken_off_at_each_chunk(api):
     assert (call.error_type, call.usage.total_tokens) == (None, 30)
 
 
-def test_an_iterator_that_is_closed_or_thrown_into_does_not_end_the_stream(api):
-    """As it does not without us: there, it only passes on what the stream has."""
+def test_closing_or_throwing_into_an_iterator_does_not_end_the_stream(api):
+    """As in the bare SDK, where the iterator only passes on the stream's chunks."""
     stream = api.client().chat.completions.create(**STREAM)
     iterator = iter(stream)
     next(iterator)
@@ -138,7 +138,7 @@ def test_an_iterator_that_is_closed_or_thrown_into_does_not_end_the_stream(api):
     assert api.collector.call().error_type is None
 
 
-def test_the_first_iterator_that_is_thrown_into_does_not_end_the_stream(api):
+def test_throwing_into_the_first_iterator_does_not_end_the_stream(api):
     stream = api.client().chat.completions.create(**STREAM)
     iterator = iter(stream)
     next(iterator)
@@ -148,7 +148,7 @@ def test_the_first_iterator_that_is_thrown_into_does_not_end_the_stream(api):
     assert api.collector.call().error_type is None
 
 
-def test_broken_off_and_collected(api):
+def test_an_abandoned_stream_is_recorded_when_garbage_collected(api):
     for _ in api.client().chat.completions.create(**STREAM):
         break
     gc.collect()
@@ -157,7 +157,7 @@ def test_broken_off_and_collected(api):
     assert call.response_model == "gpt-4o-mini-2024-07-18"
 
 
-def test_never_read_and_collected(api):
+def test_an_unread_stream_is_recorded_when_garbage_collected(api):
     stream = api.client().chat.completions.create(**STREAM)
     del stream
     gc.collect()
@@ -166,7 +166,7 @@ def test_never_read_and_collected(api):
 
 
 @pytest.mark.parametrize("n_chunks", [0, 3])
-def test_closed(n_chunks, api):
+def test_a_closed_stream_is_recorded_once(n_chunks, api):
     stream = api.client().chat.completions.create(**STREAM)
     for _ in range(n_chunks):
         next(stream)
@@ -179,14 +179,14 @@ def test_closed(n_chunks, api):
     assert api.collector.calls() == []
 
 
-def test_its_response_closed(api):
+def test_closing_the_response_ends_the_stream(api):
     stream = api.client().chat.completions.create(**STREAM)
     next(stream)
     stream.response.close()
     api.collector.call()
 
 
-def test_left_by_a_with_block(api):
+def test_leaving_a_with_block_ends_the_stream(api):
     stream = api.client().chat.completions.create(**STREAM)
     needs(stream, "__exit__")
     with stream as entered:
@@ -195,7 +195,7 @@ def test_left_by_a_with_block(api):
     api.collector.call()
 
 
-def test_left_by_an_error_in_a_with_block(api):
+def test_the_applications_error_in_a_with_block_is_not_the_streams(api):
     stream = api.client().chat.completions.create(**STREAM)
     needs(stream, "__exit__")
     with pytest.raises(ZeroDivisionError), stream:
@@ -203,9 +203,9 @@ def test_left_by_an_error_in_a_with_block(api):
     assert api.collector.call().error_type is None
 
 
-def test_an_error_in_the_middle(api):
+def test_a_connection_lost_in_the_middle_is_an_error(api):
     bare = api.bare().chat.completions.create(**STREAM, **faults("cut"))
-    with pytest.raises(Exception) as expected:  # which one is the SDK's affair
+    with pytest.raises(Exception) as expected:  # which one is up to the SDK
         list(bare)
     stream = api.client().chat.completions.create(**STREAM, **faults("cut"))
     with pytest.raises(type(expected.value)):
@@ -216,7 +216,7 @@ def test_an_error_in_the_middle(api):
     assert list(stream) == list(bare) == []
 
 
-def test_an_error_of_the_api_in_the_middle(api):
+def test_an_api_error_in_the_middle_is_an_error(api):
     error = {"error": {"message": "no more", "type": "server_error", "code": None}}
     stream = api.client(**canned(events=[chunk(content="one"), error])).chat.completions.create(**STREAM)
     next(stream)
@@ -225,7 +225,7 @@ def test_an_error_of_the_api_in_the_middle(api):
     assert api.collector.call().error_type == "server_error"
 
 
-def test_an_error_instead_of_a_stream(api):
+def test_an_error_instead_of_a_stream_is_recorded(api):
     with pytest.raises(openai.RateLimitError):
         api.client().chat.completions.create(**STREAM, **faults("429"))
     call = api.collector.call()
@@ -233,18 +233,18 @@ def test_an_error_instead_of_a_stream(api):
 
 
 @pytest.mark.parametrize("fault", ["html200", "empty200"])
-def test_no_events_at_all(fault, api):
+def test_a_stream_without_events_is_an_error(fault, api):
     assert list(api.client().chat.completions.create(**STREAM, **faults(fault))) == []
     assert api.collector.call().error_type == "other"
 
 
-def test_retries_before_a_stream(api):
+def test_retries_before_a_stream_are_counted(api):
     api.server.faults.append("429+0.01")
     list(api.client(max_retries=1).chat.completions.create(**STREAM))
     assert api.collector.call().requests_sent == 2
 
 
-def test_read_in_another_thread(api):
+def test_a_stream_can_be_read_on_in_another_thread(api):
     stream = api.client().chat.completions.create(**STREAM)
     chunks = [next(stream)]
     thread = threading.Thread(target=lambda: chunks.extend(stream))
@@ -254,8 +254,8 @@ def test_read_in_another_thread(api):
     api.collector.call()
 
 
-def test_closed_by_another_thread(api):
-    """While a thread waits for a chunk, another one closes the stream."""
+def test_a_stream_can_be_closed_by_another_thread(api):
+    """One thread waits for a chunk while another closes the stream."""
     waiting, go_on = threading.Event(), threading.Event()
 
     class Held(httpx.SyncByteStream):
@@ -281,7 +281,7 @@ def test_closed_by_another_thread(api):
 
 
 class _Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Five chunks; after the first, they come when `more` is set. `waiting` says that one is asked for."""
+    """Five chunks; after the first, sets `waiting` and holds the next ones until `more` is set."""
 
     def __init__(self, event):
         self.waiting, self.more = event(), event()
@@ -343,7 +343,7 @@ def test_concurrent_readers_get_an_error_and_lose_no_chunk(monitored, api):
 
 
 @pytest.mark.parametrize("monitored", [True, False])
-def test_async_readers_at_the_same_time(monitored, api):
+def test_concurrent_async_readers_get_an_error_and_lose_no_chunk(monitored, api):
     async def use():
         content = _Slow(asyncio.Event)
         new = api.async_client if monitored else api.bare_async
@@ -358,12 +358,12 @@ def test_async_readers_at_the_same_time(monitored, api):
         return len(await first)
 
     if sys.version_info < (3, 8, 1):
-        pytest.skip("this Python does not tell")
+        pytest.skip("this Python does not raise the error")
     assert run(use()) == 5
     assert len(api.collector.calls()) == monitored
 
 
-def test_many_streams_in_many_threads(api):
+def test_many_streams_in_many_threads_are_one_call_each(api):
     client = api.client(**canned(events=[chunk(content="one"), chunk(usage=USAGE, choices=[])]))
     endings = [list, next, lambda stream: stream.response.close(), lambda stream: None]
 
@@ -384,7 +384,7 @@ def test_many_streams_in_many_threads(api):
 
 
 def with_stream(api, use, **options):
-    """Run `use(stream)`, and then let the loop go on once."""
+    """Run `use(stream)` in an event loop."""
 
     async def begin_and_use():
         client = api.async_client(**options)
@@ -398,7 +398,7 @@ async def collected():
     await asyncio.sleep(0)
 
 
-def test_async_read_to_the_end(api):
+def test_an_async_stream_read_to_the_end_is_recorded_once(api):
     async def use(stream):
         assert type(stream) is openai.AsyncStream
         assert len(await read(stream)) == 15
@@ -410,7 +410,7 @@ def test_async_read_to_the_end(api):
     assert api.collector.calls() == []
 
 
-def test_async_broken_off_and_read_on(api):
+def test_an_async_stream_can_be_read_on_after_a_break(api):
     async def use(stream):
         async for _ in stream:
             break
@@ -422,7 +422,7 @@ def test_async_broken_off_and_read_on(api):
 
 
 @pytest.mark.parametrize("n_chunks", [0, 3])
-def test_async_closed(n_chunks, api):
+def test_a_closed_async_stream_is_recorded_once(n_chunks, api):
     async def use(stream):
         for _ in range(n_chunks):
             await stream.__anext__()
@@ -435,7 +435,7 @@ def test_async_closed(n_chunks, api):
     assert api.collector.calls() == []
 
 
-def test_async_left_by_a_with_block(api):
+def test_leaving_a_with_block_ends_an_async_stream(api):
     async def use(stream):
         needs(stream, "__aexit__")
         async with stream:
@@ -446,7 +446,7 @@ def test_async_left_by_a_with_block(api):
 
 
 @pytest.mark.parametrize("n_chunks", [0, 3])
-def test_async_collected(n_chunks, api):
+def test_an_async_stream_is_recorded_when_garbage_collected(n_chunks, api):
     async def leave():
         stream = await api.async_client().chat.completions.create(**STREAM)
         for _ in range(n_chunks):
@@ -462,7 +462,7 @@ def test_async_collected(n_chunks, api):
     assert api.collector.calls() == []
 
 
-def test_async_error_in_the_middle(api):
+def test_an_async_connection_lost_in_the_middle_is_an_error(api):
     async def use():
         client = api.async_client()
         stream = await client.chat.completions.create(**STREAM, **faults("cut"))
@@ -474,7 +474,7 @@ def test_async_error_in_the_middle(api):
 
 
 class _Held(httpx.AsyncByteStream):
-    """One chunk, and then no more; `waiting` is set when more is asked for."""
+    """One chunk and no more; sets `waiting` when the next is awaited."""
 
     def __init__(self):
         self.waiting = asyncio.Event()
@@ -486,7 +486,7 @@ class _Held(httpx.AsyncByteStream):
 
 
 async def read_held(api):
-    """A task that waits for the second chunk."""
+    """Return a task that waits for the second chunk."""
 
     class Transport(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
@@ -500,7 +500,7 @@ async def read_held(api):
     return task
 
 
-def test_a_cancelled_task(api):
+def test_a_cancelled_reader_is_a_cancelled_call(api):
     async def cancel():
         task = await read_held(api)
         task.cancel()
@@ -514,20 +514,20 @@ def test_a_cancelled_task(api):
     assert api.collector.calls() == []
 
 
-@pytest.mark.filterwarnings("ignore")  # Python says that the task was destroyed
-def test_a_loop_that_is_closed_in_the_middle(api):
+@pytest.mark.filterwarnings("ignore")  # Python warns that the task was destroyed
+def test_a_stream_is_recorded_when_its_loop_closes_in_the_middle(api):
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
     task = loop.run_until_complete(read_held(api))
     loop.close()
     del task
-    for _ in range(3):  # one frees what held another
+    for _ in range(3):  # one round frees what kept another alive
         gc.collect()
     api.collector.call()
 
 
-@pytest.mark.parametrize("run_no", range(5))  # in which order generators are closed is not given
-def test_broken_off_and_still_held_when_the_loop_ends(run_no, api):
+@pytest.mark.parametrize("run_no", range(5))  # generators are closed in any order
+def test_a_stream_still_held_when_the_loop_ends_is_recorded(run_no, api):
     held = []
 
     async def use(stream):
@@ -541,7 +541,7 @@ def test_broken_off_and_still_held_when_the_loop_ends(run_no, api):
     assert api.collector.call().error_type is None
 
 
-def test_read_in_another_task(api):
+def test_a_stream_can_be_read_on_in_another_task(api):
     async def use(stream):
         first = await stream.__anext__()
         rest = await asyncio.ensure_future(read(stream))
@@ -551,7 +551,7 @@ def test_read_in_another_task(api):
     api.collector.call()
 
 
-def test_fifty_streams_at_once(api):
+def test_fifty_concurrent_streams_are_fifty_calls(api):
     async def use():
         http_client = httpx.AsyncClient(transport=Canned(events=[chunk(content="one"), chunk(usage=USAGE)]))
         client = api.async_client(http_client=http_client)
@@ -565,7 +565,7 @@ def test_fifty_streams_at_once(api):
     assert [call.usage.total_tokens for call in api.collector.calls()] == [30] * 50
 
 
-# ---- the ends of processes ----
+# ---- when the process ends or forks ----
 
 
 SCRIPT = """
@@ -579,7 +579,7 @@ next(stream)
 
 
 def run_script(code, api, datakit):
-    """The exit code of the script with `code` at its end; what it prints is an error."""
+    """Run the script with `code` at its end, expecting no error output; return its exit code."""
     command = [sys.executable, "-c", SCRIPT + code]
     environment = monitor_environment(datakit, API_URL=api.server.base_url)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -589,8 +589,8 @@ def run_script(code, api, datakit):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "client.chat.completions.create(**asked)"])
-def test_still_open_when_the_process_ends(before, api, datakit):
-    # Its exit code is not ours: Python 3.13.0 crashes when it collects an open stream at its end.
+def test_a_stream_still_open_at_exit_is_recorded(before, api, datakit):
+    # The exit code is not checked: Python 3.13.0 crashes if it collects an open stream at exit.
     run_script(before, api, datakit)
     streams = [each for each in datakit.points("openai") if each.tags["stream"] == "true"]
     assert len(streams) == 1
@@ -598,7 +598,7 @@ def test_still_open_when_the_process_ends(before, api, datakit):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="skipped: this system does not fork")
-def test_open_while_the_process_forks(api, datakit):
+def test_a_stream_open_during_a_fork_is_recorded_once(api, datakit):
     code = """
 if os.fork() == 0:
     del stream
@@ -629,7 +629,7 @@ def clock(api):
 
 
 def ticking(clock, events, **options):
-    """Arguments of a client that gets each event a second after the one before."""
+    """Arguments of a client that receives one event a second."""
     headers = {"content-type": "text/event-stream"}
 
     class Transport(Canned):
@@ -657,7 +657,7 @@ EVENTS = [chunk(role="assistant", content=""), chunk(content="one"), chunk(conte
 def test_the_response_time_ends_with_the_last_chunk(api, clock):
     for _ in api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM):
         last_s = clock.now_s
-        clock.now_s += 100  # the application takes its time; the next chunk has long been there
+        clock.now_s += 100  # a slow application; the next chunk has long arrived
     call = api.collector.call()
     assert call.response_time_s == last_s - 1000
     ended_at_ns = time.time_ns() - 100e9
@@ -691,7 +691,7 @@ def test_a_stream_without_content_has_no_first_token(api, clock):
     assert call.response_time_s == 5
 
 
-def test_an_abandoned_stream_took_until_its_last_chunk(api, clock):
+def test_the_response_time_of_an_abandoned_stream_ends_with_its_last_chunk(api, clock):
     stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
     next(stream)
     clock.now_s += 100
@@ -699,7 +699,7 @@ def test_an_abandoned_stream_took_until_its_last_chunk(api, clock):
     assert api.collector.call().response_time_s == 2
 
 
-def test_an_unread_stream_took_until_it_was_returned(api, clock):
+def test_the_response_time_of_an_unread_stream_ends_when_it_is_returned(api, clock):
     stream = api.client(**ticking(clock, EVENTS)).chat.completions.create(**STREAM)
     clock.now_s += 100
     del stream
@@ -707,7 +707,7 @@ def test_an_unread_stream_took_until_it_was_returned(api, clock):
     assert api.collector.call().response_time_s == 1
 
 
-# ---- what the stream says ----
+# ---- the content of the stream ----
 
 
 @pytest.mark.parametrize(
@@ -722,7 +722,7 @@ def test_an_unread_stream_took_until_it_was_returned(api, clock):
 )
 def test_usage_is_read_where_the_api_sends_it(events, api):
     chunks = list(api.client(**canned(events=events)).chat.completions.create(**STREAM))
-    assert len(chunks) == len(events)  # not asked for by us, nothing is hidden
+    assert len(chunks) == len(events)  # we did not request the usage, so nothing is hidden
     assert api.collector.call().usage.total_tokens == 30
 
 
@@ -736,7 +736,7 @@ def one_by_one(stream):
 
 
 def by_turns(stream):
-    """Through an iterator and past it, each of which is to know of the other's chunks."""
+    """Alternates between the stream and an iterator, which must see each other's chunks."""
     iterator = iter(stream)
     yield next(iterator)
     yield next(stream)
@@ -758,7 +758,7 @@ WAYS = [in_a_loop, one_by_one, by_turns, in_two_loops]
 @pytest.mark.parametrize("n_chunks", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("url", [None, OPENAI_URL])
-def test_a_stream_that_is_read_in_some_way(url, way, n_chunks, api, clock):
+def test_times_and_usage_are_the_same_however_a_stream_is_read(url, way, n_chunks, api, clock):
     events = [*EVENTS, chunk(usage=USAGE, choices=[])]
     client = api.client(**ticking(clock, events, **({} if url is None else {"base_url": url})))
     stream = client.chat.completions.create(**STREAM)
@@ -815,7 +815,7 @@ ASYNC_WAYS = [async_in_a_loop, async_one_by_one, async_by_turns, async_in_two_lo
 @pytest.mark.parametrize("n_chunks", [1, 3, 4, 6])
 @pytest.mark.parametrize("way", ASYNC_WAYS)
 @pytest.mark.parametrize("url", [None, OPENAI_URL])
-def test_an_asynchronous_stream_that_is_read_in_some_way(url, way, n_chunks, api, clock):
+def test_times_and_usage_are_the_same_however_an_async_stream_is_read(url, way, n_chunks, api, clock):
     events = [*EVENTS, chunk(usage=USAGE, choices=[])]
     read_at_s = []
 
@@ -838,14 +838,14 @@ def test_an_asynchronous_stream_that_is_read_in_some_way(url, way, n_chunks, api
     assert (call.provider_name == "openai") == (url == OPENAI_URL)
 
 
-def test_text_completions(api):
+def test_streamed_text_completions_are_recorded(api):
     list(api.client().completions.create(model="gpt-3.5-turbo-instruct", prompt="one two", stream=True))
     call = api.collector.call()
     assert call.operation_name == "text_completion"
     assert call.time_to_first_token_s is not None
 
 
-def test_responses(api):
+def test_streamed_responses_are_recorded(api):
     client = api.client()
     events = list(needs(client, "responses").create(model="gpt-4o-mini", input="one two", stream=True))
     assert events[-1].type == "response.completed"
@@ -856,7 +856,7 @@ def test_responses(api):
     assert call.error_type is None
 
 
-def test_responses_given_up(api):
+def test_abandoned_responses_are_recorded(api):
     stream = needs(api.client(), "responses").create(model="gpt-4o-mini", input="one two", stream=True)
     next(stream)
     stream.close()
@@ -871,7 +871,7 @@ def test_responses_given_up(api):
         ({"type": "response.incomplete", "response": {"error": None, "usage": USAGE}}, None),
     ],
 )
-def test_responses_that_fail(event, error_type, api):
+def test_failed_responses_have_their_error_type(event, error_type, api):
     client = api.client(**canned(events=[{"type": "response.created", "response": {}}, event]))
     try:
         list(needs(client, "responses").create(model="m", input="one two", stream=True))
@@ -893,7 +893,7 @@ NO_MORE = {"type": "error", "code": "server_error", "message": "m", "param": Non
         ([NO_MORE, {"type": "keepalive"}], "server_error", None),
     ],
 )
-def test_responses_end_with_their_last_event_whatever_comes_after_it(events, error_type, total_tokens, api):
+def test_events_after_the_end_of_a_response_are_ignored(events, error_type, total_tokens, api):
     created = {"type": "response.created", "response": {}}
     piece = {"type": "response.output_text.delta", "delta": "one"}
     client = api.client(**canned(events=[created, piece, *events]))
@@ -908,7 +908,7 @@ def test_responses_end_with_their_last_event_whatever_comes_after_it(events, err
 # ---- the SDK's helpers ----
 
 
-def test_the_chat_helper(api):
+def test_a_stream_of_the_chat_helper_is_recorded(api):
     helper = needs(api.client(), "chat", "completions", "stream")
     with helper(**CHAT) as stream:
         assert stream.get_final_completion().choices[0].message.content
@@ -920,14 +920,14 @@ def test_the_chat_helper(api):
     api.collector.call()
 
 
-def test_the_responses_helper(api):
+def test_a_stream_of_the_responses_helper_is_recorded(api):
     helper = needs(api.client(), "responses", "stream")
     with helper(model="gpt-4o-mini", input="one two") as stream:
         tokens = stream.get_final_response().usage.total_tokens
     assert api.collector.call().usage.total_tokens == tokens
 
 
-def test_the_asynchronous_helpers(api):
+def test_streams_of_the_asynchronous_helpers_are_recorded(api):
     async def use():
         client = api.async_client()
         async with needs(client, "chat", "completions", "stream")(**CHAT) as stream:
@@ -943,7 +943,7 @@ def test_the_asynchronous_helpers(api):
 # ---- raw ----
 
 
-def test_a_raw_stream_is_observed_as_what_it_is_parsed_into(api):
+def test_a_parsed_raw_stream_is_observed(api):
     raw = api.client().chat.completions.with_raw_response.create(**STREAM)
     stream = raw.parse()
     assert type(stream) is openai.Stream
@@ -952,7 +952,7 @@ def test_a_raw_stream_is_observed_as_what_it_is_parsed_into(api):
     assert api.collector.call().time_to_first_token_s is not None
 
 
-def test_a_raw_stream_that_is_not_parsed(api):
+def test_an_unparsed_raw_stream_is_recorded(api):
     raw = api.client().chat.completions.with_raw_response.create(**STREAM)
     assert len(list(raw.http_response.iter_lines())) > 15
     assert api.collector.call().error_type is None
@@ -962,7 +962,7 @@ def test_a_raw_stream_that_is_not_parsed(api):
     api.collector.call()
 
 
-def test_a_streaming_response_of_a_stream(api):
+def test_a_stream_in_a_streaming_response_is_recorded(api):
     create = needs(api.client(), "chat", "completions", "with_streaming_response").create
     with create(**STREAM) as response:
         assert len(list(response.parse())) == 15
@@ -975,7 +975,7 @@ def test_a_streaming_response_of_a_stream(api):
     assert api.collector.call().error_type == "connection"
 
 
-def test_asynchronous_raw_streams(api):
+def test_asynchronous_raw_streams_are_recorded(api):
     async def use():
         client = api.async_client()
         raw = await client.chat.completions.with_raw_response.create(**STREAM)
@@ -990,7 +990,7 @@ def test_asynchronous_raw_streams(api):
     assert [call.time_to_first_token_s is None for call in api.collector.calls()] == [False, False, False]
 
 
-# ---- the object is what it was ----
+# ---- the object is unchanged ----
 
 
 def test_type_and_attributes_are_those_of_the_bare_sdk(api):
@@ -1006,7 +1006,7 @@ def test_type_and_attributes_are_those_of_the_bare_sdk(api):
     assert vars(stream.response).keys() == vars(bare.response).keys()
 
 
-def test_a_stream_whose_generator_was_closed_is_over(api):
+def test_closing_its_generator_ends_the_stream(api):
     stream = api.client().chat.completions.create(**STREAM)
     stream._iterator.close()
     assert list(stream) == []
@@ -1024,7 +1024,7 @@ def test_no_chunk_is_held_longer_than_by_the_bare_sdk(api):
     api.collector.call()
 
 
-def test_a_stream_of_an_unknown_kind(api, caplog):
+def test_an_unknown_kind_of_stream_is_left_alone(api, caplog):
     class Fake(openai.Stream):
         def __init__(self, items):
             self._iterator = iter(items)
@@ -1034,8 +1034,8 @@ def test_a_stream_of_an_unknown_kind(api, caplog):
     assert caplog.text == ""
 
 
-def test_the_response_of_an_open_stream_is_closed_by_a_coroutine_function(api):
-    """By that, a web framework tells whether it is to be awaited."""
+def test_aclose_of_an_open_streams_response_is_a_coroutine_function(api):
+    """Web frameworks check this to see whether to await it."""
 
     async def use(stream):
         assert inspect.iscoroutinefunction(stream.response.aclose)
@@ -1069,7 +1069,7 @@ def test_the_chunks_are_those_of_the_bare_sdk(api):
 # ---- stream_usage ----
 
 
-def test_usage_is_asked_for_and_its_chunk_is_hidden(api):
+def test_usage_is_requested_and_its_chunk_is_hidden(api):
     expected = list(api.bare().chat.completions.create(**STREAM))
     api.server.clear()
     chunks = list(api.client(stream_usage=True).chat.completions.create(**STREAM))
@@ -1081,7 +1081,7 @@ def test_usage_is_asked_for_and_its_chunk_is_hidden(api):
 
 
 class Refusing(Canned):
-    """A gateway that knows no `stream_options`, and says so in one of several ways."""
+    """A gateway that rejects `stream_options` with this error."""
 
     def __init__(self, status_code, error, refused="stream_options"):
         super().__init__(events=EVENTS)
@@ -1109,7 +1109,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("number", "refusal"), list(enumerate(REFUSALS)))
-def test_a_gateway_that_refuses_to_be_asked_is_asked_once(number, refusal, api):
+def test_usage_is_not_requested_again_from_a_gateway_that_rejects_it(number, refusal, api):
     transport = Refusing(*refusal)
     gateway = {"http_client": httpx.Client(transport=transport), "base_url": f"http://refusing-{number}/v1"}
     expected = list(api.bare(**gateway).chat.completions.create(**STREAM))
@@ -1121,7 +1121,7 @@ def test_a_gateway_that_refuses_to_be_asked_is_asked_once(number, refusal, api):
     assert transport.n_refused == 1
 
 
-def test_an_asynchronous_stream_goes_without_usage_too(api):
+def test_an_asynchronous_stream_falls_back_to_no_usage_too(api):
     transport = Refusing(*REFUSALS[0])
     gateway = {"http_client": httpx.AsyncClient(transport=transport), "base_url": "http://refusing-async/v1"}
 
@@ -1151,7 +1151,7 @@ def test_other_refusals_reach_the_caller(api):
     assert [call.error_type for call in api.collector.calls()] == ["bad_request"] * 2
 
 
-def test_its_chunk_is_hidden_where_chunks_are_dicts(api):
+def test_the_usage_chunk_is_hidden_if_chunks_are_dicts(api):
     def use(client):
         streaming = {"stream": True, "stream_cls": openai.Stream[object]}
         return list(client.post("/chat/completions", cast_to=object, body=STREAM, **streaming))
@@ -1160,7 +1160,7 @@ def test_its_chunk_is_hidden_where_chunks_are_dicts(api):
     assert api.collector.call().usage.total_tokens == 16
 
 
-def test_usage_is_not_asked_for_where_its_chunk_could_not_be_hidden(api):
+def test_usage_is_not_requested_if_its_chunk_cannot_be_hidden(api):
     create = needs(api.client(stream_usage=True), "chat", "completions", "with_streaming_response").create
     with create(**STREAM) as response:
         list(response.iter_lines())
@@ -1169,7 +1169,7 @@ def test_usage_is_not_asked_for_where_its_chunk_could_not_be_hidden(api):
     api.collector.call()
 
 
-def test_usage_is_asked_for_asynchronously(api):
+def test_usage_is_requested_for_asynchronous_streams_too(api):
     async def use(stream):
         assert len(await read(stream)) == 15
 
@@ -1178,14 +1178,14 @@ def test_usage_is_asked_for_asynchronously(api):
 
 
 @pytest.mark.parametrize("given", [{"include_usage": True}, {"include_usage": False}])
-def test_an_explicit_choice_of_usage_is_kept(given, api):
+def test_the_callers_include_usage_is_kept(given, api):
     client = api.client(stream_usage=True)
     chunks = list(client.chat.completions.create(**STREAM, **asking(given)))
     assert api.server.requests[-1].body["stream_options"] == given
     assert len(chunks) == 15 + given["include_usage"]
 
 
-def test_other_stream_options_stay(api):
+def test_the_callers_other_stream_options_are_kept(api):
     given = {"include_obfuscation": False}
     client = api.client(stream_usage=True)
     assert len(list(client.chat.completions.create(**STREAM, **asking(given)))) == 15
@@ -1193,12 +1193,12 @@ def test_other_stream_options_stay(api):
     assert given == {"include_obfuscation": False}
 
 
-def test_options_in_the_extra_body_are_the_callers(api):
+def test_stream_options_in_the_extra_body_are_kept(api):
     extra = {"stream_options": {"include_usage": True}}
     assert len(list(api.client(stream_usage=True).chat.completions.create(**STREAM, extra_body=extra))) == 16
 
 
-def test_only_streams_of_chats_and_texts_ask_for_usage(api):
+def test_usage_is_requested_only_for_chat_and_text_streams(api):
     client = api.client(stream_usage=True)
     client.chat.completions.create(**CHAT)
     client.embeddings.create(model="text-embedding-3-small", input="one")
@@ -1210,8 +1210,8 @@ def test_only_streams_of_chats_and_texts_ask_for_usage(api):
     assert api.collector.calls()[-1].usage.total_tokens == 14
 
 
-def test_the_options_of_the_caller_are_not_changed(api):
-    """Who calls `client.request()` may use the same options for another call."""
+def test_the_callers_options_are_not_modified(api):
+    """A caller of `client.request()` may reuse its options."""
     seen = []
     client = api.bare()
     request = client.request
@@ -1230,10 +1230,10 @@ def test_the_options_of_the_caller_are_not_changed(api):
     assert options.json_data == body
 
 
-def test_streams_in_the_whole_stack_are_one_point_each(api, datakit):
+def test_streams_are_one_point_each_through_the_whole_stack(api, datakit):
     client = monitor(api.bare(), stream_usage=True)
     for end in (list, next, lambda stream: None):
         end(client.chat.completions.create(**STREAM))
-        # Each now: closed by chance in the middle of the work of httpcore, the SDK's own waits for ever.
+        # Collect each stream now: one collected inside httpcore deadlocks, even with the bare SDK.
         gc.collect()
     assert len(points(datakit)) == 3

@@ -1,4 +1,4 @@
-"""Whatever is done with a stream, in whatever order, it does as without us, and is one point."""
+"""Under random operations, a stream behaves as in the bare SDK and is one point."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ class Pieces(Canned):
 
 
 class Player:
-    """Does the same with a stream for the same seed, and notes what came of it."""
+    """Performs the same operations on a stream for the same seed, and notes the results."""
 
     def __init__(self, stream, seed):
         self.stream = stream
@@ -68,7 +68,7 @@ class Player:
         return [shape(each) for each in iterator]
 
     def failed(self):
-        """Whether the stream has, before it was closed; what was thrown in is no failure of its."""
+        """Whether the stream failed before it was closed, not counting errors thrown into it."""
         until = [entry[0] for entry in self.seen].index("end") if ("end", None) in self.seen else None
         return any(len(entry) == 3 and entry[1] != "ZeroDivisionError" for entry in self.seen[:until])
 
@@ -123,14 +123,14 @@ def check(api, monitored, bare):
     assert monitored.seen == bare.seen
     failed = monitored.failed()
     del monitored.stream, monitored.iterators
-    for _ in range(3):  # one frees what held another
+    for _ in range(3):  # one round frees what kept another alive
         if not api.collector.observations:
             gc.collect()
     assert (api.collector.call().error_type is not None) == failed, bare.seen
 
 
 @pytest.mark.parametrize("seed", range(N_PLAYS))
-def test_a_stream(seed, api):
+def test_a_stream_behaves_as_in_the_bare_sdk(seed, api):
     http_client = httpx.Client(transport=Pieces(events=events_of(seed)), verify=False, trust_env=False)
     players = []
     for client in (api.client(http_client=http_client), api.bare(http_client=http_client)):
@@ -140,7 +140,7 @@ def test_a_stream(seed, api):
 
 
 @pytest.mark.parametrize("seed", range(N_PLAYS))
-def test_an_asynchronous_stream(seed, api):
+def test_an_asynchronous_stream_behaves_as_in_the_bare_sdk(seed, api):
     async def play(client):
         player = AsyncPlayer(await client.chat.completions.create(**STREAM), seed)
         await player.play_async()

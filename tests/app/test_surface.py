@@ -1,4 +1,4 @@
-"""Every method of the SDK that uses a model is one point, whatever its answer looks like."""
+"""Every SDK method that uses a model is one point, whatever its answer looks like."""
 
 import asyncio
 import inspect
@@ -39,7 +39,7 @@ def sound():
     return ("a.wav", io.BytesIO(b"RIFF"))
 
 
-# Operation -> (the body of the answer, the call by a client, tokens and kinds that the point has)
+# Operation -> (body of the answer, the call, expected token counts)
 SURFACE = {
     "image_generation": (
         IMAGE,
@@ -101,7 +101,7 @@ def options(body):
 
 
 def made_by(operation):
-    """The body's model: that of the call."""
+    """The model of the call, where it is fixed."""
     models = {"moderation": "omni-moderation-latest", "decision": "gpt-6-luna"}
     return {**models, "compaction": "gpt-5", "speech": "tts-1"}.get(operation)
 
@@ -124,7 +124,7 @@ def test_each_method_is_one_call_with_the_usage_of_its_answer(operation, api):
 
 
 @pytest.mark.parametrize("operation", SURFACE)
-def test_the_asynchronous_client_likewise(operation, api):
+def test_each_asynchronous_method_is_one_call(operation, api):
     body, ask, _ = SURFACE[operation]
 
     async def ask_async():
@@ -136,7 +136,7 @@ def test_the_asynchronous_client_likewise(operation, api):
 
 
 class Through:
-    """A client whose every method is called by way of `with_raw_response` or `with_streaming_response`."""
+    """A client whose methods are all called through `with_raw_response` or `with_streaming_response`."""
 
     def __init__(self, resource, way):
         self._resource, self._way = resource, way
@@ -153,7 +153,7 @@ WAYS = ["with_raw_response", "with_streaming_response"]
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("operation", SURFACE)
-def test_raw_responses_likewise(operation, way, api):
+def test_each_raw_response_is_one_call(operation, way, api):
     body, ask, _ = SURFACE[operation]
     answer = ask(Through(api.client(**canned(**options(body))), way))
     if way == "with_streaming_response":
@@ -164,7 +164,7 @@ def test_raw_responses_likewise(operation, way, api):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("operation", SURFACE)
-def test_asynchronous_raw_responses_likewise(operation, way, api):
+def test_each_asynchronous_raw_response_is_one_call(operation, way, api):
     body, ask, _ = SURFACE[operation]
 
     async def ask_async():
@@ -180,14 +180,14 @@ def test_asynchronous_raw_responses_likewise(operation, way, api):
     check(api.collector.call(), operation)
 
 
-def test_a_transcription_as_plain_text_is_no_error(api):
+def test_a_plain_text_transcription_is_not_an_error(api):
     client = api.client(**canned(body=b"Hello there", content_type="text/plain"))
     text = client.audio.transcriptions.create(model="whisper-1", file=sound(), response_format="text")
     assert text == "Hello there"
     assert api.collector.call().error_type is None
 
 
-def test_an_image_that_is_streamed_is_one_call_with_its_usage(api):
+def test_a_streamed_image_is_one_call_with_its_usage(api):
     client = api.client(
         **canned(
             events=[
@@ -215,7 +215,7 @@ def test_an_image_that_is_streamed_is_one_call_with_its_usage(api):
         "http://127.0.0.1:9/openai/deployments/mine/chat/completions?api-version=1",
     ],
 )
-def test_what_is_posted_by_hand_counts_however_its_path_is_written(path, api):
+def test_a_hand_written_post_counts_however_its_path_is_written(path, api):
     body = {"model": "gpt-4o-mini", "choices": [{"index": 0, "message": {"content": "Hi"}}]}
     client = api.client(**canned(body=body))
     client.post(path, body={"model": "gpt-4o-mini", "messages": []}, cast_to=ANYTHING)
@@ -223,7 +223,7 @@ def test_what_is_posted_by_hand_counts_however_its_path_is_written(path, api):
 
 
 @pytest.mark.parametrize("path", ["/files", "/responses/input_tokens", "/fine_tuning/jobs", "/uploads"])
-def test_a_request_that_uses_no_model_is_no_call(path, api):
+def test_a_request_that_uses_no_model_is_not_a_call(path, api):
     client = api.client(**canned(body={"id": "x"}))
     client.post(path, body={"model": "gpt-4o-mini"}, cast_to=ANYTHING)
     client.chat.completions.create(model="m", messages=[])

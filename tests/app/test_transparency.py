@@ -17,7 +17,7 @@ from guance_chatgpt_monitor import instrument, monitor, observe
 from guance_chatgpt_monitor.app.exporter import Exporter
 
 pytest_plugins = ["monitored_fixtures"]
-# What is raised in a finalizer is printed to the application's error output.
+# An exception in a finalizer would end up in the application's error output.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
@@ -52,7 +52,7 @@ MODULES = [
         "app.raw_body",
     )
 ]
-# What the application itself calls, and what stands in its way and calls nothing of ours unguarded.
+# Called by the application itself, or on its path but calling nothing of ours unguarded.
 ON_THE_PATH = {
     "guarded",
     "instrument",
@@ -73,7 +73,7 @@ ON_THE_PATH = {
     "_pass_on_async",
     "_leave_out_usage",
     "_leave_out_usage_async",
-    "hide_usage",  # opted for: who asks for the usage has to take its chunk away again
+    "hide_usage",  # opt-in: requesting the usage means having to hide its chunk
     "_replace_iterator",
     "_when_parsed",
 }
@@ -84,7 +84,7 @@ class InjectedError(Exception):
 
 
 class RefusedError(Exception):
-    """What a transport raises, and nobody else."""
+    """Raised by the transport only."""
 
 
 # ---- one application, whose results can be compared ----
@@ -110,7 +110,7 @@ REFUSAL = {"error": {"message": "slow down", "type": "requests", "code": "rate_l
 
 
 class Transport(Canned):
-    """The answer that the model's name asks for."""
+    """Answers as the name of the model demands."""
 
     def __init__(self):
         super().__init__(body=ANSWER)
@@ -184,7 +184,7 @@ def models(model):
 
 
 def use(client):
-    """Everything that an application does with a client."""
+    """Do everything that an application does with a client."""
     chat = client.chat.completions
     raw = chat.with_raw_response
     results = [
@@ -278,11 +278,11 @@ def expected():
     return use(new_client()), asyncio.run(use_async(new_async_client()))
 
 
-# ---- whatever fails ----
+# ---- failures of ours ----
 
 
 def functions():
-    """Every function and method of the modules that work in the way of a call, by name."""
+    """Every function and method of the modules on the path of a call, by name."""
     found = {}
     for module in MODULES:
         for name, value in vars(module).items():
@@ -305,7 +305,7 @@ def raising(*args, **kwargs):
 
 @pytest.fixture
 def break_(monkeypatch):
-    """Make a function of ours raise, wherever it was imported to."""
+    """Makes a function of ours raise, wherever it was imported."""
 
     def break_(name):
         owner, attribute = OURS.get(name, (Exporter, name))
@@ -324,7 +324,7 @@ def break_(monkeypatch):
 
 @pytest.fixture
 def failing_log():
-    """A log of the application's that fails, too: nothing of it may come through."""
+    """A log handler of the application that fails too; its errors must not surface."""
 
     class Failing(logging.Handler):
         def emit(self, record):
@@ -343,14 +343,14 @@ def test_the_functions_on_the_path_exist():
 
 @pytest.fixture
 def collector(api, monkeypatch):
-    """In the place of the exporter, for `monitor()`, `instrument()` and `observe()`."""
+    """Replaces the exporter of `monitor()`, `instrument()` and `observe()`."""
     exporter = importlib.import_module("guance_chatgpt_monitor.app.exporter")
     monkeypatch.setattr(exporter, "get_exporter", lambda settings=None: api.collector)
     return api.collector
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_with_any_function_of_ours_failing_the_application_sees_no_difference(
+def test_a_failure_in_any_function_of_ours_makes_no_difference(
     name, collector, expected, break_, failing_log
 ):
     instrument(log_content=True)
@@ -382,11 +382,11 @@ def test_a_failure_in_the_exporter_makes_no_difference(name, datakit, expected, 
     assert points(datakit) == []
 
 
-def test_with_nothing_failing_each_request_is_a_point(datakit, expected):
+def test_without_failures_each_request_is_a_point(datakit, expected):
     client, async_client = monitor(new_client(), stream_usage=True), monitor(new_async_client())
     assert use(client) == expected[0]
     assert asyncio.run(use_async(async_client)) == expected[1]
-    gc.collect()  # the streams that are not read
+    gc.collect()  # ends the unread streams
     n_requests = client._client._transport.requests + async_client._client._transport.requests
     assert len(points(datakit)) == n_requests > 20
 
@@ -411,7 +411,7 @@ def _raised(client, model):
 
 
 def _frames(error):
-    """The functions that it passed, without ours."""
+    """The functions in its traceback, without ours."""
     frames = traceback.extract_tb(error.__traceback__)
     return [
         (frame.filename, frame.name) for frame in frames if "/guance_chatgpt_monitor/" not in frame.filename
@@ -461,7 +461,7 @@ def test_signatures_and_documentation_are_those_of_the_sdk(api):
         assert (ours.__name__, ours.__doc__) == (theirs.__name__, theirs.__doc__)
 
 
-def test_a_failure_of_ours_is_logged_once_without_what_was_sent(api, monkeypatch, caplog):
+def test_our_failures_are_logged_once_without_content(api, monkeypatch, caplog):
     guard = importlib.import_module("guance_chatgpt_monitor.app.failsafe")
     wrappers = importlib.import_module("guance_chatgpt_monitor.app.wrappers")
     monkeypatch.setattr(guard, "_logged_s", float("-inf"))
