@@ -1,4 +1,4 @@
-"""Whether a 200 holds an answer, and why it ended."""
+"""Whether a 200 contains an answer, and its finish reason."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +42,7 @@ RESPONSE = {  # type: ignore[var-annotated]
         SimpleNamespace(**ANSWER),
     ],
 )
-def test_what_is_an_answer(answer: Any) -> None:
+def test_answers_are_recognized(answer: Any) -> None:
     assert error_in(answer) is None
 
 
@@ -112,7 +112,7 @@ def test_what_is_an_answer(answer: Any) -> None:
         ({"type": "error", "code": "rate_limit_exceeded", "message": "m"}, "rate_limit", "m"),
     ],
 )
-def test_what_is_not_an_answer(answer: Any, error_type: str, message: str) -> None:
+def test_anything_else_is_an_error(answer: Any, error_type: str, message: str) -> None:
     error = error_in(answer)
     assert error is not None
     assert classify_error(200, error) == error_type
@@ -122,7 +122,7 @@ def test_what_is_not_an_answer(answer: Any, error_type: str, message: str) -> No
 @pytest.mark.parametrize(
     "part", [{"choices": []}, {"usage": {"total_tokens": 7}}, {"type": "response.created"}, {}]
 )
-def test_a_chunk_need_not_hold_an_answer(part: Any) -> None:
+def test_a_chunk_without_an_answer_is_not_an_error(part: Any) -> None:
     assert error_in(part, is_whole=False) is None
     assert is_answer(part) == ("type" in part)
 
@@ -146,7 +146,7 @@ def test_odd_answers_are_harmless(odd: Any) -> None:
         ({"choices": [{"finish_reason": "MAX_TOKENS"}]}, "length"),
         ({"choices": [{"finish_reason": "tired"}]}, "other"),
         ({"choices": [{"finish_reason": 7}]}, ""),
-        ({"choices": [{"finish_reason": "null"}]}, ""),  # DashScope, while it is answering
+        ({"choices": [{"finish_reason": "null"}]}, ""),  # DashScope, while it is still answering
         (RESPONSE, "stop"),
         ({**RESPONSE, "output": [{"type": "reasoning"}, {"type": "function_call"}]}, "tool_calls"),
         ({**RESPONSE, "output": [{"type": "web_search_call"}, {"type": "message"}]}, "stop"),
@@ -159,6 +159,6 @@ def test_odd_answers_are_harmless(odd: Any) -> None:
         ({"data": [{"embedding": []}]}, ""),
     ],
 )
-def test_why_an_answer_ended(answer: Any, reason: str) -> None:
+def test_the_finish_reason_is_read(answer: Any, reason: str) -> None:
     assert read_finish_reason(answer) == reason
     assert reason in (*FINISH_REASONS, "")

@@ -1,4 +1,4 @@
-"""Costs on their way to Guance, from Func and from an application; and the count of calls without one."""
+"""Costs sent to Guance, from Func and from an application, and the count of calls without a known price."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 
 pytestmark = pytest.mark.slow
 
-LONG = "word " * 2000  # the stand-in reports most of it as cached
+LONG = "word " * 2000  # so that the stand-in reports most of it as cached
 
 
 # ---- from Func ----
 
 
-def test_cost_by_the_prices_of_openai(stack: Stack) -> None:
+def test_the_cost_follows_openais_prices(stack: Stack) -> None:
     stack.configure(price_provider="openai")
     usage = stack.ask(LONG).json()["usage"]
     fields = stack.point().fields
@@ -42,7 +42,7 @@ def test_cost_by_the_prices_of_openai(stack: Stack) -> None:
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
-def test_what_was_answered_cheaper_costs_less(stack: Stack) -> None:
+def test_a_flex_answer_costs_less(stack: Stack) -> None:
     stack.configure(price_provider="openai")
     for tier in ("default", "flex"):
         assert stack.ask(model="o3", service_tier=tier).status_code == 200
@@ -79,7 +79,7 @@ def test_calls_without_a_price_are_counted_once_by_model(stack: Stack) -> None:
     assert not [point for point in stack.points("openai_monitor") if "unpriced_calls" in point.fields]
 
 
-def test_without_a_table_nothing_is_counted(built: Built) -> None:
+def test_without_a_price_table_nothing_is_counted(built: Built) -> None:
     python = interpreters.with_packages(interpreters.OLDEST)  # which genai-prices does not support
     with Stack(built, python, price_provider="openai") as stack:
         assert stack.ask().status_code == 200
@@ -99,7 +99,7 @@ def test_a_wrong_provider_is_reported_at_once(stack: Stack) -> None:
 
 
 class Answered:
-    """A call as the exporter gets it."""
+    """A call as the exporter receives it."""
 
     def __init__(self, model: str, provider: str = "openai") -> None:
         self._call = Call(
@@ -120,7 +120,9 @@ def datakit() -> Iterator[WatchedDataKit]:
         yield server
 
 
-def test_an_application_sends_costs_and_counts(datakit: WatchedDataKit, tmp_path: Path) -> None:
+def test_an_application_sends_costs_and_counts_unpriced_calls(
+    datakit: WatchedDataKit, tmp_path: Path
+) -> None:
     exporter = Exporter(settings(datakit.url, tmp_path / "backlog", price_provider="openai"))
     exporter.submit(Answered("gpt-4o-mini-2024-07-18"))
     exporter.submit(Answered("gpt-4o-mini-2024-07-18", "proxy.example.org"))
@@ -131,7 +133,7 @@ def test_an_application_sends_costs_and_counts(datakit: WatchedDataKit, tmp_path
     assert datakit.total("unpriced_calls", model="mine", service_name="tested") == 1.0
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python's own about fork and threads
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # about fork and threads
 def test_a_forked_child_counts_only_its_own_calls(datakit: WatchedDataKit, tmp_path: Path) -> None:
     exporter = Exporter(settings(datakit.url, tmp_path / "backlog.sqlite3"))
     exporter.submit(Answered("mine"))
@@ -146,7 +148,7 @@ def test_a_forked_child_counts_only_its_own_calls(datakit: WatchedDataKit, tmp_p
     os.waitpid(child, 0)
     exporter.shutdown(20.0)
     assert datakit.count("openai") == 2
-    # One of them reports for this minute; both have counted.
+    # Only one of the two reports in this minute, but both have counted.
     assert file_backlog(tmp_path).totals()["unpriced:mine"] == 2
 
 
@@ -154,13 +156,13 @@ def test_a_forked_child_counts_only_its_own_calls(datakit: WatchedDataKit, tmp_p
 
 
 class CutOff:
-    """Whether the cache can be reached."""
+    """Makes the cache unreachable on demand."""
 
-    away = False
+    unreachable = False
 
     def __call__(self, _: int, __: str) -> None:
-        if self.away:
-            raise ConnectionError("away")
+        if self.unreachable:
+            raise ConnectionError("unreachable")
 
 
 def cache_backlog(_: Path) -> Backlog:
@@ -189,14 +191,14 @@ def test_each_model_has_a_counter_up_to_a_bound(make: Callable[[Path], Backlog],
     assert sum(unpriced.values()) == 3 * 200 + 3
 
 
-def test_what_cannot_be_counted_is_counted_later() -> None:
+def test_counts_wait_while_the_cache_is_unreachable() -> None:
     cut_off = CutOff()
     health = Health(CacheBacklog(cache_of(PuppetBackend(MemoryBackend(), cut_off))), "s")
     counts = {"a": 1, "b": 2}
-    cut_off.away = True
+    cut_off.unreachable = True
     health.count_unpriced(counts)
     assert counts == {"a": 1, "b": 2}
-    cut_off.away = False
+    cut_off.unreachable = False
     health.count_unpriced(counts)
     assert counts == {}
     assert health.make(True).unpriced == {"a": 1, "b": 2}

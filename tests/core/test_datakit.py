@@ -1,4 +1,4 @@
-"""Our client of DataKit's write API, against the stand-in."""
+"""Our client for DataKit's write API, against the stand-in."""
 
 import gzip
 import random
@@ -47,7 +47,7 @@ def test_one_connection_serves_all_writes(server: LocalDataKit, datakit: DataKit
     assert server.connections == 1
 
 
-def test_a_restart_of_datakit_costs_no_write(server: LocalDataKit, datakit: DataKit) -> None:
+def test_a_restart_of_datakit_loses_no_write(server: LocalDataKit, datakit: DataKit) -> None:
     datakit.write(lines(1))
     server.stop()
     server.start()
@@ -55,7 +55,7 @@ def test_a_restart_of_datakit_costs_no_write(server: LocalDataKit, datakit: Data
     assert server.count() == 2
 
 
-def test_proxies_of_the_environment_are_ignored(
+def test_proxies_from_the_environment_are_ignored(
     server: LocalDataKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -71,7 +71,7 @@ def test_proxies_of_the_environment_are_ignored(
         ("logging", '["/v1/write/metric", "/v1/write/logging", "/v1/ping"]'),
     ],
 )
-def test_what_must_be_made_public_is_named(server: LocalDataKit, category: str, apis: str) -> None:
+def test_a_403_names_the_apis_to_make_public(server: LocalDataKit, category: str, apis: str) -> None:
     server.mode = "403"
     with pytest.raises(DataKitError) as caught:
         DataKit(server.url).write(lines(1), category)
@@ -93,7 +93,7 @@ def test_what_must_be_made_public_is_named(server: LocalDataKit, category: str, 
         ("hang", "timeout", None, False),
     ],
 )
-def test_verdicts(
+def test_each_failure_has_its_reason(
     server: LocalDataKit, mode: str, reason: str, status_code: int | None, lines_refused: bool
 ) -> None:
     server.mode = mode
@@ -118,7 +118,7 @@ def test_write_returns_whether_datakit_named_itself(server: LocalDataKit, dataki
     assert datakit.write(lines(1)) is False
 
 
-def test_ping(datakit: DataKit) -> None:
+def test_ping_returns_version_and_host(datakit: DataKit) -> None:
     info = datakit.ping()
     assert (info.version, info.host) == ("1.84.1", "local")
 
@@ -127,7 +127,7 @@ PAGE = "<!doctype html><title>Sign in</title>"
 
 
 class Page(LocalServer):
-    """Something that gives every request the same answer."""
+    """Any web server: gives every request the same answer."""
 
     def __init__(self, *answer: Any) -> None:
         super().__init__()
@@ -150,14 +150,14 @@ class Page(LocalServer):
         (302, "", "", {"Location": "https://portal.example.org"}),
     ],
 )
-def test_an_answer_of_something_else_is_no_delivery(answer: tuple[Any, ...]) -> None:
+def test_an_answer_from_another_server_is_not_a_delivery(answer: tuple[Any, ...]) -> None:
     with Page(*answer) as page, pytest.raises(DataKitError, match="check the DataKit URL") as caught:
         DataKit(page.url).write(lines(1))
     assert not caught.value.lines_refused
 
 
 @pytest.mark.parametrize("answer", [(200, PAGE, "text/html"), (200, "\ufeff\n" + PAGE, "")])
-def test_a_page_in_place_of_a_dataway_is_no_delivery(answer: tuple[Any, ...]) -> None:
+def test_a_page_in_place_of_a_dataway_is_not_a_delivery(answer: tuple[Any, ...]) -> None:
     with Page(*answer) as page, pytest.raises(DataKitError, match="is not a Dataway") as caught:
         DataKit(page.url + "?token=tkn_1").write(lines(1))
     assert not caught.value.lines_refused
@@ -176,17 +176,17 @@ class Dripping(LocalServer):
 
 
 @pytest.mark.parametrize("asks", ["write", "ping"])
-def test_an_answer_byte_by_byte_ends_in_time(asks: str) -> None:
+def test_an_answer_sent_byte_by_byte_times_out(asks: str) -> None:
     with Dripping() as server:
         datakit = DataKit(server.url, read_timeout_s=0.3)
         started_s = time.monotonic()
         with pytest.raises(DataKitError, match="does not answer in time"):
             datakit.write(lines(1)) if asks == "write" else datakit.ping()
-        assert time.monotonic() - started_s < 10  # it would go on forever
+        assert time.monotonic() - started_s < 10  # the server never stops
 
 
-def test_a_body_that_nobody_reads_ends_in_time() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # nobody reads
+def test_a_body_that_nobody_reads_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         datakit = DataKit(f"http://127.0.0.1:{listening.getsockname()[1]}", read_timeout_s=0.3)
         incompressible = [f"m f={random.random()}" * 100 for _ in range(20_000)]
         with pytest.raises(DataKitError, match="does not answer in time"):
@@ -206,7 +206,7 @@ def test_a_body_that_nobody_reads_ends_in_time() -> None:
         ("5", None),
     ],
 )
-def test_uptime_is_read_as_go_prints_it(uptime: str, uptime_s: float | None) -> None:
+def test_uptime_is_read_in_gos_format(uptime: str, uptime_s: float | None) -> None:
     class Pinged(LocalServer):
         def respond(self, request: Request) -> Response:
             return Response(200, {"content": {"version": "1", "host": "h", "uptime": uptime}})
@@ -215,7 +215,7 @@ def test_uptime_is_read_as_go_prints_it(uptime: str, uptime_s: float | None) -> 
         assert DataKit(server.url).ping().uptime_s == (None if uptime_s is None else pytest.approx(uptime_s))
 
 
-def test_a_unix_socket(tmp_path: Path) -> None:
+def test_a_unix_socket_is_written_to(tmp_path: Path) -> None:
     path = tmp_path / "datakit.sock"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -235,7 +235,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
     assert received[0].startswith(b"POST /v1/write/metric?input=")
 
 
-def test_the_token_of_a_dataway_is_sent_and_never_shown(server: LocalDataKit) -> None:
+def test_a_dataways_token_is_sent_but_never_shown(server: LocalDataKit) -> None:
     datakit = DataKit(server.url + "?token=tkn_secret")
     assert datakit.write(lines(1))
     (request,) = server.requests_received
@@ -247,12 +247,12 @@ def test_the_token_of_a_dataway_is_sent_and_never_shown(server: LocalDataKit) ->
     assert "tkn" not in str(caught.value) + datakit.url
 
 
-def test_datakit_is_asked_to_add_no_host(server: LocalDataKit) -> None:
+def test_datakit_can_be_told_to_add_no_host(server: LocalDataKit) -> None:
     DataKit(server.url, adds_host=False).write(lines(1))
     assert server.points()[0].tags == {"n": "0"}
 
 
-def test_a_ping_answered_by_something_else() -> None:
+def test_a_ping_answered_by_another_server_is_an_error() -> None:
     with Page(200, PAGE) as page, pytest.raises(
         DataKitError, match="not as a DataKit: check the DataKit URL"
     ):
@@ -260,13 +260,13 @@ def test_a_ping_answered_by_something_else() -> None:
 
 
 class WantsTLS(LocalServer):
-    """Answers plain HTTP as Go's net/http does."""
+    """Answers plain HTTP the way Go's net/http does."""
 
     def respond(self, request: Request) -> Response:
         return Response(400, "Client sent an HTTP request to an HTTPS server.\n", "text/plain")
 
 
-def test_a_400_that_is_not_datakits_does_not_refuse_the_lines() -> None:
+def test_a_400_from_another_server_does_not_refuse_the_lines() -> None:
     with WantsTLS() as server, pytest.raises(DataKitError, match="does it want https") as caught:
         DataKit(server.url).write(lines(1))
     assert not caught.value.lines_refused
@@ -279,7 +279,7 @@ class Rewriting(LocalServer):
         return Response(400, "bad request", "text/plain", {"X-Datakit": "1.84.1/local"})
 
 
-def test_a_400_is_datakits_by_its_header_too() -> None:
+def test_a_400_with_datakits_header_refuses_the_lines() -> None:
     with Rewriting() as server, pytest.raises(DataKitError) as caught:
         DataKit(server.url).write(lines(1))
     assert caught.value.lines_refused
@@ -301,7 +301,7 @@ def test_nothing_listening_is_reported_at_once() -> None:
         ("https://openway.guance.com/?token=tkn_1", "https://openway.guance.com?token=tkn_1"),
     ],
 )
-def test_urls(url: str, checked: str) -> None:
+def test_urls_are_normalized(url: str, checked: str) -> None:
     assert check_url(url) == checked
 
 

@@ -1,6 +1,6 @@
 """Delivery, backlog and report: what is kept, delivered, dropped and counted, whatever happens in between.
 
-Over a real Redis where there is one and over the cache in memory, against the local DataKit.
+With the cache in memory and, if it is installed, with a real Redis; against the local DataKit.
 """
 
 import threading
@@ -43,7 +43,7 @@ HOUR_NS = 3600 * 10**9
 
 
 class Clock:
-    """Wall clock of the delivery and of DataKit; `sleep` passes at once."""
+    """The clock of the delivery and of DataKit; `sleep` returns at once."""
 
     def __init__(self) -> None:
         self.now_s = time.time()
@@ -54,11 +54,11 @@ class Clock:
         return self.now_s
 
     def monotonic(self) -> float:
-        self.now_s += 0.001  # like a real one, it never stands still
+        self.now_s += 0.001  # like a real one, it never stops
         return self.now_s
 
     def time_ns(self) -> int:
-        self._readings += 1  # like a real one, it never repeats itself
+        self._readings += 1  # like a real one, it never repeats a value
         return int(self.now_s * 1e9) + self._readings
 
     def sleep(self, seconds: float) -> None:
@@ -111,7 +111,7 @@ class Bench:
         return Health(self.backlog(backend), "test", self.clock.time_ns)
 
     def fill(self, lines: list[str]) -> None:
-        """Put lines on the backlog, the way of a worker while DataKit is down."""
+        """Put lines on the backlog, as a worker does while DataKit is down."""
         self.backlog().push(lines)
 
     def let_locks_expire(self) -> None:
@@ -119,7 +119,7 @@ class Bench:
             cache_of(self.backend).delete(f"lock_{name}", scope="guance_chatgpt_monitor")
 
     def replay_all(self) -> int:
-        """Replay as often as the auto-trigger needs; how many points went."""
+        """Replay as often as the auto-trigger would need, and return the number of points."""
         replayed = 0
         for _ in range(100):
             self.let_locks_expire()
@@ -136,7 +136,7 @@ class Bench:
         return dropped_by_reason(self.backlog().totals())
 
     def assert_each_is_stored(self, made: list[str], dropped: int) -> None:
-        """As `assert_accounted()`, but a point too old for its time may be there twice: it is of now."""
+        """Like `assert_accounted()`, but points too old to keep their time may be stored twice."""
         assert self.backlog().size().lines == 0
         assert sum(self.dropped().values()) == dropped
         on_time = [point for point in self.stored() if float(point.fields["delay"]) < 7200]
@@ -177,7 +177,7 @@ def bench(
 
 @pytest.fixture
 def quick(datakit: LocalDataKit, clock: Clock) -> Bench:
-    """Only over the cache in memory: for what is repeated a hundred times."""
+    """Only with the cache in memory, for tests that repeat hundreds of times."""
     return Bench(MemoryBackend(), datakit, clock)
 
 
@@ -185,7 +185,7 @@ def lines(count: int, at_ns: int = 0, **tags: str) -> list[str]:
     return [line(n, at_ns, **tags) for n in range(count)]
 
 
-# ---- a write, now ----
+# ---- writing at once ----
 
 
 def test_a_point_is_written_at_once(bench: Bench) -> None:
@@ -220,7 +220,7 @@ def test_after_the_mark_expires_one_call_tries_and_clears_it(bench: Bench) -> No
     bench.clock.now_s += DOWN_S + 1
     bench.worker().deliver(lines(1))
     bench.worker().deliver(lines(1))
-    assert bench.datakit.requests_total == 2  # the failed trial has set the mark again
+    assert bench.datakit.requests_total == 2  # the failed trial set the mark again
     bench.clock.now_s += DOWN_S + 1
     bench.let_locks_expire()
     bench.datakit.mode = None
@@ -229,7 +229,7 @@ def test_after_the_mark_expires_one_call_tries_and_clears_it(bench: Bench) -> No
     assert len(bench.stored()) == 2
 
 
-def test_one_caller_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
+def test_one_caller_at_a_time_tries_a_hanging_datakit(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.clock.now_s += DOWN_S + 1
@@ -246,7 +246,7 @@ def test_one_caller_at_a_time_tries_a_datakit_that_hangs(bench: Bench) -> None:
     assert bench.backlog().size().lines == 7
 
 
-def test_a_mark_from_before_the_clock_was_put_back_is_ignored(bench: Bench) -> None:
+def test_a_mark_in_the_future_is_ignored(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.datakit.mode = None
@@ -255,7 +255,7 @@ def test_a_mark_from_before_the_clock_was_put_back_is_ignored(bench: Bench) -> N
     assert len(bench.stored()) == 1
 
 
-def test_a_replay_that_succeeds_clears_the_mark(bench: Bench) -> None:
+def test_a_successful_replay_clears_the_mark(bench: Bench) -> None:
     bench.datakit.mode = "500"
     bench.worker().deliver(lines(1))
     bench.datakit.mode = None
@@ -286,7 +286,7 @@ def test_a_replay_that_succeeds_clears_the_mark(bench: Bench) -> None:
         ("413", "413"),
     ],
 )
-def test_verdicts(bench: Bench, fault: str, reason: str) -> None:
+def test_only_a_verdict_about_the_lines_drops_them(bench: Bench, fault: str, reason: str) -> None:
     bench.datakit.mode = fault
     if fault == "hang":
         bench.read_timeout_s = 0.2
@@ -306,7 +306,7 @@ def test_verdicts(bench: Bench, fault: str, reason: str) -> None:
     bench.assert_accounted(made, dropped=3 if reason else 0)
 
 
-def test_a_200_without_header_is_no_delivery_once_datakit_has_sent_it(bench: Bench) -> None:
+def test_once_datakit_sent_its_header_a_200_without_it_is_not_a_delivery(bench: Bench) -> None:
     datakit = DataKit(bench.datakit.url)
     worker = Delivery(datakit, bench.backlog(), bench.said.append, clock=bench.clock.time)
     bench.datakit.faults.extend(["ok", "crash200"])
@@ -319,7 +319,7 @@ def test_a_200_without_header_is_no_delivery_once_datakit_has_sent_it(bench: Ben
     bench.assert_accounted(made)
 
 
-def test_all_workers_know_that_datakit_sends_its_header(bench: Bench) -> None:
+def test_workers_share_the_knowledge_that_datakit_sends_its_header(bench: Bench) -> None:
     made = lines(2)
     bench.worker(memory={}).deliver(made[:1])
     bench.datakit.faults.append("crash200")
@@ -329,7 +329,7 @@ def test_all_workers_know_that_datakit_sends_its_header(bench: Bench) -> None:
     bench.assert_accounted(made)
 
 
-def test_behind_a_proxy_that_hides_the_header_everything_is_delivered(bench: Bench) -> None:
+def test_everything_is_delivered_through_a_proxy_that_hides_the_header(bench: Bench) -> None:
     bench.datakit.mode = "no_header200"
     made = lines(2)
     for one in made:
@@ -387,24 +387,24 @@ def test_a_line_delivered_twice_is_stored_once(bench: Bench) -> None:
     bench.fill(made)
     bench.datakit.faults.append("reset_after")
     assert bench.worker().replay(60.0).datakit_failed
-    assert len(bench.stored()) == 100  # they were stored, but nobody could know
+    assert len(bench.stored()) == 100  # stored, but the answer was lost
     bench.clock.now_s += 5
     assert bench.replay_all() == 100
     bench.assert_accounted(made)
 
 
-def test_replay_stops_at_a_datakit_that_fails_and_says_so(bench: Bench) -> None:
+def test_a_replay_stops_and_reports_when_datakit_fails(bench: Bench) -> None:
     bench.fill(lines(2000))
     bench.datakit.faults.extend(["ok", "500"])
     replay = bench.worker().replay(60.0)
     assert (replay.replayed, replay.datakit_failed) == (BATCH_LINES, True)
     assert "answered 500" in replay.problem
     assert bench.datakit.requests_total == 2
-    bench.worker().deliver(lines(1))  # and marks it down
+    bench.worker().deliver(lines(1))  # DataKit is marked down
     assert bench.datakit.requests_total == 2
 
 
-def test_one_replayer_at_a_time(bench: Bench) -> None:
+def test_only_one_replayer_runs_at_a_time(bench: Bench) -> None:
     bench.fill(lines(3))
     other = bench.backlog()
     assert other.acquire("replay", 30)
@@ -414,7 +414,7 @@ def test_one_replayer_at_a_time(bench: Bench) -> None:
     assert bench.worker().replay(60.0).replayed == 3
 
 
-def test_a_replayer_that_has_lost_its_lock_stops(bench: Bench) -> None:
+def test_a_replayer_that_lost_its_lock_stops(bench: Bench) -> None:
     made = lines(5 * BATCH_LINES)
     bench.fill(made)
     taken: list[int] = []
@@ -486,7 +486,7 @@ def test_replay_leaves_half_of_datakits_requests_to_the_callers(bench: Bench) ->
 
 @pytest.mark.parametrize("hours", [-3, 3, 11])
 def test_points_too_old_to_keep_their_time_are_all_stored(bench: Bench, hours: int) -> None:
-    """DataKit gives all old points of a request one time: points of one series would overwrite each other."""
+    """DataKit gives all old points of a request one time, so those of a series could overwrite each other."""
     at_ns = bench.clock.time_ns() - hours * HOUR_NS
     made = [
         *lines(1250, at_ns, request_model="a"),
@@ -504,7 +504,7 @@ def test_points_too_old_to_keep_their_time_are_all_stored(bench: Bench, hours: i
 
 
 def test_a_new_point_never_shares_a_time_with_an_old_one(bench: Bench) -> None:
-    """The digits below the microsecond are the same within one process."""
+    """The digits below the microsecond are constant within a process."""
     now_ns = bench.clock.time_ns() // 1000 * 1000 + 123
     made = [line(0, now_ns - 3 * HOUR_NS + n * 1000) for n in range(100)]
     bench.fill(made)
@@ -549,7 +549,7 @@ def test_a_full_backlog_drops_the_oldest_and_counts_them(bench: Bench) -> None:
     assert bench.dropped() == {"backlog_full": 30}
 
 
-def test_a_backlog_full_by_bytes(bench: Bench) -> None:
+def test_a_backlog_is_bounded_by_bytes_too(bench: Bench) -> None:
     bench.datakit.mode = "500"
     made = lines(50)
     n_bytes = len(made[-1])
@@ -567,7 +567,7 @@ def test_a_lost_list_does_not_make_the_backlog_full(bench: Bench) -> None:
     made = lines(15)
     backlog = bench.backlog(max_bytes=sum(map(len, made)))
     backlog.push(made)
-    cache_of(bench.backend).delete("backlog", scope="guance_chatgpt_monitor")  # as Redis' eviction does
+    cache_of(bench.backend).delete("backlog", scope="guance_chatgpt_monitor")  # as Redis does on eviction
     assert backlog.push(made) == 0
     assert backlog.size().lines == 15
 
@@ -579,15 +579,15 @@ def test_replay_frees_the_backlog(bench: Bench) -> None:
         assert bench.replay_all() == 15
 
 
-# ---- Redis away ----
+# ---- Redis unreachable ----
 
 
-class AwayBackend:
-    """Redis as a worker sees it: available or not."""
+class FlakyBackend:
+    """A Redis that fails after a number of commands."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self.left: int | None = 0  # commands until it fails; None: never
+        self.left: int | None = 0  # commands until it fails; None for never
 
     def cache(self, command: str, key: str, *args: Any) -> Any:
         if self.left is not None:
@@ -598,30 +598,30 @@ class AwayBackend:
 
 
 def test_without_redis_points_are_written_and_counted_later(bench: Bench) -> None:
-    away = AwayBackend(bench.backend)
+    flaky = FlakyBackend(bench.backend)
     memory: dict[str, Any] = {}
     for n in range(3):
-        bench.worker(away, memory).deliver([line(n)])
+        bench.worker(flaky, memory).deliver([line(n)])
     assert len(bench.stored()) == 3
-    away.left = None
-    bench.worker(away, memory).deliver([line(3)])
+    flaky.left = None
+    bench.worker(flaky, memory).deliver([line(3)])
     assert bench.backlog().totals()["delivered"] == 4
 
 
 @pytest.mark.parametrize("datakit_is_back", [True, False])
-def test_without_redis_and_datakit_points_come_back_with_the_next_call(
+def test_points_kept_without_redis_and_datakit_follow_with_the_next_call(
     bench: Bench, datakit_is_back: bool
 ) -> None:
-    away = AwayBackend(bench.backend)
+    flaky = FlakyBackend(bench.backend)
     memory: dict[str, Any] = {}
     bench.datakit.mode = "500"
     made = lines(5)
     for one in made[:4]:
-        bench.worker(away, memory).deliver([one])
+        bench.worker(flaky, memory).deliver([one])
     assert any("backlog cannot be reached" in said for said in bench.said)
-    away.left = None
+    flaky.left = None
     bench.datakit.mode = None if datakit_is_back else "500"
-    bench.worker(away, memory).deliver([made[4]])
+    bench.worker(flaky, memory).deliver([made[4]])
     assert bench.backlog().size().lines == (4 if datakit_is_back else 5)
     bench.datakit.mode = None
     bench.replay_all()
@@ -629,48 +629,48 @@ def test_without_redis_and_datakit_points_come_back_with_the_next_call(
 
 
 def test_memory_keeps_no_more_lines_than_the_bound(bench: Bench) -> None:
-    away = AwayBackend(bench.backend)
+    flaky = FlakyBackend(bench.backend)
     memory: dict[str, Any] = {}
     bench.datakit.stop()
     made = lines(MAX_STRANDED_LINES + 7)
     for start in range(0, len(made), 100):
-        bench.worker(away, memory).deliver(made[start : start + 100])
-    away.left = None
+        bench.worker(flaky, memory).deliver(made[start : start + 100])
+    flaky.left = None
     bench.datakit.start()
-    bench.worker(away, memory).replay(60.0)
+    bench.worker(flaky, memory).replay(60.0)
     bench.assert_accounted(made, dropped=7)
 
 
 @pytest.mark.parametrize("left", range(12))
-def test_redis_fails_in_the_middle_of_a_push(quick: Bench, left: int) -> None:
-    away = AwayBackend(quick.backend)
-    away.left = left
+def test_a_redis_failing_in_the_middle_of_a_push_loses_nothing(quick: Bench, left: int) -> None:
+    flaky = FlakyBackend(quick.backend)
+    flaky.left = left
     memory: dict[str, Any] = {}
     quick.datakit.mode = "500"
     made = [bad_line(n) for n in range(4)]
-    quick.worker(away, memory, max_lines=2).deliver(made)
+    quick.worker(flaky, memory, max_lines=2).deliver(made)
     quick.datakit.mode = None
-    away.left = None
-    quick.worker(away, memory, max_lines=2).deliver([])
-    quick.worker(away, memory, max_lines=2).replay(60.0)
+    flaky.left = None
+    quick.worker(flaky, memory, max_lines=2).deliver([])
+    quick.worker(flaky, memory, max_lines=2).replay(60.0)
     quick.assert_accounted(made, dropped=4)
 
 
-def test_redis_fails_in_the_middle_of_a_replay(quick: Bench) -> None:
+def test_a_redis_failing_in_the_middle_of_a_replay_loses_nothing(quick: Bench) -> None:
     made = [*lines(40), bad_line(100), *lines(40, time.time_ns() + 1000)]
     quick.fill(made)
-    away = AwayBackend(quick.backend)
-    away.left, step = 0, 0
+    flaky = FlakyBackend(quick.backend)
+    flaky.left, step = 0, 0
     memory: dict[str, Any] = {}
     while True:
         quick.let_locks_expire()
-        replay = quick.worker(away, memory).replay(60.0)
+        replay = quick.worker(flaky, memory).replay(60.0)
         if not replay.problem:
             break
         assert "backlog cannot be reached" in replay.problem
         step += 7
-        away.left = step
-    away.left = None
+        flaky.left = step
+    flaky.left = None
     quick.assert_accounted(made, dropped=1)
 
 
@@ -683,7 +683,7 @@ def log_line(n: int, text: str, at_ns: int = 0) -> str:
     )
 
 
-def test_a_log_passes_the_backlog_unchanged(bench: Bench) -> None:
+def test_the_backlog_keeps_a_log_unchanged(bench: Bench) -> None:
     text = 'a "quoted" \\ text,\n# with line breaks = 1 2\n\n'
     bench.datakit.mode = "500"
     assert bench.logger().deliver([log_line(n, text) for n in range(3)]) is False
@@ -698,11 +698,11 @@ def test_a_log_passes_the_backlog_unchanged(bench: Bench) -> None:
 
 def test_deliver_returns_whether_datakit_took_the_lines(bench: Bench) -> None:
     assert bench.worker().deliver(lines(1)) is True
-    assert bench.worker().deliver([bad_line(1)]) is True  # it answered, and refused
+    assert bench.worker().deliver([bad_line(1)]) is True  # refused, but answered
     bench.datakit.mode = "403"
     assert bench.worker().deliver(lines(1)) is False
     bench.datakit.mode = None
-    assert bench.worker().deliver(lines(1)) is False  # nobody asks for a while
+    assert bench.worker().deliver(lines(1)) is False  # marked down, so not tried
     assert bench.backlog().size().lines == 2
 
 
@@ -712,7 +712,7 @@ def test_lines_can_be_kept_without_trying_datakit(bench: Bench) -> None:
     assert bench.backlog().size().lines == 1
 
 
-def test_a_request_has_a_megabyte_or_one_line(bench: Bench) -> None:
+def test_a_request_has_at_most_a_megabyte_or_one_line(bench: Bench) -> None:
     made = [log_line(n, "x" * 300_000) for n in range(8)] + [log_line(9, "x" * (BATCH_BYTES + 1))]
     bench.logger().deliver(made[:4])
     assert bench.datakit.requests_total == 2
@@ -731,8 +731,8 @@ def test_a_bad_log_among_long_ones_is_dropped_alone(bench: Bench) -> None:
     assert bench.said == ["DataKit refused 1 log line(s) of openai: invalidLinePoint; dropped"]
 
 
-def test_logs_whose_time_datakit_replaces_go_together(bench: Bench) -> None:
-    """Logs do not overwrite each other, unlike points of one series."""
+def test_old_logs_go_in_one_request(bench: Bench) -> None:
+    """Unlike points of a series, logs do not overwrite each other when DataKit replaces their time."""
     at_ns = int((bench.clock.now_s - 3 * 3600) * 1e9)
     bench.fill([log_line(n, "x", at_ns) for n in range(40)])
     assert bench.logger().replay(60.0).replayed == 40
@@ -741,24 +741,24 @@ def test_logs_whose_time_datakit_replaces_go_together(bench: Bench) -> None:
 
 
 def test_memory_keeps_no_more_bytes_than_the_bound(bench: Bench) -> None:
-    away = AwayBackend(bench.backend)
+    flaky = FlakyBackend(bench.backend)
     memory: dict[str, Any] = {}
     bench.datakit.stop()
     size = MAX_STRANDED_BYTES // 8
     for n in range(12):
-        bench.logger(away, memory).deliver([log_line(n, "x" * size)])
-    away.left = None
+        bench.logger(flaky, memory).deliver([log_line(n, "x" * size)])
+    flaky.left = None
     bench.datakit.start()
-    bench.logger(away, memory).replay(60.0)
+    bench.logger(flaky, memory).replay(60.0)
     assert [log.fields["n"] for log in bench.logs()] == [float(n) for n in range(5, 12)]
     assert bench.dropped() == {"backlog_full": 5}
 
 
-# ---- killed, or slow, at every moment ----
+# ---- killed or stalled at every moment ----
 
 
 def mixed(clock: Clock) -> list[str]:
-    """Too old, late, bad and good lines: everything that a replayer handles."""
+    """Too old, late, bad and good lines: everything a replayer handles."""
     now_ns = clock.time_ns()
     return [
         *lines(2, now_ns - 13 * HOUR_NS),
@@ -770,7 +770,7 @@ def mixed(clock: Clock) -> list[str]:
 
 
 def commands_of(run: Callable[[Any], object], backend: Any) -> list[str]:
-    """The commands that `run` executes."""
+    """The cache commands that `run` executes."""
     commands: list[str] = []
     run(PuppetBackend(backend, lambda _, command: commands.append(command)))
     return commands
@@ -793,7 +793,7 @@ def test_a_replayer_killed_at_any_command_loses_nothing_and_counts_once(quick: B
         assert quick.backlog().totals()["replayed"] == 6
 
 
-def test_a_late_point_is_written_twice_only_if_its_own_request_was_cut(quick: Bench) -> None:
+def test_a_late_point_is_not_written_twice_by_interrupted_replays(quick: Bench) -> None:
     made = lines(2000, quick.clock.time_ns() - 3 * HOUR_NS)
     quick.fill(made)
     for _ in range(10):
@@ -804,7 +804,7 @@ def test_a_late_point_is_written_twice_only_if_its_own_request_was_cut(quick: Be
     quick.assert_accounted(made)
 
 
-def test_a_replayer_killed_at_any_command_has_no_line_evicted(quick: Bench) -> None:
+def test_a_replayer_killed_at_any_command_causes_no_eviction(quick: Bench) -> None:
     made, more = lines(6), lines(6, time.time_ns() + 1000)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -823,8 +823,8 @@ def test_a_replayer_killed_at_any_command_has_no_line_evicted(quick: Bench) -> N
         assert quick.backlog(max_bytes=waiting + 6 * n_bytes).push(more) == 0, fatal
 
 
-def test_a_slow_replayer_that_comes_back_loses_nothing_and_counts_once(quick: Bench) -> None:
-    # Its host stood still longer than its lock lasted; meanwhile, another replayer did all the work.
+def test_a_stalled_replayer_that_resumes_loses_nothing_and_counts_once(quick: Bench) -> None:
+    # It stalls for longer than its lock lasts, while another replayer does all the work.
     made = mixed(quick.clock)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -836,14 +836,14 @@ def test_a_slow_replayer_that_comes_back_loses_nothing_and_counts_once(quick: Be
         def meanwhile(n: int, _: str, moment: int = moment) -> None:
             if n == moment:
                 quick.replay_all()
-                quick.dropped()  # and reported, too
+                quick.dropped()
 
         quick.worker(PuppetBackend(quick.backend, meanwhile)).replay(60.0)
         quick.replay_all()
         quick.assert_each_is_stored(made, dropped=3)
 
 
-def test_what_killed_replayers_leave_behind_is_removed(quick: Bench) -> None:
+def test_leftovers_of_killed_replayers_are_removed(quick: Bench) -> None:
     made = mixed(quick.clock)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -863,7 +863,7 @@ def test_what_killed_replayers_leave_behind_is_removed(quick: Bench) -> None:
 
 
 class Turns:
-    """Two workers on threads; only the one whose turn it is runs."""
+    """Two workers on threads take turns."""
 
     def __init__(self) -> None:
         self._turn = threading.Semaphore(0), threading.Semaphore(0)
@@ -876,9 +876,8 @@ class Turns:
 
 
 @pytest.mark.parametrize("dies", ["never", "when it has taken one more", "when it has taken all"])
-def test_a_slow_replayer_that_comes_back_while_another_replays(quick: Bench, dies: str) -> None:
-    # The first stands still while it takes lines; the second takes over, and is in the middle of that
-    # when the first goes on.
+def test_a_stalled_replayer_that_resumes_during_another_replay_loses_nothing(quick: Bench, dies: str) -> None:
+    # The first stalls while it takes lines; the second is still taking over when the first resumes.
     made = lines(4)
     quick.fill(made)
     commands = commands_of(lambda backend: quick.worker(backend).replay(60.0), quick.backend)
@@ -959,7 +958,7 @@ def report_once(bench: Bench, backend: Any = None) -> Report:
 
 
 def reported(bench: Bench) -> dict[str, float]:
-    """The sums of all reports in DataKit, as a dashboard shows them."""
+    """The sums over all reports in DataKit, as a dashboard shows them."""
     sums: dict[str, float] = {}
     for point in bench.stored("openai_monitor"):
         for name in ("delivered", "replayed", "dropped"):
@@ -994,7 +993,7 @@ def test_a_report_covers_the_time_since_the_last(bench: Bench) -> None:
     assert reported(bench) == {"delivered": 1.0, "replayed": 2.0, "dropped": 1.0}
 
 
-def test_a_report_that_cannot_be_sent_waits_like_any_point(bench: Bench) -> None:
+def test_an_unsent_report_waits_like_any_point(bench: Bench) -> None:
     bench.worker().deliver(lines(3))
     bench.datakit.mode = "500"
     report_once(bench)
@@ -1020,7 +1019,7 @@ def test_a_reporter_killed_at_any_command_reports_each_count_once(quick: Bench) 
         quick.backend = MemoryBackend()
         quick.datakit.clear()
         happen()
-        for _ in range(2):  # and the one after it, too
+        for _ in range(2):  # the next one is killed too
             try:
                 report_once(quick, PuppetBackend(quick.backend, dying_at(fatal)))
             except KilledError:
@@ -1063,7 +1062,7 @@ def test_simultaneous_reporters_report_each_count_once(quick: Bench, dies: bool)
         assert reported(quick) == {"delivered": 1.0, "replayed": 0.0, "dropped": 1.0}, moment
 
 
-def test_a_cleared_cache_counts_from_0(bench: Bench) -> None:
+def test_after_the_cache_is_cleared_counting_starts_from_0(bench: Bench) -> None:
     bench.worker().deliver(lines(5))
     report_once(bench)
     cache_of(bench.backend).delete("totals", scope="guance_chatgpt_monitor")

@@ -1,4 +1,4 @@
-"""What went wrong, in our words, from the names that APIs, SDKs and HTTP clients use."""
+"""Our error types, derived from the names that APIs, SDKs and HTTP clients use."""
 
 import asyncio
 import io
@@ -42,12 +42,12 @@ from guance_chatgpt_monitor.core.errors import (
         (None, None, "other"),
     ],
 )
-def test_errors_by_the_apis_names(status_code: int | None, error: Any, named: str) -> None:
+def test_openais_error_names_are_classified(status_code: int | None, error: Any, named: str) -> None:
     assert classify_error(status_code, error) == named
     assert named in ERROR_TYPES
 
 
-# What gateways say for OpenAI's insufficient_quota: the account has to be topped up.
+# Gateways' versions of OpenAI's insufficient_quota: the account has to be topped up.
 NO_MONEY = [
     (402, {"message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error"}),
     (402, None),
@@ -75,7 +75,7 @@ NO_MONEY = [
 
 
 @pytest.mark.parametrize(("status_code", "error"), NO_MONEY)
-def test_used_up_credit_by_its_many_names(status_code: int, error: Any) -> None:
+def test_used_up_credit_is_recognized_under_its_many_names(status_code: int, error: Any) -> None:
     assert classify_error(status_code, error) == "insufficient_quota"
 
 
@@ -110,7 +110,7 @@ def test_used_up_credit_by_its_many_names(status_code: int, error: Any) -> None:
         (400, {"message": "write about 'insufficient evidence' and 'no funds'"}, "bad_request"),
     ],
 )
-def test_errors_by_the_gateways_names(status_code: int, error: Any, named: str) -> None:
+def test_gateways_error_names_are_classified(status_code: int, error: Any, named: str) -> None:
     assert classify_error(status_code, error) == named
 
 
@@ -126,7 +126,7 @@ def test_odd_errors_are_harmless(odd: Any) -> None:
 # ---- exceptions ----
 
 
-def test_exceptions_by_class_name() -> None:
+def test_exceptions_are_classified_by_class_name() -> None:
     class APITimeoutError(Exception): ...
 
     class MineError(ConnectionResetError): ...
@@ -166,7 +166,7 @@ TIMEOUTS = [
 
 
 @pytest.mark.parametrize("error", TIMEOUTS, ids=repr)
-def test_timeouts_by_any_name(error: BaseException) -> None:
+def test_timeouts_are_recognized_under_any_name(error: BaseException) -> None:
     assert classify_exception(error) == "timeout"
 
 
@@ -221,7 +221,9 @@ def refused(status_code: int, body: bytes = b"") -> requests.HTTPError:
     ],
     ids=repr,
 )
-def test_exceptions_with_an_http_status(error: BaseException, status_code: Any, error_type: str) -> None:
+def test_exceptions_with_an_http_status_are_classified_by_it(
+    error: BaseException, status_code: Any, error_type: str
+) -> None:
     assert status_code_of(error) == status_code
     assert classify_exception(error) == error_type
 
@@ -233,9 +235,9 @@ def test_an_unread_body_is_not_read() -> None:
     assert classify_exception(error) == "rate_limit"
 
 
-def test_the_answer_that_a_parser_rejects() -> None:
+def test_an_answer_rejected_by_a_parser_is_found() -> None:
     class ContentFilterFinishReasonError(Exception):
-        """As SDKs before 3 have it."""
+        """Like the SDKs' before 3."""
 
     def parse(chat_completion: object) -> None:
         raise ContentFilterFinishReasonError

@@ -1,4 +1,4 @@
-"""What we write, read by the independent package line-protocol-parser."""
+"""Our lines, read back by the independent package line-protocol-parser."""
 
 import math
 import string
@@ -15,7 +15,7 @@ from guance_chatgpt_monitor.local.datakit.line_parser import parse_lines
 ANY_TEXT = st.text(max_size=60)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 NUMBERS = FLOATS | st.integers(-(2**53), 2**53)
-# What a store could misread: delimiters, escapes, quotes, Chinese, emoji.
+# What a parser could misread: delimiters, escapes, quotes, Chinese, emoji.
 AWKWARD = st.text(alphabet=string.ascii_letters + " ,=\\\"'#/上海🙂\n\t\x00", max_size=30)
 
 
@@ -30,7 +30,7 @@ def points(text: st.SearchStrategy[str]) -> st.SearchStrategy[Point]:
 
 
 @given(points(ANY_TEXT | AWKWARD))
-def test_any_point_is_one_line_that_datakit_takes(point: Point) -> None:
+def test_any_point_is_one_line_that_datakit_accepts(point: Point) -> None:
     line = encode(point)
     assert "\n" not in line
     assert "\r" not in line
@@ -43,7 +43,7 @@ def test_any_point_is_one_line_that_datakit_takes(point: Point) -> None:
     ("name", "written"),
     [("f[0]", "f(0)"), ("]", ")"), ("[", "("), ('say "x"', "say\\ 'x'"), ("a,b=c", "a\\,b\\=c")],
 )
-def test_field_names_that_datakit_reads_as_arrays_are_made_harmless(name: str, written: str) -> None:
+def test_brackets_and_quotes_in_field_names_are_replaced(name: str, written: str) -> None:
     assert encode(Point("openai", {}, {name: 1.0, "after": 2.0}, 1)) == f"openai {written}=1.0,after=2.0 1"
     assert encode(Point("openai", {}, {"n": 1.0}, 1), {name: "x"}) == f'openai n=1.0,{written}="x" 1'
 
@@ -78,7 +78,7 @@ def one(tags: dict[str, str] | None = None, **fields: float) -> str:
         ('"quoted"', '"quoted"'),
     ],
 )
-def test_tag_values(value: str, written: str) -> None:
+def test_tag_values_are_escaped(value: str, written: str) -> None:
     assert one({"a": value}) == f"openai,a={written} question=1.0 1"
 
 
@@ -91,7 +91,7 @@ def test_a_tag_never_replaces_a_field() -> None:
     assert one({"question": "x"}) == "openai question=1.0 1"
 
 
-def test_two_names_that_become_one_are_one_tag() -> None:
+def test_names_that_become_equal_are_one_tag() -> None:
     assert one({"a": "x", "a\n": "y"}) == "openai,a=x question=1.0 1"
 
 

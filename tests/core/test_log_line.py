@@ -1,4 +1,4 @@
-"""The log line of a call: what it contains, that DataKit reads it as intended, and no secret in it."""
+"""The log line of a call: it is complete, DataKit reads it as intended, and it contains no secret."""
 
 import json
 import re
@@ -87,7 +87,7 @@ def test_a_line_has_the_conversation_and_its_cost(datakit: LocalDataKit) -> None
         "host": "local",
     }
     cost = log.fields.pop("cost", None)
-    assert cost is None or isinstance(cost, float)  # where the prices are installed
+    assert cost is None or isinstance(cost, float)  # if the prices are installed
     assert log.fields == {
         "message": "Why? → Because.",
         "system": "Be brief",
@@ -115,7 +115,9 @@ def test_a_line_has_the_conversation_and_its_cost(datakit: LocalDataKit) -> None
         (Conversation(), "chat"),
     ],
 )
-def test_the_message_begins_question_and_answer(conversation: Conversation, message: str) -> None:
+def test_the_message_has_the_beginnings_of_question_and_answer(
+    conversation: Conversation, message: str
+) -> None:
     assert parsed(line_of(conversation)).fields["message"] == message
 
 
@@ -133,7 +135,7 @@ def test_any_string_arrives_unchanged(datakit: LocalDataKit) -> None:
 
 @settings(derandomize=True)
 @given(st.lists(st.text(max_size=30) | st.text(alphabet='a"\\\n =,#', max_size=10), min_size=1, max_size=4))
-def test_lines_in_one_request_stay_apart(texts: list[str]) -> None:
+def test_strings_do_not_break_the_lines_of_a_request(texts: list[str]) -> None:
     point = Point("openai", {"t": "v"}, {"f": 1.0}, 5)
     lines = [encode(point, {"s": text, "after": "x"}) for text in texts]
     points = parse_lines("\n".join(lines).encode(), "logging")
@@ -145,7 +147,7 @@ def test_lines_in_one_request_stay_apart(texts: list[str]) -> None:
     assert [timestamp_ns(line) for line in lines] == [5] * len(texts)
 
 
-def test_half_a_surrogate_pair_is_no_error() -> None:
+def test_half_a_surrogate_pair_is_not_an_error() -> None:
     line = line_of(Conversation(question="x\ud83d"))
     assert parsed(line).fields["question"] == "x?"
 
@@ -153,7 +155,7 @@ def test_half_a_surrogate_pair_is_no_error() -> None:
 def test_a_users_tag_never_replaces_a_string_of_ours() -> None:
     point = parsed(line_of(Conversation(question="Why?"), answer="mine", message="mine", request_id="mine"))
     assert (point.fields["message"], point.fields["request_id"]) == ("Why?", "req_123")
-    assert point.tags["answer"] == "mine"  # there was none
+    assert point.tags["answer"] == "mine"  # the conversation has no answer
 
 
 def test_a_metric_needs_a_number_and_a_log_only_a_string() -> None:
@@ -199,7 +201,7 @@ def test_every_string_is_redacted() -> None:
     assert parsed(line).fields["question"] == "[key]；[phone]；[email]；[card]；[id-card]；[redacted]；[key]"
 
 
-def test_every_string_is_cut_to_the_setting(datakit: LocalDataKit) -> None:
+def test_every_string_is_cut_to_max_chars(datakit: LocalDataKit) -> None:
     texts = Conversation("s" * 200, "q" * 200, "r" * 200, "a" * 200, [{"name": "t" * 200}], "f" * 200)
     fields = parsed(line_of(texts, ContentLog(max_chars=100))).fields
     for name in ("system", "question", "tool_results", "answer", "tool_calls"):
@@ -210,11 +212,11 @@ def test_every_string_is_cut_to_the_setting(datakit: LocalDataKit) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("char", ["x", "中", "😀", '"', "\\"])
-def test_a_line_stays_below_what_datakit_silently_skips(char: str) -> None:
+def test_a_line_stays_below_the_size_datakit_silently_skips(char: str) -> None:
     text = char * (LONGEST_MAX_CHARS + 1)
     log = ContentLog(LONGEST_MAX_CHARS)
     line = line_of(Conversation(question=text, answer=text), log)
-    assert parsed(line).fields["answer"] == char * LONGEST_MAX_CHARS + CUT_MARK  # the setting holds
+    assert parsed(line).fields["answer"] == char * LONGEST_MAX_CHARS + CUT_MARK  # up to the setting
     line = line_of(Conversation("short", text, text, text, [{"name": text}], "", text), log)
     assert len(line.encode()) <= MAX_LINE_BYTES
     fields = parsed(line).fields
@@ -226,7 +228,7 @@ def test_a_line_stays_below_what_datakit_silently_skips(char: str) -> None:
 
 @pytest.mark.slow
 def test_a_huge_answer_takes_bounded_time() -> None:
-    """With room for a busy machine: unbounded, this took 75 seconds."""
+    """The limit leaves room for a busy machine: unbounded, this took 75 seconds."""
     arguments = json.dumps({"numbers": list(range(2_000_000))})
     many = [{"function": {"name": "f", "arguments": json.dumps(list(range(30_000)))}}] * 100
     answers = [
@@ -244,12 +246,12 @@ def test_a_huge_answer_takes_bounded_time() -> None:
         assert len(line) < 200_000
 
 
-def test_a_body_that_is_too_long_is_named() -> None:
+def test_a_body_too_long_to_read_is_described() -> None:
     read = read_conversation({}, "x" * (MAX_BODY_CHARS + 1))
     assert read.answer == f"[{MAX_BODY_CHARS + 1} characters: too long to be read]"
 
 
-# -- what is not a text ----------------------------------------------------------------------------
+# -- ids, tags and keys ----------------------------------------------------------------------------
 
 
 def test_ids_and_tags_are_redacted() -> None:
@@ -265,7 +267,7 @@ def test_ids_and_tags_are_redacted() -> None:
     assert parsed(line).fields["request_id"] == "req [key]"
 
 
-def test_the_keys_of_the_call_are_gone() -> None:
+def test_the_keys_of_the_call_are_redacted() -> None:
     key = "1234567890abcdef" + "1234567890abcdef.AbCdEfGhIjKlMnOp"
     conversation = Conversation(
         "", key, key, f"it is {key}", [{"name": key}], "", f"refused: {key}.", secrets=(key,)
@@ -273,7 +275,7 @@ def test_the_keys_of_the_call_are_gone() -> None:
     assert key[:12] not in line_of(conversation)
 
 
-# -- what waits ------------------------------------------------------------------------------------
+# -- waiting lines ---------------------------------------------------------------------------------
 
 
 def test_a_waiting_line_is_redacted_again() -> None:
@@ -293,10 +295,10 @@ def test_a_waiting_line_is_redacted_again() -> None:
         assert log.redact_again(line) == line
 
 
-# -- which calls -----------------------------------------------------------------------------------
+# -- settings --------------------------------------------------------------------------------------
 
 
-def test_the_rate_applies_to_answered_calls_only() -> None:
+def test_the_rate_applies_only_to_answered_calls() -> None:
     draws = iter([0.05, 0.1, 0.099999, 0.9])
     log = ContentLog(rate=0.1, draw=lambda: next(draws))
     assert [log.wants(a_call()) for _ in range(4)] == [True, False, True, False]

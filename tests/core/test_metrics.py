@@ -1,4 +1,4 @@
-"""Call -> point: its fields and tags, and what bounds the number of series."""
+"""Call -> point: its fields and tags, and the bounds on the number of series."""
 
 import os
 import tracemalloc
@@ -19,7 +19,7 @@ def ended(**facts: object) -> Call:
     return call
 
 
-def test_every_field_and_tag_is_a_documented_one() -> None:
+def test_every_field_and_tag_is_documented() -> None:
     usage = Usage(10.0, 6.0, 4.0, 2.0, 1.0)
     call = ended(
         request_model="m",
@@ -33,7 +33,7 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
         service_tier="default",
     )
     point = PointMaker(service_name="s").from_call(call)
-    # Separately: that model has no price for audio.
+    # A point of its own, because gpt-4o has no price for audio.
     of_kinds = Usage(
         prompt_audio_tokens=1.0,
         completion_audio_tokens=1.0,
@@ -52,21 +52,21 @@ def test_every_field_and_tag_is_a_documented_one() -> None:
     assert [point.fields[name] for name in limits] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_limits_that_were_not_reported_are_absent() -> None:
+def test_unreported_limits_are_absent() -> None:
     call = ended(rate_limit={"remaining_tokens": 0.0})
     fields = PointMaker().from_call(call).fields
     assert fields["remaining_tokens"] == 0.0
     assert not {"remaining_requests", "limit_requests", "limit_tokens", "processing_time"} & set(fields)
 
 
-def test_an_error_has_0_tokens_and_an_answer_without_usage_has_no_field() -> None:
+def test_an_error_has_0_tokens_and_an_answer_without_usage_none() -> None:
     failed = Call("chat")
     failed.end("timeout")
     assert PointMaker().from_call(failed).fields["total_tokens"] == 0.0
     assert "total_tokens" not in PointMaker().from_call(ended()).fields
 
 
-def test_tokens_of_a_call_that_failed_late_are_kept() -> None:
+def test_a_call_that_failed_late_keeps_its_tokens() -> None:
     call = Call("chat", usage=Usage(7.0))
     call.end("cancelled")
     assert PointMaker().from_call(call).fields["total_tokens"] == 7.0
@@ -76,7 +76,7 @@ def us(timestamp_ns: int) -> int:
     return timestamp_ns // 1000
 
 
-def test_timestamps_only_go_up_by_whole_microseconds() -> None:
+def test_timestamps_increase_by_whole_microseconds() -> None:
     maker = PointMaker()
     call = ended()
     stamps = [maker.from_call(call).timestamp_ns for _ in range(5)]
@@ -84,11 +84,11 @@ def test_timestamps_only_go_up_by_whole_microseconds() -> None:
     assert len({stamp % 1000 for stamp in stamps}) == 1
 
 
-def test_processes_do_not_share_a_time() -> None:
-    """They may share a series: without a host, or with several processes on one host."""
+def test_two_processes_do_not_share_a_timestamp() -> None:
+    """They may share a series: without a host, or if they run on the same one."""
     call = ended()
     digits = {PointMaker().from_call(call).timestamp_ns % 1000 for _ in range(200)}
-    assert len(digits) > 100  # each memory stands for a process
+    assert len(digits) > 100  # each PointMaker stands for a process
 
 
 def test_a_forked_process_has_its_own_digits() -> None:
@@ -107,7 +107,7 @@ def test_a_forked_process_has_its_own_digits() -> None:
     assert len(digits) > 4
 
 
-def test_times_follow_a_clock_that_is_put_back() -> None:
+def test_timestamps_follow_a_clock_set_back() -> None:
     maker, early, late = PointMaker(), ended(), ended()
     early.ended_at_ns -= 3600 * 10**9
     stamps = [us(maker.from_call(call).timestamp_ns) for call in (late, early, early)]
@@ -128,7 +128,7 @@ def test_the_users_tags_do_not_replace_ours() -> None:
     assert "question" not in tags
 
 
-def test_past_200_values_a_tag_is_other() -> None:
+def test_beyond_200_values_a_tag_is_other() -> None:
     maker = PointMaker()
     for n in range(MAX_TAG_VALUES):
         assert maker.from_call(ended(request_model=f"m{n}")).tags["request_model"] == f"m{n}"
@@ -142,7 +142,7 @@ def failed(error_type: str, requests_sent: int, **fields: Any) -> Call:
     return call
 
 
-def test_refused_calls_take_no_place() -> None:
+def test_refused_calls_do_not_use_up_tag_values() -> None:
     maker = PointMaker(known_models=["gpt-4o-mini"])
     for n in range(MAX_TAG_VALUES + 5):
         tags = {f"tag-{16 * n + i}": "x" for i in range(16)}
@@ -154,7 +154,7 @@ def test_refused_calls_take_no_place() -> None:
     assert point.tags["team"] == "web"
 
 
-def test_failed_calls_take_few_places_and_give_way() -> None:
+def test_failed_calls_use_up_few_tag_values_and_give_way() -> None:
     maker = PointMaker()
     shown = {
         maker.from_call(failed("not_found", 1, request_model=f"invented-{n}")).tags["request_model"]
@@ -166,7 +166,7 @@ def test_failed_calls_take_few_places_and_give_way() -> None:
     assert maker.from_call(ended(request_model="one more")).tags["request_model"] == "other"
 
 
-def test_the_models_of_the_link_always_have_their_places() -> None:
+def test_known_models_are_never_other() -> None:
     maker = PointMaker(known_models=["gpt-4o-mini"])
     for n in range(MAX_TAG_VALUES):
         maker.from_call(ended(request_model=f"m{n}", response_model=f"m{n}"))
@@ -175,7 +175,7 @@ def test_the_models_of_the_link_always_have_their_places() -> None:
         assert maker.from_call(call).tags["request_model"] == "gpt-4o-mini"
 
 
-def test_a_place_is_freed_after_an_unused_hour() -> None:
+def test_a_tag_value_unused_for_an_hour_makes_room() -> None:
     maker = PointMaker()
 
     def model_at(hours: float, model: str) -> str:
@@ -217,7 +217,7 @@ def test_memory_stays_flat_over_many_values_and_names() -> None:
 
 
 @pytest.mark.parametrize("memory", [{}, {"last_timestamp_ns": 2**62}])
-def test_memory_is_used_by_the_next_point_maker(memory: dict[str, object]) -> None:
+def test_point_makers_sharing_a_memory_never_repeat_a_timestamp(memory: dict[str, object]) -> None:
     first = PointMaker(memory=memory).from_call(ended())
     second = PointMaker(memory=memory).from_call(ended())
     assert second.timestamp_ns > first.timestamp_ns

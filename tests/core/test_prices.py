@@ -1,4 +1,4 @@
-"""What a call cost, by the real price table: any version of genai-prices on any Python."""
+"""The cost of a call by the real price table, with any version of genai-prices on any Python."""
 
 import inspect
 import subprocess
@@ -49,13 +49,13 @@ def of(
 @pytest.mark.parametrize(
     ("model", "usage", "usd_per_million"),
     [
-        # Published: 0.15 USD per million prompt tokens, half of that if cached, 0.60 for completion.
+        # Published, in USD per million tokens: prompt 0.15, half of that if cached; completion 0.60.
         ("gpt-4o-mini-2024-07-18", of(1000, 500), 1000 * 0.15 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1000, 500, cached=400), 600 * 0.15 + 400 * 0.075 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1000, 500, reasoning=300), 1000 * 0.15 + 500 * 0.60),
         ("gpt-4o-mini-2024-07-18", of(1, 0), 0.15),
         ("gpt-5-2025-08-07", of(1000, 500, cached=1000, reasoning=500), 1000 * 0.125 + 500 * 10),
-        # Without their own price, cached tokens cost as much as others.
+        # Without a price of their own, cached tokens cost as much as others.
         ("gpt-4-turbo-2024-04-09", of(1000, 500, cached=400), 1000 * 10 + 500 * 30),
         # A fine-tuned model, an embedding.
         ("ft:gpt-4o-mini-2024-07-18:shop::abc", of(1000, 500), 1000 * 0.30 + 500 * 1.20),
@@ -65,7 +65,7 @@ def of(
         ("gpt-5.4", of(272_001, 500, cached=1000), 271_001 * 5 + 1000 * 0.5 + 500 * 22.5),
     ],
 )
-def test_by_the_published_rates(model: str, usage: Usage, usd_per_million: float) -> None:
+def test_the_cost_follows_the_published_rates(model: str, usage: Usage, usd_per_million: float) -> None:
     assert cost(model, usage) == pytest.approx(usd_per_million / 1e6, rel=1e-9)
 
 
@@ -86,20 +86,20 @@ def test_a_changed_price_replaces_the_remembered_one() -> None:
     assert prices.cost_usd(call) == pytest.approx(1000 * 2 / 1e6)
 
 
-def test_reasoning_at_its_own_rate() -> None:
+def test_reasoning_costs_its_own_rate() -> None:
     found = cost(
         "perplexity/sonar-deep-research", of(1000, 500, reasoning=200), provider_name="openrouter.ai"
     )
-    of_reasoning = 3 if KNOWS_REASONING else 8  # an earlier version has no such price
+    of_reasoning = 3 if KNOWS_REASONING else 8  # earlier versions have no such price
     assert found == pytest.approx((1000 * 2 + 300 * 8 + 200 * of_reasoning) / 1e6)
 
 
 @pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("auto", 1), ("flex", 0.5), ("priority", 1.75)])
-def test_the_service_tier_that_answered(tier: str, factor: float) -> None:
+def test_the_cost_depends_on_the_service_tier(tier: str, factor: float) -> None:
     found = cost("o3", of(1000, 500), service_tier=tier)
     if KNOWS_TIERS or factor == 1:
         assert found == pytest.approx(factor * (1000 * 2 + 500 * 8) / 1e6)
-    else:  # an earlier version has no such prices
+    else:  # earlier versions have no such prices
         assert found is None
 
 
@@ -110,7 +110,7 @@ def table_cost(provider: str, model: str, tokens: Dict[str, int]) -> float:
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "groq", "openrouter"])
-def test_costs_agree_with_the_packages_own(provider: str) -> None:
+def test_costs_agree_with_genai_prices(provider: str) -> None:
     prices = Prices()
     usages: List[Dict[str, int]] = [
         {"input_tokens": 0, "output_tokens": 1},
@@ -148,7 +148,7 @@ def test_costs_agree_with_the_packages_own(provider: str) -> None:
         (
             of(10, 5, cached=50, reasoning=50, written=50),
             True,
-        ),  # more than there are: nonsense, but no negative cost
+        ),  # more cached tokens than tokens: nonsense, but no negative cost
     ],
 )
 def test_unknown_tokens_have_no_cost(usage: Usage, known: bool) -> None:
@@ -164,9 +164,9 @@ def test_unknown_tokens_have_no_cost(usage: Usage, known: bool) -> None:
     [
         "no-such-model",
         "",
-        "gpt-realtime",  # audio has its own price, and is not reported apart from text
-        "whisper-1",  # by the second
-        "omni-moderation-latest",  # no price in the table is not price 0
+        "gpt-realtime",  # audio has its own price, but is not reported separately
+        "whisper-1",  # priced per second
+        "omni-moderation-latest",  # without a price in the table, it is not free
         "gpt-\ud800",
     ],
 )
@@ -177,7 +177,7 @@ def test_a_model_without_a_price_has_no_cost_and_is_counted(model: str) -> None:
     assert prices.unpriced == {model.replace("\ud800", "?") or "other": 3}
 
 
-def test_the_model_that_answered_counts_then_the_requested_one() -> None:
+def test_the_answering_model_counts_before_the_requested_one() -> None:
     usd = cost("gpt-4o-mini-2024-07-18", of(1000, 0))
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), request_model="gpt-4o") == usd
     assert cost("", of(1000, 0), request_model="gpt-4o-mini") == usd
@@ -185,7 +185,7 @@ def test_the_model_that_answered_counts_then_the_requested_one() -> None:
     # An Azure deployment may have any name.
     azure = {"provider_name": "azure_openai", "request_model": "our-deployment"}
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
-    # Even that of another model, which does not answer.
+    # Even that of another model.
     azure = {"provider_name": "azure_openai", "request_model": "gpt-4"}
     assert cost("gpt-4o-mini-2024-07-18", of(1000, 0), **azure) == usd
 
@@ -195,10 +195,12 @@ def test_the_model_that_answered_counts_then_the_requested_one() -> None:
 @pytest.mark.parametrize(
     "provider_name", ["azure_openai", "llm.example.org", "127.0.0.1", "front.azure-api.cn"]
 )
-def test_a_deployment_behind_any_host(provider_name: str, price_provider: str, request_model: str) -> None:
+def test_a_deployment_is_priced_behind_any_host(
+    provider_name: str, price_provider: str, request_model: str
+) -> None:
     call = made("gpt-4o-mini-2024-07-18", provider_name=provider_name, request_model=request_model)
     assert Prices(price_provider).cost_usd(call) == cost()
-    # If the answer does not name its model, the requested one counts, if there is such a model.
+    # If the answer names no model, the requested one counts, if it exists.
     call = made("", provider_name=provider_name, request_model=request_model)
     found = Prices(price_provider).cost_usd(call)
     assert (found is None) == (request_model == "our-deployment")
@@ -214,7 +216,7 @@ def table_prices(model: str) -> object:
     [
         ("gpt-4o-mini-2024-07-18", 0.0, 0.0, True),
         ("gpt-4o-mini-2024-07-18", None, None, True),
-        # The table only has the price of text, a sixteenth of that of audio.
+        # The table has only the price of text, a sixteenth of that of audio.
         ("gpt-4o-audio-preview", 5.0, 0.0, False),
         ("gpt-4o-audio-preview", 0.0, 5.0, False),
         ("gpt-4o-audio-preview", 0.0, 0.0, True),
@@ -224,18 +226,18 @@ def test_audio_without_a_price_has_no_cost(
     model: str, prompt_audio: Optional[float], completion_audio: Optional[float], known: bool
 ) -> None:
     if prompt_audio and "input audio" in str(table_prices(model)):
-        pytest.skip("this version of the price table has a price of audio")
+        pytest.skip("this version of the price table has a price for audio")
     usage = of(1000, 500)._replace(prompt_audio_tokens=prompt_audio, completion_audio_tokens=completion_audio)
     prices = Prices()
     assert (prices.cost_usd(made(model, usage)) is not None) == known
     assert prices.unpriced == ({} if known else {model: 1})
 
 
-def test_audio_at_its_own_rate() -> None:
+def test_audio_costs_its_own_rate() -> None:
     usage = of(1000, 500)._replace(prompt_audio_tokens=400.0, completion_audio_tokens=0.0)
     found = cost("gemini-2.5-flash", usage, provider_name="google")
     assert found == pytest.approx((600 * 0.30 + 400 * 1.00 + 500 * 2.50) / 1e6)
-    # Unknown: how much is audio, or how much of the audio was cached.
+    # It is unknown how much is audio, or how much of the audio was cached.
     assert cost("gemini-2.5-flash", of(1000, 500), provider_name="google") is None
     cached = usage._replace(cached_tokens=100.0)
     assert cost("gemini-2.5-flash", cached, provider_name="google") is None
@@ -257,30 +259,30 @@ def test_audio_at_its_own_rate() -> None:
         ("", "gpt-4o-mini", False),
     ],
 )
-def test_the_providers_own_price(provider: str, model: str, known: bool) -> None:
+def test_only_a_known_provider_has_a_price(provider: str, model: str, known: bool) -> None:
     prices = Prices()
     assert (prices.cost_usd(made(model, provider_name=provider)) is not None) == known
     assert prices.unpriced == ({} if known else {model: 1})
 
 
-def test_a_proxy_has_the_prices_of_price_provider() -> None:
+def test_price_provider_prices_the_calls_of_a_proxy() -> None:
     call = made(provider_name="proxy.example.org")
     assert Prices("openai").cost_usd(call) == cost()
     assert Prices("azure_openai").cost_usd(call) == cost()
     assert Prices("api.openai.com").cost_usd(call) == cost()
     assert Prices("no-such-provider").cost_usd(call) is None
-    # Only if the table does not know the provider itself.
+    # The table's own entry for the provider takes precedence.
     call = made("deepseek-chat", provider_name="api.deepseek.com")
     assert Prices("openai").cost_usd(call) == Prices().cost_usd(call) is not None
 
 
 @pytest.mark.parametrize("name", ["https://api.openai.com", "OpenAI", "a b", "", "-", "a" * 254, "open\nai"])
-def test_what_cannot_be_a_provider(name: str) -> None:
+def test_an_impossible_provider_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="must be a provider, such as openai"):
         read_price_provider(name)
 
 
-# ---- on the point, and what outlives it ----
+# ---- on the point, and across objects ----
 
 
 def test_the_point_has_the_cost_if_known() -> None:
@@ -293,13 +295,13 @@ def test_the_point_has_the_cost_if_known() -> None:
     assert points.unpriced == {"no-such-model": 1}
 
 
-def test_memory_outlives_the_object_without_our_classes() -> None:
+def test_prices_are_remembered_across_objects_without_our_classes() -> None:
     memory: Dict[str, Any] = {}
     Prices("", memory).cost_usd(made("no-such-model"))
     Prices("", memory).cost_usd(made())
     assert Prices("", memory).unpriced == {"no-such-model": 1}
     assert "guance_chatgpt_monitor" not in str([type(price) for price in _values_in(memory)])
-    # Another setting in the same process does not get this one's prices.
+    # A different price_provider in the same process has its own prices.
     call = made(provider_name="proxy.example.org")
     assert Prices("", memory).cost_usd(call) is None
     assert Prices("openai", memory).cost_usd(call) == cost()
@@ -329,7 +331,7 @@ def test_memory_stays_flat_over_many_models() -> None:
     assert sum(prices.unpriced.values()) == 6000
 
 
-# ---- the package: late, offline, and possibly not there ----
+# ---- the package: imported late, offline, and possibly missing ----
 
 SHOW = """
 import sys, threading
@@ -349,7 +351,7 @@ usage = Usage(1500.0, 1000.0, 500.0)
 
 
 def run(code: str, *paths: Path) -> List[str]:
-    """What `code` prints in its own process, with `paths` first in sys.path."""
+    """Return what `code` prints in a process of its own, with `paths` first in sys.path."""
     path = f"import sys\nsys.path[:0] = {list(map(str, paths))!r}\n"
     command = [sys.executable, "-W", "error", "-c", path + SHOW + code]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -357,7 +359,7 @@ def run(code: str, *paths: Path) -> List[str]:
     return result.stdout.splitlines()
 
 
-def test_imported_with_the_first_call_that_has_tokens() -> None:
+def test_the_package_is_imported_by_the_first_call_with_tokens() -> None:
     code = """
 point("gpt-4o", NO_USAGE)
 print("genai_prices" in sys.modules)
@@ -367,7 +369,7 @@ print("genai_prices" in sys.modules)
     assert run(code) == ["False", "True"]
 
 
-def test_touches_no_network_and_starts_no_thread() -> None:
+def test_pricing_uses_no_network_and_starts_no_thread() -> None:
     code = """
 import socket
 def refuse(*_, **__):
@@ -378,7 +380,7 @@ print(point("gpt-4o", usage)["cost"], threading.active_count())
     assert run(code) == ["0.0075 1"]
 
 
-def test_not_installed() -> None:
+def test_without_the_package_points_have_no_cost() -> None:
     code = """
 sys.modules["genai_prices"] = None
 print(sorted(point("gpt-4o", usage)), points.unpriced)
@@ -402,7 +404,7 @@ print(sorted(point("gpt-4o", usage)), points.unpriced)
         ),
     ],
 )
-def test_a_broken_package_only_costs_the_cost(package: str, unpriced: str, tmp_path: Path) -> None:
+def test_with_a_broken_package_only_the_cost_is_missing(package: str, unpriced: str, tmp_path: Path) -> None:
     (tmp_path / "genai_prices.py").write_text(package)
     (line,) = run('print(sorted(point("gpt-4o", usage)), points.unpriced)', tmp_path)
     assert "total_tokens" in line

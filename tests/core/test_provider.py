@@ -1,4 +1,4 @@
-"""The provider, by the base URL."""
+"""The provider is derived from the base URL."""
 
 import pytest
 
@@ -28,5 +28,5 @@ from guance_chatgpt_monitor.core.call import provider_name
         ("https://evil-api.openai.com.example.org", "evil-api.openai.com.example.org"),
     ],
 )
-def test_provider(url: str, name: str) -> None:
+def test_the_provider_follows_from_the_host(url: str, name: str) -> None:
     assert provider_name(url) == name

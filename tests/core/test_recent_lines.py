@@ -1,4 +1,4 @@
-"""What is sent again after a restart of DataKit: what it took in its last 15 s, and nothing else."""
+"""After a restart, DataKit is sent what it took in its last 15 s again, and nothing else."""
 
 import pytest
 
@@ -10,22 +10,22 @@ TAKEN = [Taken(float(at_s), [f"m f=1 {at_s}"]) for at_s in (100, 110, 120, 130)]
 @pytest.mark.parametrize(
     ("started_at_s", "lost"),
     [
-        (50, []),  # running since before all of them
-        (200, [120, 130]),  # stopped at 130 or later
-        (125, [110, 120]),  # it has what came after its start
-        (130.5, [120, 130]),  # clocks may differ a little: rather send again
+        (50, []),  # running since before the first
+        (200, [120, 130]),  # stopped after the last
+        (125, [110, 120]),  # what came after its start is safe
+        (130.5, [120, 130]),  # clocks may differ slightly, so these are sent again
         (101, [100]),
     ],
 )
-def test_what_is_lost(started_at_s: float, lost: list[int]) -> None:
+def test_the_lost_lines_follow_from_datakits_start(started_at_s: float, lost: list[int]) -> None:
     assert lost_lines(TAKEN, started_at_s) == [f"m f=1 {at_s}" for at_s in lost]
 
 
-def test_nothing_taken_nothing_lost() -> None:
+def test_without_lines_nothing_is_lost() -> None:
     assert lost_lines([], 100.0) == []
 
 
-def test_what_is_old_when_datakit_takes_more_is_safe() -> None:
+def test_only_the_last_lines_are_sent_again_and_only_once() -> None:
     now = [0.0]
     recent = RecentLines(lambda: now[0])
     for now[0] in (0.0, 10.0, 20.0):

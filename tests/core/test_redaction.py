@@ -25,7 +25,7 @@ def full_width(text: str) -> str:
     return "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text)
 
 
-# -- what is found ---------------------------------------------------------------------------------
+# -- what is replaced ------------------------------------------------------------------------------
 
 KEYS = [
     "sk-abcdefghijklmnopqrstuvwx",
@@ -150,12 +150,12 @@ def test_an_email_address_is_replaced(email: str) -> None:
         ("data:image/png;base64,iVBORw0KGgo=", "[base64]"),
     ],
 )
-def test_only_the_value_is_replaced(text: str, shown: str) -> None:
+def test_only_the_value_of_a_label_is_replaced(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\\n"])
-def test_a_private_key_is_replaced_whole(line_break: str) -> None:
+def test_a_private_key_is_replaced_as_a_whole(line_break: str) -> None:
     body = line_break.join(["MIIEpAIBAAKCAQEA7", "Proc-Type: 4,ENCRYPTED", "abc/def+ghi=="])
     key = f"-----BEGIN RSA PRIVATE KEY-----{line_break}{body}{line_break}-----END RSA PRIVATE KEY-----"
     assert redact(f"this: {key} that") == "this: [key] that"
@@ -215,7 +215,7 @@ ISSUED = ["4{15}", "51{14}", "2221{12}", "37{13}", "6011{12}", "62{14}", "62{17}
     before=SOMETHING,
     after=SOMETHING,
 )
-def test_any_card_that_passes_is_gone(digits: str, issued: str, before: str, after: str) -> None:
+def test_any_valid_card_number_is_replaced(digits: str, issued: str, before: str, after: str) -> None:
     begins, _, n_digits = issued.rstrip("}").partition("{")
     number = begins + digits[: int(n_digits) - 1]
     card = number + luhn(number)
@@ -230,7 +230,9 @@ def test_any_card_that_passes_is_gone(digits: str, issued: str, before: str, aft
     before=SOMETHING,
     after=SOMETHING,
 )
-def test_any_identity_card_is_gone(region: int, days: int, sequence: int, before: str, after: str) -> None:
+def test_any_valid_identity_card_number_is_replaced(
+    region: int, days: int, sequence: int, before: str, after: str
+) -> None:
     born = date(1900, 1, 1) + timedelta(days=days)
     body = f"{region}{born:%Y%m%d}{sequence:03d}"
     weights = [2 ** (17 - n) % 11 for n in range(17)]  # as GB 11643 defines them
@@ -241,7 +243,7 @@ def test_any_identity_card_is_gone(region: int, days: int, sequence: int, before
 
 @settings(derandomize=True)
 @given(prefix=st.sampled_from(["", "+86", "+86 ", "86-"]), rest=st.integers(0, 10**9 - 1), before=SOMETHING)
-def test_any_mobile_is_gone(prefix: str, rest: int, before: str) -> None:
+def test_any_mobile_number_is_replaced(prefix: str, rest: int, before: str) -> None:
     number = f"1{(30, 39, 50, 59, 78, 86, 91)[rest % 7]}{rest % 10**8:08d}"
     assert number not in redact(f"{before}{prefix}{number}，")
 
@@ -261,14 +263,14 @@ def test_redaction_is_idempotent(text: str) -> None:
 @pytest.mark.parametrize(
     "secret", ["sk-abcdefghijklmnopqrstuvwx", "13800138000", "zhang@example.com", "4111 1111 1111 1111"]
 )
-def test_no_part_of_a_secret_at_the_cut_is_left(secret: str) -> None:
+def test_no_part_of_a_secret_is_left_at_the_cut(secret: str) -> None:
     for offset in range(len(secret) + 1):
         shown = REDACTOR.redact("." * (100 - offset) + " " + secret + " " + "." * 5000, 100)
         assert set(shown.removesuffix(CUT_MARK)) <= set(". [key][phone][email][card]")
         assert len(shown) <= 100 + len(CUT_MARK)
 
 
-def test_marks_shorter_than_their_secrets_let_nothing_unread_in() -> None:
+def test_short_marks_pull_in_no_unredacted_characters() -> None:
     mails = ("someone" * 30 + "@example.com ") * 20
     secret = "sk-" + "a" * 60
     for n_chars in range(0, 60, 7):
@@ -282,9 +284,9 @@ def test_only_a_longer_string_is_marked_as_cut() -> None:
     assert Redactor(["[0-9]"]).redact("1" * 100, 100) == ("[redacted]" * 10) + CUT_MARK
 
 
-# So that every rule runs.
+# Make every rule run.
 NEEDLES = "@ sk- eyJ ghp_ xox AKIA password token bearer cookie :// ;base64, PRIVATE KEY "
-# Pieces that make a pattern try again and again.
+# Pieces that make a pattern backtrack.
 AWKWARD = [
     "a",
     "1",
@@ -332,7 +334,7 @@ AWKWARD = [
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", AWKWARD)
 def test_no_string_takes_long(piece: str) -> None:
-    """A pattern that is not linear would take seconds instead of milliseconds."""
+    """A nonlinear pattern would take seconds instead of milliseconds."""
     text = NEEDLES + (piece * (2**20 // len(piece))) + "x"
     started_s = time.process_time()
     REDACTOR.redact(text, LONG)
@@ -356,7 +358,7 @@ def test_no_random_mix_takes_longer() -> None:
 # -- JSON ------------------------------------------------------------------------------------------
 
 
-def test_json_keeps_its_form() -> None:
+def test_json_keeps_its_structure() -> None:
     given = {
         "to": "zhang@example.com",
         "phone": 13800138000,

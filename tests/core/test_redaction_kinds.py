@@ -1,6 +1,6 @@
 """Invented secrets of every kind, in every notation: no part of any is left.
 
-The keys are made up, and put together from parts so that no secret scanner reports them.
+They are assembled from parts, so that no secret scanner reports them.
 """
 
 import base64
@@ -36,14 +36,14 @@ LOWER_HEX = "0123456789abcdef"
 
 
 def is_left(text: str, secret: str, n_chars: int = 6) -> bool:
-    """Whether `n_chars` consecutive characters of the secret are in `text`, or all of a shorter one."""
+    """Whether `text` contains `n_chars` consecutive characters of the secret, or all of a shorter one."""
     n_chars = min(len(secret), n_chars)
     return any(secret[n : n + n_chars] in text for n in range(len(secret) - n_chars + 1))
 
 
-# -- keys by their form ------------------------------------------------------------------------------
+# -- keys by their format ----------------------------------------------------------------------------
 
-# The beginning, the alphabet of the rest, and its length.
+# Prefix, and alphabet and length of the rest.
 FORMS = [
     ("sk-proj-", ALNUM, 48), ("sk-svcacct-", ALNUM, 40), ("sk-ant-api03-", ALNUM, 60), ("sk-or-v1-", LOWER_HEX, 64),
     ("gsk_", ALNUM, 52), ("xai-", ALNUM, 80), ("pplx-", ALNUM, 48), ("r8_", ALNUM, 37), ("nvapi-", ALNUM, 64),
@@ -88,7 +88,7 @@ AROUND = [
 
 
 @pytest.mark.parametrize(("prefix", "alphabet", "length"), FORMS, ids=[form[0] for form in FORMS])
-def test_a_key_is_known_by_its_prefix(prefix: str, alphabet: str, length: int) -> None:
+def test_a_key_is_recognized_by_its_prefix(prefix: str, alphabet: str, length: int) -> None:
     for around in AROUND:
         key = prefix + made_of(alphabet, length - 3) + ("7aZ" if alphabet is ALNUM else made_of(alphabet, 3))
         if prefix == "SG.":
@@ -99,12 +99,12 @@ def test_a_key_is_known_by_its_prefix(prefix: str, alphabet: str, length: int) -
 
 
 @pytest.mark.parametrize("key", SHAPES)
-def test_a_key_is_known_by_its_shape(key: str) -> None:
+def test_a_key_is_recognized_by_its_shape(key: str) -> None:
     for around in AROUND:
         assert not is_left(redact(around.format(key)), key), around
 
 
-# -- what has a label --------------------------------------------------------------------------------
+# -- labelled values ---------------------------------------------------------------------------------
 
 ASSIGNED = r"""
 password = f'{S}'
@@ -315,7 +315,7 @@ kind: Secret\nstringData:\n  db: {S}
 user/pass = bob/{S}
 net user bob {S} /add
 """
-# Further from the label: only what cannot be anything else.
+# Further from the label, only what must be a password.
 NEARBY = r"""
 driver.find_element(By.ID, 'password').send_keys('{S}')
 Dim password As String = "{S}"
@@ -490,11 +490,11 @@ def test_a_key_with_a_label_is_replaced(line: str) -> None:
         ("0044 20 7946 0958", "7946"), ("手机 1 3 8 0 0 1 3 8 0 0 0", "8 0 0 1 3"),
     ],
 )  # fmt: skip
-def test_a_code_or_number_is_replaced(text: str, secret: str) -> None:
+def test_a_labelled_code_or_number_is_replaced(text: str, secret: str) -> None:
     assert secret not in redact(text), redact(text)
 
 
-# -- in disguise -------------------------------------------------------------------------------------
+# -- disguises ---------------------------------------------------------------------------------------
 
 DISGUISES = {
     "json": lambda text: json.dumps({"a": text}),
@@ -581,7 +581,7 @@ def test_json_stays_json(value: object, written: dict) -> None:
 
 
 def same_form(before: object, after: object) -> bool:
-    """Whether both have the same lists and dicts, also within strings."""
+    """Whether both have the same lists and dicts, including JSON in strings."""
     if isinstance(before, dict) and isinstance(after, dict):
         return len(before) == len(after) and all(map(same_form, before.values(), after.values()))
     if isinstance(before, list) and isinstance(after, list):
@@ -591,7 +591,7 @@ def same_form(before: object, after: object) -> bool:
     return not isinstance(after, (dict, list))
 
 
-def test_a_json_schema_stays() -> None:
+def test_a_json_schema_is_unchanged() -> None:
     schema = {
         "password": {"type": "string", "minLength": 8, "description": "at least 8"},
         "token": {"type": "string"},
@@ -599,7 +599,7 @@ def test_a_json_schema_stays() -> None:
     assert json.loads(redact(json.dumps({"properties": schema}))) == {"properties": schema}
 
 
-# -- what is known -----------------------------------------------------------------------------------
+# -- known secrets -----------------------------------------------------------------------------------
 
 KNOWN = "0123456789abcdef" + "0123.AbCdEfGhIjKlMnOp"
 

@@ -1,4 +1,4 @@
-"""Compared with others: `detect-secrets` and `phonenumbers` find nothing afterwards; foreign text stays."""
+"""Checked against other tools: `detect-secrets` and `phonenumbers` find nothing left; other text stays."""
 
 import hashlib
 import pydoc_data.topics
@@ -19,7 +19,7 @@ from guance_chatgpt_monitor.core.content.redaction import Redactor
 LONG = 1_000_000
 REDACTOR = Redactor()
 MARK = re.compile(r"\[(?:key|phone|card|id-card|email|base64)\]")
-# Those that know a form. (The others measure entropy, which a hash has, too.)
+# Those that know a format. (The others measure entropy, which hashes have too.)
 DETECTORS = [
     "ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "DiscordBotTokenDetector",
     "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "KeywordDetector", "MailchimpDetector", "NpmDetector",
@@ -34,7 +34,7 @@ def found_by_detect_secrets(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("prefix", "alphabet", "length"), FORMS, ids=[form[0] for form in FORMS])
-def test_detect_secrets_finds_nothing_afterwards(prefix: str, alphabet: str, length: int) -> None:
+def test_detect_secrets_finds_nothing_after_redaction(prefix: str, alphabet: str, length: int) -> None:
     for around in (
         "x = '{}'",
         'api_key = "{}"',
@@ -49,7 +49,7 @@ def test_detect_secrets_finds_nothing_afterwards(prefix: str, alphabet: str, len
         ]
 
 
-def test_detect_secrets_finds_them_before() -> None:
+def test_detect_secrets_finds_a_key_before_redaction() -> None:
     assert found_by_detect_secrets("api_key = '" + "sk_live_" + made_of(ALNUM, 24) + "'")
 
 
@@ -60,7 +60,7 @@ REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 def test_a_phone_number_of_any_country_is_replaced(region: str) -> None:
     number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     if number is None:
-        pytest.skip("no example")
+        pytest.skip("phonenumbers has no example for this region")
     for form in (phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL):
         written = phonenumbers.format_number(number, form)
         if len(re.sub(r"\D", "", written)) >= 8:
@@ -70,7 +70,7 @@ def test_a_phone_number_of_any_country_is_replaced(region: str) -> None:
         assert national not in REDACTOR.redact(f"Phone: {national}", LONG)
 
 
-# -- what is none of it ----------------------------------------------------------------------------
+# -- neither a secret nor personal -----------------------------------------------------------------
 
 
 def n_marks(text: str, *marks: str) -> int:
@@ -86,7 +86,7 @@ def ean13(chooser: random.Random) -> str:
     return digits + str(-total % 10)
 
 
-def test_orders_and_hashes_stay() -> None:
+def test_order_numbers_and_hashes_stay() -> None:
     chooser = random.Random(5)
     orders = "\n".join(
         f"{chooser.randrange(10**9, 10**10)} {ean13(chooser)} {chooser.randrange(1, 99)} pcs 2026-11-{n % 28 + 1:02d}"
@@ -102,8 +102,8 @@ def test_orders_and_hashes_stay() -> None:
 
 
 @pytest.mark.slow
-def test_foreign_prose_and_code_stay() -> None:
-    """Python's documentation, and its modules about passwords and tokens."""
+def test_documentation_and_code_stay() -> None:
+    """Python's documentation, and its modules that deal with passwords and tokens."""
     assert n_marks("".join(pydoc_data.topics.topics.values()), "[phone]", "[card]", "[id-card]", "[key]") <= 2
     library = Path(tokenize.__file__).parent
     names = (

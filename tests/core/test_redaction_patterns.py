@@ -73,8 +73,8 @@ def test_an_invalid_pattern_is_refused(patterns: list[str], said: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", HARMLESS)
 @pytest.mark.parametrize("piece", ["a", "a@", "project ", "secret", "a1"])
-def test_an_accepted_pattern_keeps_to_its_budget(pattern: str, piece: str) -> None:
-    """With room for a busy machine: without a budget, these took 30 seconds or forever."""
+def test_an_accepted_pattern_stays_within_its_budget(pattern: str, piece: str) -> None:
+    """The limit leaves room for a busy machine: without a budget, these took 30 seconds or forever."""
     text = piece * (LONG // len(piece))
     budget = redaction_patterns.PatternBudget(compile_patterns([pattern]))
     started_s = time.thread_time()
@@ -82,13 +82,13 @@ def test_an_accepted_pattern_keeps_to_its_budget(pattern: str, piece: str) -> No
     assert time.thread_time() - started_s < 20 * redaction_patterns.BUDGET_S
 
 
-def test_a_string_is_cut_where_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_string_is_cut_where_the_budget_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction_patterns, "BUDGET_S", -1.0)
     assert Redactor(["CUST-[0-9]+"]).redact("CUST-1 and more", 100) == CUT_MARK
     assert Redactor().redact("CUST-1 and more", 100) == "CUST-1 and more"
 
 
-def test_windows_hide_no_match() -> None:
+def test_matches_across_windows_are_found() -> None:
     redactor = Redactor([r"CUST-\d+", r"\w+@corp\.example", r"(?<=id=)[a-z]+;"])
     for n_before in range(0, 3 * MIN_WINDOW_CHARS, 37):
         text = (

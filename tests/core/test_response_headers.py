@@ -1,4 +1,4 @@
-"""What an answer's headers say, from any HTTP client and with any content."""
+"""Values are read from an answer's headers, from any HTTP client and with any content."""
 
 import sys
 from types import SimpleNamespace
@@ -41,7 +41,7 @@ def read(headers: Any) -> Facts:
     return (*read_numbers(picked), read_request_id(picked))
 
 
-def test_before_there_was_an_answer() -> None:
+def test_without_an_answer_nothing_is_read() -> None:
     assert (*read_numbers(None), read_request_id(None)) == NOTHING
 
 
@@ -50,41 +50,41 @@ def test_before_there_was_an_answer() -> None:
     [httpx2.Headers(HEADERS), requests.structures.CaseInsensitiveDict(HEADERS), IN_LOWER_CASE],
     ids=["httpx", "requests", "dict"],
 )
-def test_headers_of_any_kind(headers: Any) -> None:
+def test_the_headers_of_any_http_client_are_read(headers: Any) -> None:
     limits = dict(zip(RATE_LIMIT_FIELDS, (9999.0, 199990.0, 10000.0, 200000.0), strict=True))
     assert read(headers) == (limits, 0.412, "req_0123456789abcdef")
 
 
 @given(st.lists(st.lists(st.sampled_from(list(HEADERS)), unique=True), min_size=1, max_size=6))
 def test_each_answer_has_its_own_headers(answers: list[list[str]]) -> None:
-    """Any of the headers in any order, again and again, as from several gateways at once."""
+    """Any headers in any order, repeatedly, as from several gateways at once."""
     for n, names in enumerate(answers):
         headers = {name: f"{n}{len(name)}" for name in names}
         in_lower_case = {name.lower(): value for name, value in headers.items()}
         assert read(httpx2.Headers(headers)) == read(in_lower_case)
 
 
-def test_similar_answers_with_other_values() -> None:
+def test_answers_that_differ_in_one_value_are_read_separately() -> None:
     for remaining in ("9", "8", "x", "7"):
         headers = httpx2.Headers({**HEADERS, "x-ratelimit-remaining-tokens": remaining})
         told = read(headers)[0].get("remaining_tokens")
         assert told == (float(remaining) if remaining.isdigit() else None)
 
 
-def test_an_httpx_with_other_internals() -> None:
+def test_an_httpx_with_other_internals_is_read() -> None:
     for inside in ([1, 2], [(b"x", b"y")], {"a": 1}, None):
         raw = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         assert read(SimpleNamespace(_list=inside, raw=raw)) == read(IN_LOWER_CASE)
 
 
-def test_what_is_kept_of_an_answer_is_small() -> None:
+def test_little_is_kept_of_an_answers_headers() -> None:
     headers = httpx2.Headers({**HEADERS, **{f"x-of-the-gateway-{n}": "v" * 1000 for n in range(50)}})
     kept = pick_headers(headers)
     assert sum(map(sys.getsizeof, (kept, *kept))) < 500
 
 
 @pytest.mark.parametrize("headers", [None, {}, httpx2.Headers(), [], "text", 7])
-def test_no_headers(headers: Any) -> None:
+def test_without_headers_nothing_is_read(headers: Any) -> None:
     assert read(headers) == NOTHING
 
 
@@ -93,7 +93,7 @@ def test_no_headers(headers: Any) -> None:
     "value",
     ["", " ", "-1", "nan", "inf", "-inf", "1e999", "9, 8", "3ms", "多", "0x10", "null", "None", "1" * 33],
 )
-def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
+def test_values_that_are_not_numbers_are_ignored(name: str, value: str) -> None:
     wrong = {**IN_LOWER_CASE, name: value}
     for headers in (wrong, httpx2.Headers(wrong, encoding="utf-8")):
         rate_limit, processing_time_s, _ = read(headers)
@@ -103,21 +103,21 @@ def test_headers_with_nonsense_for_a_number(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [5, None, ["5"]])
-def test_headers_that_are_not_strings(value: Any) -> None:
+def test_values_that_are_not_strings_are_ignored(value: Any) -> None:
     assert read(dict.fromkeys(IN_LOWER_CASE, value)) == NOTHING
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [("0", 0.0), ("412.5", 412.5), ("9" * 17, 1e17), ("1e3", 1000.0), ("1e300", 1e300)]
 )
-def test_numbers_in_unusual_notations(value: str, number: float) -> None:
+def test_numbers_in_unusual_notations_are_read(value: str, number: float) -> None:
     rate_limit, processing_time_s, _ = read(dict.fromkeys(IN_LOWER_CASE, value))
     assert rate_limit == dict.fromkeys(RATE_LIMIT_FIELDS, number)
     assert processing_time_s == number / 1000
 
 
 @pytest.mark.parametrize("request_id", ["", "r" * (MAX_REQUEST_ID + 1), "req\t1", "请求"])
-def test_what_cannot_be_a_request_id(request_id: str) -> None:
+def test_an_impossible_request_id_is_ignored(request_id: str) -> None:
     for headers in (
         {"x-request-id": request_id},
         httpx2.Headers({"x-request-id": request_id}, encoding="utf-8"),
@@ -126,6 +126,6 @@ def test_what_cannot_be_a_request_id(request_id: str) -> None:
 
 
 def test_a_value_with_line_breaks_is_ignored() -> None:
-    """Not possible over HTTP, but in an answer made by hand."""
+    """Impossible over HTTP, but not in a hand-made answer."""
     headers = {"openai-processing-ms": "1\n2", "x-request-id": "1\n2", "x-ratelimit-limit-tokens": "9"}
     assert read(headers) == ({"limit_tokens": 9}, None, "")

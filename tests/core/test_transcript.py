@@ -1,4 +1,4 @@
-"""Conversations are read from requests and answers in every form: dicts, SDK objects, JSON, chunks."""
+"""Conversations are read from requests and answers of every form: dicts, SDK objects, JSON, chunks."""
 
 import json
 import re
@@ -93,11 +93,11 @@ def call_item(arguments: str = '{"city": "\\u4e0a海"}') -> dict[str, Any]:
         ({}, Conversation()),
     ],
 )
-def test_requests(request_: dict[str, Any], expected: Conversation) -> None:
+def test_the_question_of_any_request_is_read(request_: dict[str, Any], expected: Conversation) -> None:
     assert read_conversation(request_) == expected
 
 
-def test_the_last_turn_of_a_long_chat() -> None:
+def test_of_a_long_chat_the_last_turn_is_read() -> None:
     messages = [
         {"role": "system", "content": "one"},
         {"role": "developer", "content": [{"type": "text", "text": "two"}]},
@@ -114,7 +114,7 @@ def test_the_last_turn_of_a_long_chat() -> None:
     )
 
 
-def test_the_last_turn_of_responses_items() -> None:
+def test_of_responses_items_the_last_turn_is_read() -> None:
     items = [
         {"role": "user", "content": [{"type": "input_text", "text": "weather?"}]},
         {"type": "reasoning", "summary": []},
@@ -125,7 +125,7 @@ def test_the_last_turn_of_responses_items() -> None:
     assert read == Conversation("short", "weather?", "sunny", n_messages=4)
 
 
-def test_images_sound_and_files_are_named_and_never_read() -> None:
+def test_images_audio_and_files_are_named_but_never_read() -> None:
     content = [
         {"type": "text", "text": "look"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,SECRET"}},
@@ -150,7 +150,7 @@ FORMS = [lambda answer: answer, as_object, json.dumps, lambda answer: json.dumps
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["dict", "object", "text", "bytes"])
-def test_answers_of_chat_in_every_form(form: Any) -> None:
+def test_chat_answers_are_read_in_every_form(form: Any) -> None:
     answer = chat_answer(content="An observability platform.")
     read = read_conversation({"messages": QUESTION}, form(answer))
     assert (read.answer, read.finish_reason, read.tool_calls) == ("An observability platform.", "stop", [])
@@ -164,7 +164,7 @@ def test_answers_of_chat_in_every_form(form: Any) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["dict", "object", "text", "bytes"])
-def test_answers_of_responses_in_every_form(form: Any) -> None:
+def test_answers_of_the_responses_api_are_read_in_every_form(form: Any) -> None:
     answer = response(
         message_item("It is sunny."),
         call_item(),
@@ -204,7 +204,7 @@ def test_answers_of_responses_in_every_form(form: Any) -> None:
         (None, {"answer": ""}),
     ],
 )
-def test_other_answers(answer: Any, expected: dict[str, Any]) -> None:
+def test_refusals_audio_errors_and_others_are_read(answer: Any, expected: dict[str, Any]) -> None:
     read = read_conversation({}, answer)._asdict()
     read["tool_calls"] = [{**call, "arguments": call.get("arguments", {})} for call in read["tool_calls"]]
     assert {name: read[name] for name in expected} == expected
@@ -214,7 +214,7 @@ def test_other_answers(answer: Any, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("form", [dict, ChatCompletionChunk.model_validate], ids=["dict", "object"])
-def test_a_stream_of_chat_chunks(form: Any) -> None:
+def test_chat_chunks_are_joined(form: Any) -> None:
     chunks = [
         chunk(role="assistant", content=""),
         chunk(content="Hel"),
@@ -272,7 +272,7 @@ TIME, WEATHER = '{"tz": "UTC"}', '{"city": "x"}'
         ],
     ],
 )
-def test_tool_calls_as_gateways_stream_them(pieces: list[dict[str, Any]]) -> None:
+def test_tool_calls_are_joined_however_gateways_stream_them(pieces: list[dict[str, Any]]) -> None:
     read = read_conversation({}, [chunk(tool_calls=[each]) for each in pieces])
     assert read.tool_calls == [
         {"name": "get_time", "arguments": {"tz": "UTC"}},
@@ -280,17 +280,17 @@ def test_tool_calls_as_gateways_stream_them(pieces: list[dict[str, Any]]) -> Non
     ]
 
 
-def test_content_that_is_streamed_in_parts() -> None:
+def test_content_streamed_in_parts_is_joined() -> None:
     parts = [[{"type": "text", "text": "one "}], [{"type": "text", "text": "two"}, {"type": "thinking"}]]
     assert read_conversation({}, [chunk(content=part) for part in parts]).answer == "one two"
 
 
-def test_a_stream_of_completions() -> None:
+def test_completion_chunks_are_joined() -> None:
     chunks = [{"choices": [{"index": 0, "text": text, "finish_reason": None}]} for text in ("On", "ce")]
     assert read_conversation({}, chunks).answer == "Once"
 
 
-def test_a_complete_stream_of_responses_events() -> None:
+def test_a_completed_responses_stream_is_read_from_its_last_event() -> None:
     events = [
         {"type": "response.output_text.delta", "output_index": 0, "delta": "ignored"},
         {"type": "response.completed", "response": response(message_item("all of it"))},
@@ -298,7 +298,7 @@ def test_a_complete_stream_of_responses_events() -> None:
     assert read_conversation({}, events).answer == "all of it"
 
 
-def test_an_abandoned_stream_of_responses_events() -> None:
+def test_an_abandoned_responses_stream_is_read_from_its_deltas() -> None:
     events = [
         {"type": "response.created", "response": response(status="in_progress")},
         {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "content": []}},
@@ -317,14 +317,14 @@ def test_an_abandoned_stream_of_responses_events() -> None:
     ]
 
 
-def test_an_error_in_a_stream() -> None:
+def test_an_error_in_a_stream_is_read() -> None:
     events = [chunk(content="Hel"), {"error": {"message": "overloaded"}}]
     read = read_conversation({}, events)
     assert (read.answer, read.error_message) == ("Hel", "overloaded")
     assert read_conversation({}, [{"type": "error", "message": "gone"}]).error_message == "gone"
 
 
-# -- what others may send --------------------------------------------------------------------------
+# -- arbitrary input -------------------------------------------------------------------------------
 
 
 def test_everything_read_is_bounded() -> None:
@@ -388,14 +388,14 @@ def test_anything_sent_or_answered_can_be_read(request_: Any, answer: Any) -> No
         (None, ""),
     ],
 )
-def test_the_message_of_an_error_in_any_form(answer: Any, message: str) -> None:
+def test_the_message_of_an_error_is_read_in_any_form(answer: Any, message: str) -> None:
     assert read_conversation({}, answer).error_message == message
 
 
 # -- bounds ----------------------------------------------------------------------------------------
 
 
-def test_a_stream_has_up_to_1000_choices() -> None:
+def test_at_most_1000_choices_of_a_stream_are_read() -> None:
     chunks = [{"choices": [{"index": n, "delta": {"content": "x"}}]} for n in range(5000)]
     assert read_conversation({}, chunks).answer == "\n".join("x" * MAX_CHOICES)
     events = [{"type": "response.output_text.delta", "output_index": n, "delta": "x"} for n in range(5000)]

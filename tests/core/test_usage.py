@@ -1,4 +1,4 @@
-"""The tokens of an answer, wherever a gateway reports them and whatever it calls them."""
+"""The tokens of an answer are read, wherever a gateway reports them and whatever it calls them."""
 
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -58,7 +58,7 @@ from guance_chatgpt_monitor.core.usage import (
         ("text", Usage()),
     ],
 )
-def test_usage_of_dicts_and_of_objects(usage: Any, read: Usage) -> None:
+def test_usage_is_read_from_dicts_and_objects(usage: Any, read: Usage) -> None:
     assert read_usage({"usage": usage}) == read
     assert read_usage(SimpleNamespace(usage=_as_object(usage))) == read
 
@@ -70,11 +70,11 @@ def _as_object(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("answer", [None, "text", {}, [], 7, SimpleNamespace()])
-def test_no_usage_in_anything_else(answer: Any) -> None:
+def test_anything_else_has_no_usage(answer: Any) -> None:
     assert read_usage(answer) == Usage()
 
 
-# ---- whatever they are called ----
+# ---- names ----
 
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 NINE = {"prompt_tokens": 9, "completion_tokens": 1}
@@ -83,7 +83,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
 @pytest.mark.parametrize(
     ("usage", "read"),
     [
-        # one-api and new-api send both names, and fill in one of them.
+        # one-api and new-api send both names, but fill in only one.
         (
             {
                 "prompt_tokens": 0,
@@ -140,7 +140,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
             {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10, "cache_read_input_tokens": 5},
             Usage(10, 9, 1, 5),
         ),
-        # Perplexity reports the reasoning separately, but includes it in the completion.
+        # Perplexity reports reasoning separately, but includes it in the completion.
         ({"prompt_tokens": 9, "completion_tokens": 8, "reasoning_tokens": 5}, Usage(17, 9, 8, None, 5)),
         (
             {
@@ -153,7 +153,7 @@ NINE = {"prompt_tokens": 9, "completion_tokens": 1}
         ),
     ],
 )
-def test_the_gateways_names(usage: Any, read: Usage) -> None:
+def test_gateways_names_are_read(usage: Any, read: Usage) -> None:
     assert usage_of(usage) == read
     assert usage_of(_as_object(usage)) == read
 
@@ -172,7 +172,7 @@ def test_the_gateways_names(usage: Any, read: Usage) -> None:
         ({"prompt_tokens": 32, "completion_tokens": 200, "total_tokens": 326}, 326, 294),
     ],
 )
-def test_reasoning_apart_from_the_completion_is_added_to_it(usage: Any, total: int, completion: int) -> None:
+def test_reasoning_not_included_in_the_completion_is_added(usage: Any, total: int, completion: int) -> None:
     read = usage_of({**usage, "completion_tokens_details": {"reasoning_tokens": 94}})
     assert (read.total_tokens, read.completion_tokens, read.reasoning_tokens) == (total, completion, 94)
 
@@ -180,7 +180,7 @@ def test_reasoning_apart_from_the_completion_is_added_to_it(usage: Any, total: i
 @pytest.mark.parametrize(
     ("usage", "read"),
     [
-        # Anthropic, Bedrock and Gemini, each in its own form.
+        # Anthropic, Bedrock, and Gemini in both its spellings.
         (
             {
                 "input_tokens": 10,
@@ -222,13 +222,13 @@ def test_reasoning_apart_from_the_completion_is_added_to_it(usage: Any, total: i
         ),
     ],
 )
-def test_the_forms_of_other_apis(usage: Any, read: Usage) -> None:
+def test_usage_of_other_apis_is_read(usage: Any, read: Usage) -> None:
     assert usage_of(usage) == read
     assert usage_of(_as_object(usage)) == read
 
 
 class OfSdk(pydantic.BaseModel):
-    """Like the SDKs' objects: fields that they know, and extra ones."""
+    """Like the SDKs' objects: declared fields and extra ones."""
 
     model_config = pydantic.ConfigDict(extra="allow")
     input_tokens: int = 10
@@ -251,7 +251,7 @@ class OfOpenAI(pydantic.BaseModel):
     prompt_tokens_details: Details = Details()
 
 
-def test_the_objects_of_sdks() -> None:
+def test_usage_is_read_from_sdk_objects() -> None:
     assert usage_of(OfSdk()) == Usage(115, 110, 5, 100)
     usual = usage_of(OfOpenAI())
     assert usual == Usage(10, 9, 1, 8, prompt_audio_tokens=0)
@@ -263,7 +263,7 @@ def test_the_objects_of_sdks() -> None:
     assert usage_of(with_image).prompt_image_tokens == 4
 
 
-# ---- wherever they stand ----
+# ---- places ----
 
 TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -282,7 +282,7 @@ TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
         {"id": "c", "meta": {"usage": TOLD}},
     ],
 )
-def test_the_gateways_places(answer: Any) -> None:
+def test_usage_is_found_where_gateways_put_it(answer: Any) -> None:
     assert find_usage(answer) == TOLD
     assert read_usage(answer) == Usage(5, 3, 2)
 
@@ -315,7 +315,7 @@ def test_usage_elsewhere_is_ignored(answer: Any) -> None:
         ("AAAA", None),
     ],
 )
-def test_usage_near_the_end_of_a_long_body(end: Any, found: Any) -> None:
+def test_usage_is_found_near_the_end_of_a_long_body(end: Any, found: Any) -> None:
     usage = usage_at_end(end)
     assert (usage or {}).get("total_tokens") == found
 
