@@ -368,13 +368,13 @@ SAID = 'made(submit_said(exporter, %d, "a question of some length " * 20))'
 
 @pytest.mark.slow
 @pytest.mark.parametrize("python", ["this", "oldest"])
-@pytest.mark.parametrize("mode", ["ok", "away", "hang"])
+@pytest.mark.parametrize("mode", ["ok", "down", "hang"])
 def test_an_exit_delivers_or_keeps_points_and_logs(
     datakit: WatchedDataKit, path: Path, mode: str, python: str
 ) -> None:
     with_packages = interpreters.with_packages
     interpreter = sys.executable if python == "this" else with_packages(interpreters.OLDEST)
-    if mode == "away":
+    if mode == "down":
         datakit.stop()
     elif mode == "hang":
         datakit.mode = "hang"

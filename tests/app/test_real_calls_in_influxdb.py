@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 ADMIN_KEY = "sk-admin-0123456789abcdef"
 # OpenAI's prices although the stand-in has another host, and a content log, which has its own backlog.
 SETTINGS = {"price_provider": "openai", "log_content": True}
-MINUTES_AGO = 2  # OpenAI's usage report is read up to the last full minute
+MINUTES_AGO = 2  # OpenAI's books are read up to the last full minute
 AWKWARD = {"team": "web, mobile=1", "path": "C:\\temp\\", "城市": "上海 🙂", "quoted": '"a"'}
 
 
@@ -36,7 +36,7 @@ def lines(built: Built) -> Iterator[list[str]]:
     They go to a stand-in on loopback, and are recorded as calls of OpenAI itself.
     """
     if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
-        pytest.skip("every call would fall on yesterday (UTC), which the first report takes as known")
+        pytest.skip("every call would fall on yesterday (UTC), which the first reading takes as known")
     with Recorder() as datakit, Stack(built, parameters=parameters(datakit.url), **SETTINGS) as stack:  # type: ignore[arg-type]
         stack.openai.books.clock = lambda: time.time() - 60 * MINUTES_AGO
         for _ in range(6):
@@ -172,7 +172,7 @@ def test_points_and_logs_are_counted_separately(database: InfluxDB) -> None:
     assert list(series(database, "Points delivered")["Delivered at once"].values()) == [14]
 
 
-def test_unmonitored_requests_come_from_openais_usage_report(lines: list[str], database: InfluxDB) -> None:
+def test_unmonitored_requests_come_from_openais_books(lines: list[str], database: InfluxDB) -> None:
     # Ten were answered to us, five to the unmonitored program.
     assert shown(database, "Unmonitored requests") == pytest.approx(100 * 5 / 15)
     tokens = sum(fields["total_tokens"] for fields in fields_of(lines, "openai"))
