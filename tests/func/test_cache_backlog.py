@@ -1,4 +1,4 @@
-"""Looking after a long backlog costs a few Redis commands and reads no lines."""
+"""Maintaining a long backlog takes few Redis commands and reads no lines."""
 
 import time
 
@@ -33,7 +33,7 @@ def test_a_long_backlog_is_counted_without_reading_it() -> None:
     assert sum(lengths) <= 2
 
 
-def test_a_lowered_bound_evicts_a_little_at_each_call() -> None:
+def test_a_lowered_bound_evicts_a_few_lines_per_call() -> None:
     backend = PuppetBackend(MemoryBackend(), lambda _, __: None)
     CacheBacklog(cache_of(backend)).push([line(n) for n in range(2000)])
     lowered = CacheBacklog(cache_of(backend), max_lines=100)

@@ -1,4 +1,4 @@
-"""A DataKit that is stopped loses its last 10 s, like the real one: Func sends them again."""
+"""A stopped DataKit loses its last 10 s, like the real one, and Func sends them again."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 
 def restart(stack: Stack) -> None:
-    """Restart a DataKit that has been running for an hour, as the last collect() has seen."""
+    """Restart DataKit, after collect() has seen that it was up for an hour."""
     stack.datakit._started_at_ns -= 3600 * 10**9
     stack.collect()
     stack.datakit.stop()
@@ -42,7 +42,7 @@ def test_no_call_is_missing_after_a_restart(stack: Stack) -> None:
         assert stack.ask().status_code == 200
     taken = stamps(stack)
     restart(stack)
-    assert stamps(stack) == []  # otherwise this tests nothing
+    assert stamps(stack) == []  # they really were lost
     result = stack.collect()
     assert sorted(stamps(stack)) == sorted(taken)
     assert len(stack.datakit.points("openai", "logging")) == 5
@@ -72,7 +72,7 @@ def test_nothing_is_sent_again_without_a_restart(stack: Stack) -> None:
     assert len(stack.points()) == 1
 
 
-def test_points_are_sent_again_once(stack: Stack) -> None:
+def test_points_are_sent_again_only_once(stack: Stack) -> None:
     stack.ask()
     restart(stack)
     assert "sent again" in "\n".join(stack.collect().log)
@@ -84,7 +84,7 @@ def test_points_are_sent_again_once(stack: Stack) -> None:
 
 
 class Kept:
-    """The lines of a Func whose clock the test sets."""
+    """The lines that a Func keeps, with a clock that the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 1_780_000_000.0
@@ -101,7 +101,7 @@ class Kept:
         return sum(self.cache.llen(key, scope=SCOPE) for key in keys)
 
 
-def test_what_was_taken_is_deleted_by_the_second_collect_after() -> None:
+def test_taken_lines_are_deleted_by_the_second_collect_after() -> None:
     kept = Kept()
     for n in range(30):
         kept.lines.note([line(n)])
@@ -110,7 +110,7 @@ def test_what_was_taken_is_deleted_by_the_second_collect_after() -> None:
     assert 2 <= kept.count() <= 4
 
 
-def test_what_was_taken_before_a_long_outage_is_sent_again() -> None:
+def test_lines_taken_before_a_long_outage_are_sent_again() -> None:
     kept = Kept()
     kept.collect(1000.0)
     kept.lines.note([line(1)])
@@ -123,7 +123,7 @@ def test_what_was_taken_before_a_long_outage_is_sent_again() -> None:
     assert kept.again == [line(2, int(kept.again[0].rsplit(" ", 1)[1]) - 2)]
 
 
-def test_without_collect_what_was_taken_expires_and_is_bounded() -> None:
+def test_without_collect_taken_lines_are_bounded_and_expire() -> None:
     kept = Kept()
     for n in range(MAX_ENTRIES + 5):
         kept.lines.note([str(n)])
@@ -139,7 +139,7 @@ def test_long_entries_are_bounded_in_bytes() -> None:
     assert kept.count() <= 16
 
 
-def test_a_collect_that_is_killed_leaves_it_to_the_next() -> None:
+def test_after_a_killed_collect_the_next_one_sends_the_lines() -> None:
     kept = Kept()
     kept.lines.note([line(1)])
     kept.now_s += 10
@@ -152,10 +152,10 @@ def test_a_collect_that_is_killed_leaves_it_to_the_next() -> None:
     assert kept.collect(3.0) == 1
 
 
-# ---- what a healthy call costs ----
+# ---- a healthy call ----
 
 
-def test_a_healthy_call_costs_few_redis_commands(stack: Stack) -> None:
+def test_a_healthy_call_takes_few_redis_commands(stack: Stack) -> None:
     stack.configure(tags={"team": "counted"})
     code = stack.func.script("startup__guance_chatgpt_monitor")
     counting = (
@@ -174,5 +174,5 @@ def test_a_healthy_call_costs_few_redis_commands(stack: Stack) -> None:
     for _ in range(4):
         stack.post(INVALID)
     commands = stack.func.records[-1]["log"]
-    # The point that DataKit took, and its count; now and then, whether DataKit is known to be down.
+    # Note the point and count it; now and then, read whether DataKit is marked down.
     assert len(commands) in (2, 3), commands

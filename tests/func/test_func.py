@@ -23,7 +23,7 @@ def shared() -> Iterator[LocalFunc]:
 
 
 class Scripts:
-    """Scripts of the set `s`, written by a test, and called."""
+    """Writes scripts of the set `s` and calls them."""
 
     def __init__(self, func: LocalFunc, folder: Path) -> None:
         self.func = func
@@ -62,7 +62,7 @@ def scripts(shared: LocalFunc, tmp_path: Path) -> Scripts:
 # ---- scripts ----
 
 
-def test_globals_are_fresh_for_each_task_and_modules_are_not(scripts: Scripts) -> None:
+def test_globals_are_fresh_for_each_task_but_modules_are_not(scripts: Scripts) -> None:
     code = (
         "import sys, types\n"
         "try:\n    n\nexcept NameError:\n    n = 0\n"
@@ -78,7 +78,7 @@ def test_globals_are_fresh_for_each_task_and_modules_are_not(scripts: Scripts) -
 @pytest.mark.parametrize(
     "line", ["import s__other", "import s__other as x", "from s__other import A, B", "import json"]
 )
-def test_imports_that_work(scripts: Scripts, line: str) -> None:
+def test_imports_that_work_in_func_work_here(scripts: Scripts, line: str) -> None:
     scripts.add("other", "A = 1\nB = 2\n")
     assert scripts.run(f"{line}\ndef f():\n    return 'ok'\n").status == "success"
 
@@ -103,12 +103,12 @@ DATACLASS = "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: {}\
         "@DFF.API('f', timeout=0)\ndef g(): pass",
     ],
 )
-def test_what_fails_in_func_fails_here(scripts: Scripts, line: str) -> None:
+def test_code_that_fails_in_func_fails_here(scripts: Scripts, line: str) -> None:
     scripts.add("other", "A = 1\nZERO = 0\n").add("circle", "from s__main import f\nA = 1\n")
     assert scripts.run(f"{line}\ndef f():\n    return 'ok'\n").status == "failure"
 
 
-def test_as_binds_both_names(scripts: Scripts) -> None:
+def test_import_as_binds_both_names(scripts: Scripts) -> None:
     scripts.add("other", "A = 1\n")
     assert scripts.run("from s__other import A as B\ndef f():\n    return A + B\n").data == 2
 
@@ -122,11 +122,11 @@ def test_as_binds_both_names(scripts: Scripts) -> None:
         "from abc import ABC\nclass A(ABC):\n    x = 1\n",
     ],
 )
-def test_classes_that_work(scripts: Scripts, code: str) -> None:
+def test_classes_that_work_in_func_work_here(scripts: Scripts, code: str) -> None:
     assert scripts.run(f"{code}def f():\n    return bool(A)\n").data is True
 
 
-def test_print_is_the_task_log_and_logging_is_not(scripts: Scripts) -> None:
+def test_print_goes_to_the_task_log_and_logging_does_not(scripts: Scripts) -> None:
     scripts.add("other", "def say():\n    print('from a module')\n")
     code = "import logging\nfrom s__other import say\ndef f():\n    print('a', 1)\n    say()\n"
     code += "    logging.error('x')\n"
@@ -145,7 +145,7 @@ def test_cache_and_store_are_scoped_per_script(scripts: Scripts) -> None:
     assert scripts.run(code).data == ["1", [None, "2"], {"x": [1]}]
 
 
-def test_only_what_the_entry_script_reads_is_masked(scripts: Scripts) -> None:
+def test_only_env_values_read_by_the_entry_script_are_masked(scripts: Scripts) -> None:
     scripts.func.set_env("SECRET", "s3cret")
     scripts.add("other", "def show():\n    print(DFF.ENV('SECRET'))\n")
     assert scripts.run("from s__other import show\ndef f():\n    show()\n").log == ("s3cret",)
@@ -177,7 +177,9 @@ def test_threads_are_awaited(scripts: Scripts) -> None:
         ("DFF.RESP('{\"a\": 1.0}', content_type='application/json')", '{"a": 1.0}', "application/json"),
     ],
 )
-def test_answers(scripts: Scripts, returned: str, text: str, content_type: str) -> None:
+def test_the_type_of_a_result_decides_the_answer(
+    scripts: Scripts, returned: str, text: str, content_type: str
+) -> None:
     answer = scripts.post(f"def f():\n    return {returned}\n")
     assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (200, text, content_type)
 
@@ -191,7 +193,7 @@ def test_an_exception_is_599_with_a_traceback(scripts: Scripts) -> None:
     assert "Traceback" in body["detail"]["traceback"]
 
 
-def test_the_time_limit_passes_except_exception_and_runs_finally(scripts: Scripts) -> None:
+def test_the_time_limit_skips_except_exception_but_runs_finally(scripts: Scripts) -> None:
     code = (
         "import time\n"
         "def f():\n"
@@ -236,7 +238,9 @@ def test_kwargs_given_as_a_string_are_parsed(scripts: Scripts) -> None:
         ('{"a": "\\ud800"}', 200, '{"a": "\\ud800"}'),
     ],
 )
-def test_what_a_body_may_be(scripts: Scripts, body: str, status_code: int, text: str) -> None:
+def test_only_json_objects_and_arrays_are_accepted_as_bodies(
+    scripts: Scripts, body: str, status_code: int, text: str
+) -> None:
     scripts.add("main", "def f(**body):\n    return body\n", f={})
     link = scripts.func.add_link("s__main.f")
     headers = {"Content-Type": "application/json"}
@@ -276,7 +280,7 @@ def test_a_task_whose_worker_dies_gets_no_answer_and_the_next_one_does(scripts: 
     assert scripts.run("def f():\n    return 'alive'\n").data == "alive"
 
 
-def test_a_function_that_meta_does_not_list_does_not_exist(scripts: Scripts) -> None:
+def test_a_function_not_listed_in_the_meta_does_not_exist(scripts: Scripts) -> None:
     scripts.add("main", "def f():\n    return 1\ndef g():\n    return 2\n", f={})
     link = scripts.func.add_link("s__main.g")
     answer = requests.post(f"{link}/simplified", json={}, timeout=10)
@@ -294,7 +298,7 @@ def test_five_workers_run_side_by_side(tmp_path: Path) -> None:
 
 
 def test_it_stops_silently_in_the_middle_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when Ctrl-C ends the demo."""
+    """As when Ctrl-C stops the demo."""
     failed: list[object] = []
     monkeypatch.setattr(threading, "excepthook", failed.append)
     begun = tmp_path / "begun"
@@ -329,12 +333,12 @@ def test_it_stops_silently_in_the_middle_of_a_task(tmp_path: Path, monkeypatch: 
         ("* * 1 12 *", (2026, 11, 23, 9, 28), False),
     ],
 )
-def test_cron(expression: str, moment: tuple[int, ...], due: bool) -> None:
+def test_a_cron_expression_is_due(expression: str, moment: tuple[int, ...], due: bool) -> None:
     seconds = time.mktime((*moment, 0, 0, 0, -1))  # type: ignore[arg-type]
     assert is_due(expression, time.localtime(seconds)) is due
 
 
 @pytest.mark.parametrize("expression", ["* * * *", "60 * * * *", "a * * * *", "5-1 * * * *"])
-def test_invalid_cron_expressions(expression: str) -> None:
+def test_an_invalid_cron_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match=re.compile("cron|between|invalid")):
         is_due(expression, time.localtime(0))

@@ -1,4 +1,4 @@
-"""Bodies and answers that no well-behaved caller or API sends: each ends in a clear error and one point."""
+"""Bodies and answers that no well-behaved caller or API sends: each yields a clear error and one point."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ ANSWER = {
 
 
 class Gateway(LocalServer):
-    """In place of OpenAI: gives every request the same answer, and keeps the requests."""
+    """Replaces OpenAI: gives every request the same answer, and keeps the requests."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def message_of(answer: requests.Response) -> str:
     return str(answer.json()["error"]["message"])
 
 
-# ---- what a caller sends ----
+# ---- bodies ----
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def message_of(answer: requests.Response) -> str:
         {"question": "Hi", "tags": {"team": "\ud800"}},
     ],
 )
-def test_half_a_surrogate_pair_is_refused_and_nothing_is_sent(stack: Stack, body: dict[str, Any]) -> None:
+def test_half_a_surrogate_pair_is_refused_and_not_sent(stack: Stack, body: dict[str, Any]) -> None:
     answer = stack.post(body)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["type"] == "invalid_request_error"
@@ -69,8 +69,8 @@ def test_half_a_surrogate_pair_is_refused_and_nothing_is_sent(stack: Stack, body
 
 
 @pytest.mark.parametrize("depth", [900, 960])
-def test_a_deeply_nested_body(stack: Stack, depth: int) -> None:
-    """As deep as Func accepts."""
+def test_a_deeply_nested_body_is_one_point(stack: Stack, depth: int) -> None:
+    """960 is as deep as Func accepts."""
     body = json.dumps({"messages": HELLO, "metadata": "?"}).replace('"?"', "[" * depth + "]" * depth)
     headers = {"Content-Type": "application/json"}
     answer = requests.post(stack.link, body.encode(), headers=headers, timeout=60)
@@ -92,10 +92,10 @@ def test_nothing_is_sent_after_the_deadline(stack: Stack) -> None:
     assert [len(request.body["messages"][-1]["content"]) for request in stack.openai.requests] == [9]
 
 
-# ---- what comes for an answer ----
+# ---- answers ----
 
 
-def test_a_bom_before_the_answer(stack: Stack) -> None:
+def test_an_answer_with_a_bom_is_read(stack: Stack) -> None:
     text = b"\xef\xbb\xbf" + json.dumps(ANSWER).encode()
     with Gateway(Response(200, text, "application/json")) as server:
         answer = ask_at(stack, server)
@@ -105,7 +105,7 @@ def test_a_bom_before_the_answer(stack: Stack) -> None:
 
 @pytest.mark.parametrize("status_code", [200, 400])
 @pytest.mark.parametrize("depth", [900, 100_000])
-def test_a_deeply_nested_answer(stack: Stack, status_code: int, depth: int) -> None:
+def test_a_deeply_nested_answer_is_one_point(stack: Stack, status_code: int, depth: int) -> None:
     deep = "[" * depth + "]" * depth
     text = json.dumps({**ANSWER, "extra": "?"}).replace('"?"', deep)
     with Gateway(Response(status_code, text, "application/json")) as server:
@@ -117,7 +117,7 @@ def test_a_deeply_nested_answer(stack: Stack, status_code: int, depth: int) -> N
 
 
 @pytest.mark.parametrize("status_code", [200, 400])
-def test_an_answer_that_decompresses_to_more_than_64_mib(stack: Stack, status_code: int) -> None:
+def test_an_answer_of_more_than_64_mib_decompressed_is_a_502(stack: Stack, status_code: int) -> None:
     packed = gzip.compress(b'{"id": "' + b" " * (65 * 2**20))
     headers = {"Content-Encoding": "gzip"}
     with Gateway(Response(status_code, packed, "application/json", headers)) as server:
@@ -137,7 +137,7 @@ def test_a_compressed_answer_arrives_decompressed(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("status_code", [301, 302, 307, 308])
-def test_a_prompt_does_not_follow_a_redirect_to_another_host(stack: Stack, status_code: int) -> None:
+def test_a_redirect_to_another_host_is_not_followed(stack: Stack, status_code: int) -> None:
     with Gateway(Response(200, ANSWER)) as elsewhere:
         headers = {"Location": elsewhere.url + "/v1/chat/completions"}
         with Gateway(Response(status_code, b"", headers=headers)) as server:
@@ -166,15 +166,15 @@ def test_a_redirect_on_the_same_host_is_followed(stack: Stack) -> None:
     assert stack.point().fields["create_time"] == 2.0
 
 
-# ---- what is printed ----
+# ---- printed lines ----
 
 HOSTILE = "gpt\n2026-01-01 forged\r\x1b[31m\u2028\u2029\u202e\u2066\u200b\x85"
 
 
-def test_each_line_that_collect_prints_is_one_and_printable(stack: Stack) -> None:
+def test_collect_prints_hostile_values_as_single_printable_lines(stack: Stack) -> None:
     stack.datakit.mode = "500"
     stack.ask(model=HOSTILE)
-    stack.datakit.mode = "400"  # its error quotes the line
+    stack.datakit.mode = "400"  # the error quotes the line
     stack.datakit.version = "1.84.1\x1b[31m"
     result = stack.collect()
     assert result.status == "success"

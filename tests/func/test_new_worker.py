@@ -1,4 +1,4 @@
-"""What a new worker of Func makes of its first tasks: a load that fails leaves nothing, and few are kept."""
+"""The first tasks of a new Func worker: a failed load leaves nothing behind, and little is kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def ask_ok(stack: Stack) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_a_first_load_that_fails_leaves_nothing(stack: Stack) -> None:
+def test_a_failed_first_load_leaves_nothing_behind(stack: Stack) -> None:
     stack.configure(tags={"team": "another"})
     script_id = f"{SET}__metrics"
     code = stack.func.script(script_id)
@@ -38,7 +38,7 @@ def test_a_first_load_that_fails_leaves_nothing(stack: Stack) -> None:
     assert len(stack.points()) == 1
 
 
-def test_a_package_installed_after_the_first_task(stack: Stack) -> None:
+def test_a_package_installed_after_the_first_task_is_found(stack: Stack) -> None:
     code = stack.func.script(STARTUP)
     missing = "import sys\nsys.modules['openai'] = None\n"
     stack.func.edit(STARTUP, missing + code)
@@ -51,7 +51,7 @@ def test_a_package_installed_after_the_first_task(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("where", ["script", "package"])
-def test_a_task_that_is_killed_in_the_middle_of_the_first_load(
+def test_a_task_killed_in_the_middle_of_the_first_load_leaves_nothing_behind(
     stack: Stack, tmp_path: Path, where: str
 ) -> None:
     begun = tmp_path / "begun"
@@ -79,7 +79,7 @@ def test_a_task_that_is_killed_in_the_middle_of_the_first_load(
     assert stack.point().tags["status"] == "ok"
 
 
-def test_only_a_handful_is_kept(stack: Stack) -> None:
+def test_only_a_handful_of_versions_and_settings_is_kept(stack: Stack) -> None:
     for n in range(12):
         stack.configure(tags={"team": f"team-{n}"})
         assert stack.post({"no": "question"}).status_code == 400

@@ -1,4 +1,4 @@
-"""An outage of DataKit, of Redis or of a worker costs no point: the built set in Func, and real processes.
+"""An outage of DataKit, Redis or a worker loses no point: the built set in Func, and real processes.
 
 Each test counts: points made = points stored + points counted as dropped.
 """
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 CALLERS = 20
 WORKERS = 3
 KILLS = 50
-INVALID = {"no": "question"}  # refused before OpenAI is asked: a call, and a point, within milliseconds
+INVALID = {"no": "question"}  # refused before OpenAI is asked: a call and its point take milliseconds
 
 needs_redis = pytest.mark.skipif(not LocalRedis.is_available(), reason="no redis-server on this machine")
 
@@ -64,7 +64,7 @@ class Outage:
             self.made += 1
 
     def call_from_20(self, calls_each: int = 1, meanwhile: Callable[[int], None] = lambda _: None) -> None:
-        """20 callers at once; `meanwhile(n)` runs after each caller's n-th call."""
+        """20 callers at once; each runs `meanwhile(n)` after its n-th call."""
 
         def caller(_: int) -> None:
             for n in range(calls_each):
@@ -74,7 +74,7 @@ class Outage:
         run_threads(CALLERS, caller)
 
     def call_each_worker(self) -> None:
-        """One call in each of the workers: each is still busy when the last call is made."""
+        """Make one call in each worker: all are still busy when the last call is made."""
         workers = len(self.stack.func.worker_pids())
         self.stack.openai.faults.extend(["slow:0.3"] * workers)
         run_threads(workers, lambda _: self.stack.ask().raise_for_status())
@@ -92,16 +92,16 @@ class Outage:
                 self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def collect_all(self) -> TaskResult:
-        """As often as the auto-trigger needs."""
+        """Collect as often as the auto-trigger would need."""
         for _ in range(20):
             result = self.collect()
             if result.data["backlog_lines"] == 0:
-                self.collect()  # what the last one dropped is in the report of the next
+                self.collect()  # it reports what the previous one dropped
                 return result
         raise AssertionError(result)
 
     def reported_dropped(self) -> dict[str, int]:
-        """The sums by reason that a dashboard shows."""
+        """The sums by reason, as a dashboard shows them."""
         sums: dict[str, int] = {}
         for point in self.stack.points("openai_monitor"):
             if "reason" in point.tags:
@@ -110,7 +110,7 @@ class Outage:
         return sums
 
     def let_lock_expire(self) -> None:
-        """What happens by itself 30 s after a replayer died."""
+        """As happens 30 s after a replayer died."""
         for name in ("replay", "health"):
             self._cache().delete(f"lock_{name}", scope=cache_client.SCOPE)
 
@@ -138,14 +138,14 @@ def outage(stack: Stack, shared_redis: LocalRedis | None) -> Outage:
     "fault", ["stopped", "500", "429", "408", "403", "reset", "reset_after", "hang", "crash200"]
 )
 def test_an_outage_under_20_callers_loses_nothing(outage: Outage, fault: str) -> None:
-    outage.call_each_worker()  # each has seen that this DataKit sends its header
+    outage.call_each_worker()  # each worker has seen that this DataKit sends its header
     if fault == "stopped":
         outage.datakit.stop()
     else:
         outage.datakit.mode = fault
     received = outage.datakit.requests_total
     outage.call_from_20()
-    # Each worker may try before the first has failed; after that, nobody does.
+    # Each worker may try until the first has failed; after that, none does.
     assert outage.datakit.requests_total - received <= WORKERS
     if fault == "stopped":
         outage.datakit.start()
@@ -156,7 +156,7 @@ def test_an_outage_under_20_callers_loses_nothing(outage: Outage, fault: str) ->
     outage.assert_accounted()
 
 
-def test_points_that_datakit_refuses_for_good_are_counted(outage: Outage) -> None:
+def test_points_that_datakit_rejects_are_counted(outage: Outage) -> None:
     outage.datakit.mode = "400"
     outage.call_from_20()
     outage.datakit.mode = None
@@ -164,7 +164,7 @@ def test_points_that_datakit_refuses_for_good_are_counted(outage: Outage) -> Non
     assert outage.dropped == {"invalidLinePoint": CALLERS}
 
 
-def test_one_bad_line_in_a_thousand(outage: Outage) -> None:
+def test_one_bad_line_in_a_thousand_is_dropped_alone(outage: Outage) -> None:
     outage.fill([bad_line(n) if n == 333 else line(n) for n in range(1000)])
     outage.call()
     result = outage.collect()
@@ -175,7 +175,7 @@ def test_one_bad_line_in_a_thousand(outage: Outage) -> None:
     assert outage.dropped == {"invalidLinePoint": 1}
 
 
-def test_a_datakit_that_comes_and_goes_under_20_callers(outage: Outage) -> None:
+def test_an_intermittent_datakit_under_20_callers_loses_nothing(outage: Outage) -> None:
     faults = iter(["reset_after", "500", "hang", "429", "reset"] * 4)
 
     def change(n: int) -> None:
@@ -183,7 +183,7 @@ def test_a_datakit_that_comes_and_goes_under_20_callers(outage: Outage) -> None:
             outage.datakit.mode = next(faults, None)
         else:
             outage.datakit.mode = None
-            outage.backlog().save("down_until_s", "")  # 30 s later
+            outage.backlog().save("down_until_s", "")  # as after 30 s
 
     outage.call_from_20(2, change)
     outage.datakit.mode = None
@@ -191,7 +191,7 @@ def test_a_datakit_that_comes_and_goes_under_20_callers(outage: Outage) -> None:
     assert outage.dropped == {}
 
 
-def test_three_collect_while_20_call_and_datakit_comes_and_goes(outage: Outage) -> None:
+def test_three_collectors_and_20_callers_with_an_intermittent_datakit_lose_nothing(outage: Outage) -> None:
     outage.fill([line(n) for n in range(2000)])
     calling = threading.Event()
     calling.set()
@@ -238,7 +238,7 @@ def test_the_first_call_after_an_outage_is_written_at_once(outage: Outage) -> No
 
 
 @pytest.mark.parametrize("python", ["this", "oldest"])
-def test_without_a_redis_on_the_machine(built: Built, python: str) -> None:
+def test_an_outage_without_redis_loses_nothing(built: Built, python: str) -> None:
     with_packages = interpreters.with_packages
     path = interpreters.current() if python == "this" else with_packages(interpreters.OLDEST)
     with Stack(built, path, workers=2) as stack:
@@ -258,7 +258,7 @@ def test_a_full_backlog_and_old_points_are_counted(outage: Outage) -> None:
     outage.stack.configure(backlog_max_lines=30)
     outage.fill([line(n, time.time_ns() - 13 * 3600 * 10**9) for n in range(20)])
     outage.datakit.stop()
-    for _ in range(20):  # one after the other: of two at once, each may evict for both
+    for _ in range(20):  # in turn: two at once may each evict for both
         outage.call()
     assert outage.backlog().size().lines == 30
     outage.datakit.start()
@@ -266,10 +266,10 @@ def test_a_full_backlog_and_old_points_are_counted(outage: Outage) -> None:
     assert outage.dropped == {"backlog_full": 10, "too_old": 10}
 
 
-# ---- what collect() says ----
+# ---- the report of collect() ----
 
 
-def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
+def test_collect_reports_an_unreachable_datakit(outage: Outage) -> None:
     outage.datakit.stop()
     outage.call()
     result = outage.collect()
@@ -285,7 +285,7 @@ def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
     outage.datakit.start()
     result = outage.collect()
     replayed = result.data["replayed"]
-    assert replayed > waiting  # the report of the previous run waited, too
+    assert replayed > waiting  # the report of the previous run waited too
     assert f"delivered {replayed} point(s) that had waited in the backlog" in result.log
     assert "everything is delivered" in result.log
 
@@ -298,7 +298,7 @@ def test_collect_says_that_datakit_is_unreachable(outage: Outage) -> None:
         ("500", "answered 500"),
     ],
 )
-def test_collect_says_why_nothing_is_delivered(outage: Outage, fault: str, said: str) -> None:
+def test_collect_reports_why_nothing_is_delivered(outage: Outage, fault: str, said: str) -> None:
     outage.datakit.mode = fault
     outage.call()
     result = outage.collect()
@@ -327,7 +327,7 @@ def test_workers_killed_in_the_middle_of_chat_lose_no_other_point(outage: Outage
     def call(n: int) -> None:
         try:
             outage.call()
-        except requests.RequestException:  # Func has no answer for a task whose worker died
+        except requests.RequestException:  # Func does not answer a task whose worker died
             lost.append(n)
 
     callers = threading.Thread(target=lambda: run_threads(CALLERS, call))
@@ -343,7 +343,7 @@ def test_workers_killed_in_the_middle_of_chat_lose_no_other_point(outage: Outage
     assert outage.dropped == {}
 
 
-def test_collect_killed_in_mid_batch_loses_nothing(outage: Outage) -> None:
+def test_a_collect_killed_in_mid_batch_loses_nothing(outage: Outage) -> None:
     outage.fill([bad_line(n) if n % 1000 == 7 else line(n) for n in range(3000)])
     for _ in range(2):
         received = outage.datakit.requests_total
@@ -354,14 +354,14 @@ def test_collect_killed_in_mid_batch_loses_nothing(outage: Outage) -> None:
         kill_workers(outage.stack)
         collecting.join()
         outage.let_lock_expire()
-        for _ in range(WORKERS):  # a worker that was idle when it was killed loses its next task
+        for _ in range(WORKERS):  # a worker killed while idle loses its next task
             outage.stack.collect()
     outage.collect_all()
     assert len(outage.stack.points()) == 2997
     assert outage.reported_dropped() == {"invalidLinePoint": 3}
 
 
-# ---- real processes over a real Redis ----
+# ---- real processes with a real Redis ----
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def replay_rest(redis_url: str, datakit_url: str) -> None:
 
 
 @needs_redis
-def test_20_processes_call_and_3_replay_at_once(redis_url: str, datakit: LocalDataKit) -> None:
+def test_20_calling_and_3_replaying_processes_lose_nothing(redis_url: str, datakit: LocalDataKit) -> None:
     calls_each = 50
     context = cache_client.processes()
     go, done = context.Event(), context.Event()
@@ -444,7 +444,7 @@ def test_a_replayer_killed_50_times_in_mid_batch_loses_nothing(redis_url: str, d
         process.start()
         while process.is_alive() and not lock.exists("lock_replay", scope=cache_client.SCOPE):
             process.join(0.001)
-        process.join(moments.uniform(0, 0.05))  # about as long as a batch of 100 takes
+        process.join(moments.uniform(0, 0.05))  # roughly the duration of a batch of 100
         process.kill()
         process.join()
         killed += process.exitcode == -signal.SIGKILL
@@ -458,7 +458,7 @@ def test_a_replayer_killed_50_times_in_mid_batch_loses_nothing(redis_url: str, d
 
 
 @needs_redis
-def test_redis_restarted_with_its_data_under_an_outage(built: Built) -> None:
+def test_redis_restarts_during_an_outage_lose_nothing(built: Built) -> None:
     redis = LocalRedis().start()
     try:
         with Stack(built, workers=2, redis_url=redis.url, exits_with_redis=False) as stack:
@@ -470,7 +470,7 @@ def test_redis_restarted_with_its_data_under_an_outage(built: Built) -> None:
             assert outage.backlog().size().lines == CALLERS
             outage.call_from_20()
             redis.stop()
-            outage.call_from_20()  # neither DataKit nor Redis
+            outage.call_from_20()  # with neither DataKit nor Redis
             redis.start()
             outage.call_each_worker()  # each puts what it kept on the backlog
             assert outage.backlog().size().lines == outage.made
@@ -482,7 +482,7 @@ def test_redis_restarted_with_its_data_under_an_outage(built: Built) -> None:
 
 
 @needs_redis
-def test_without_redis_points_are_written_and_collect_says_so(built: Built) -> None:
+def test_without_redis_points_are_written_and_collect_reports_it(built: Built) -> None:
     redis = LocalRedis().start()
     try:
         with Stack(built, redis_url=redis.url, exits_with_redis=False) as stack:

@@ -1,4 +1,4 @@
-"""Work within a time limit, on kept threads."""
+"""Work within a time limit, on reused threads."""
 
 import threading
 
@@ -9,7 +9,7 @@ from guance_chatgpt_monitor.func import time_limit
 from guance_chatgpt_monitor.func.time_limit import within
 
 
-def test_what_the_work_returns_or_raises() -> None:
+def test_the_result_or_exception_of_the_work_is_passed_on() -> None:
     assert within(30, lambda: 1) == 1
 
     def fail() -> None:
@@ -19,7 +19,7 @@ def test_what_the_work_returns_or_raises() -> None:
         within(30, fail)
 
 
-def test_one_thread_serves_calls_one_after_the_other() -> None:
+def test_successive_calls_share_a_thread() -> None:
     assert len({within(30, threading.get_ident) for _ in range(20)}) == 1
 
 
@@ -32,7 +32,7 @@ def test_simultaneous_calls_have_a_thread_each() -> None:
     run_threads(5, call)
 
 
-def test_work_that_takes_too_long_gives_its_result_to_nobody() -> None:
+def test_the_result_of_late_work_is_discarded() -> None:
     go, done = threading.Event(), threading.Event()
 
     def work() -> str:
@@ -48,7 +48,7 @@ def test_work_that_takes_too_long_gives_its_result_to_nobody() -> None:
     assert [within(30, lambda n=n: n) for n in range(5)] == list(range(5))  # type: ignore[misc]
 
 
-def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "IDLE_S", 0.01)
     monkeypatch.setattr(time_limit, "_idle", [])
     thread = within(30, threading.current_thread)
