@@ -1,4 +1,4 @@
-"""The local Func's management API refuses and fails as the real one does; the link keeps its limits."""
+"""The local Func's management API refuses and fails like the real one; its links enforce their limits."""
 
 import contextlib
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def client(func: LocalFunc, clock: Clock) -> FuncClient:
 
 
 def add_echo(func: LocalFunc, client: FuncClient, code: str = "return body") -> str:
-    """A function that by default returns its arguments; its id."""
+    """Add a function that by default returns its arguments, and return its ID."""
     func.edit("s__main", f"@DFF.API('echo')\ndef echo(**body):\n    {code}\n")
     client.post("scripts/s__main/do/publish", {})
     return "s__main.echo"
@@ -77,9 +77,9 @@ def refusal(answer: requests.Response) -> tuple[int, float, str]:
     return answer.status_code, body["error"], body["reason"]
 
 
-# ---- who may use it ----
+# ---- access ----
 
-# What Func's own SDK computes for these requests, with this secret and time.
+# The signatures of Func's own SDK for these requests, with this secret and time.
 LIST = "/api/v1/env-variables/do/list?id=A%2CB&pageSize=10"
 ADD = "/api/v1/env-variables/do/add"
 ODD = '观测云 "quoted" back\\slash\nline'
@@ -115,7 +115,7 @@ def test_a_signature_of_funcs_own_sdk_is_accepted_once(
     assert refusal(again) == (401, 401.14, "EUserAuth")
 
 
-def test_a_form_is_signed_by_its_texts(func: LocalFunc, clock: Clock, built: Built) -> None:
+def test_the_signature_of_a_form_covers_its_text_fields(func: LocalFunc, clock: Clock, built: Built) -> None:
     signed = headers("nonce-3", "15b46f2b1f747732db8507a554041eee0468c844")
     answer = requests.post(
         f"{func.url}/api/v1/script-sets/do/import",
@@ -127,7 +127,7 @@ def test_a_form_is_signed_by_its_texts(func: LocalFunc, clock: Clock, built: Bui
     assert answer.json()["data"]["diff"]["scriptSets"][0]["id"] == SET
 
 
-def test_what_the_client_signs_is_accepted(client: FuncClient) -> None:
+def test_our_clients_signatures_are_accepted(client: FuncClient) -> None:
     value = {"id": "NOTE", "autoTypeCasting": "string", "valueTEXT": ODD}
     client.post("env-variables/do/add", {"data": value})
     assert client.list("env-variables", id="NOTE,OTHER")[0]["valueTEXT"] == ODD
@@ -146,7 +146,7 @@ def test_what_the_client_signs_is_accepted(client: FuncClient) -> None:
         (LocalhostToken("wrong"), "401.14 EUserAuth: Invalid Localhost Auth Token", "read the token again"),
     ],
 )
-def test_refusals_say_what_to_do(
+def test_refusals_come_with_advice(
     func: LocalFunc, clock: Clock, credentials: Any, said: str, step: str
 ) -> None:
     client = FuncClient(func.url, credentials, clock)
@@ -162,16 +162,16 @@ def test_a_clock_that_differs_is_reported(func: LocalFunc, clock: Clock) -> None
     assert "the clocks of Func and of this host differ" in caught.value.next_step
 
 
-def test_the_token_of_its_host_is_as_good_as_a_key(func: LocalFunc) -> None:
+def test_the_localhost_token_works_like_a_key(func: LocalFunc) -> None:
     assert FuncClient(func.url, LocalhostToken("token-1")).list("scripts") == []
 
 
-def test_without_a_key_nobody_is_let_in(func: LocalFunc) -> None:
+def test_a_request_without_a_key_is_refused(func: LocalFunc) -> None:
     answer = requests.get(f"{func.url}/api/v1/scripts/do/list", timeout=10)
     assert refusal(answer) == (401, 401.14, "EUserAuth")
 
 
-# ---- what it takes ----
+# ---- requests ----
 
 
 @pytest.mark.parametrize(
@@ -197,20 +197,20 @@ def test_without_a_key_nobody_is_let_in(func: LocalFunc) -> None:
         ("python-packages/do/install", {"packages": ""}, "match"),
     ],
 )
-def test_bodies_it_does_not_know_are_refused(client: FuncClient, path: str, body: Any, said: str) -> None:
+def test_invalid_bodies_are_refused(client: FuncClient, path: str, body: Any, said: str) -> None:
     with pytest.raises(FuncError, match=r"400\.43 EClientBadRequest: Invalid request body") as caught:
         client.post(path, body)
     assert said in caught.value.detail["message"]
 
 
-def test_queries_and_paths_it_does_not_know_are_refused(client: FuncClient) -> None:
+def test_unknown_queries_and_paths_are_refused(client: FuncClient) -> None:
     with pytest.raises(FuncError, match="Invalid request query"):
         client.get("scripts/do/list", colour="red")
     with pytest.raises(FuncError, match="No such router"):
         client.get("scripts/do/sing")
 
 
-def test_an_error_repeats_the_request_and_the_client_does_not(func: LocalFunc, client: FuncClient) -> None:
+def test_funcs_errors_repeat_the_request_but_our_clients_do_not(func: LocalFunc, client: FuncClient) -> None:
     body = {"data": {"id": "A", "autoTypeCasting": "password", "valueTEXT": "s3cret"}}
     client.post("env-variables/do/add", body)
     with pytest.raises(FuncError, match="ID of ENV Variable already exists") as caught:
@@ -228,7 +228,7 @@ def test_lists_come_in_pages_of_ten(func: LocalFunc, client: FuncClient) -> None
     assert len(client.list("env-variables")) == 12
 
 
-def test_a_password_is_not_shown_again_and_a_fixed_field_is(client: FuncClient) -> None:
+def test_lists_hide_passwords_but_show_fixed_fields(client: FuncClient) -> None:
     value = {"id": "A", "autoTypeCasting": "password", "valueTEXT": "s3cret"}
     client.post("env-variables/do/add", {"data": value})
     assert "valueTEXT" not in client.list("env-variables")[0]
@@ -240,7 +240,7 @@ def test_a_password_is_not_shown_again_and_a_fixed_field_is(client: FuncClient) 
 # ---- script sets, scripts ----
 
 
-def test_an_import_in_two_steps(func: LocalFunc, clock: Clock, client: FuncClient, built: Built) -> None:
+def test_an_import_takes_two_steps(func: LocalFunc, clock: Clock, client: FuncClient, built: Built) -> None:
     def send(path: str, **content: Any) -> Any:
         answer = requests.post(
             f"{func.url}/api/v1/script-sets/do/{path}",
@@ -268,7 +268,9 @@ def deploy(client: FuncClient, **parameters: Any) -> Any:
     return client.post(f"script-sets/{SET}/do/deploy", body)
 
 
-def test_a_value_that_is_no_text_crashes_it(func: LocalFunc, client: FuncClient, built: Built) -> None:
+def test_a_value_that_is_not_a_string_crashes_deployment(
+    func: LocalFunc, client: FuncClient, built: Built
+) -> None:
     func.install(str(built.zip_path))
     with pytest.raises(FuncError, match=r"500\.5 ESys: A System error occured"):
         deploy(client, **{"Default model": 1})
@@ -284,16 +286,16 @@ def test_a_value_that_is_no_text_crashes_it(func: LocalFunc, client: FuncClient,
         ("a\\", '"a\\"'),
     ],
 )
-def test_values_are_written_as_javascript_would(
+def test_values_are_written_like_javascript_does(
     func: LocalFunc, client: FuncClient, built: Built, value: str, written: str
 ) -> None:
     func.install(str(built.zip_path))
-    with contextlib.suppress(FuncError):  # some of them do not run; the script stays
+    with contextlib.suppress(FuncError):  # some of the scripts do not run, but they stay
         deploy(client, **{"Service name": value})
     assert f"SERVICE_NAME = {written}" in func.script(STARTUP).splitlines()
 
 
-def test_a_failed_deploy_leaves_its_script_and_the_next_one_keeps_it(
+def test_a_failed_deployment_leaves_a_script_that_the_next_one_keeps(
     func: LocalFunc, client: FuncClient, built: Built
 ) -> None:
     func.install(str(built.zip_path))
@@ -321,7 +323,7 @@ def test_publishing_runs_the_draft_first(func: LocalFunc, client: FuncClient) ->
         client.post("scripts/s__main/do/modify", draft)
 
 
-def test_changes_are_noticed_after_a_while(built: Built) -> None:
+def test_changes_take_effect_after_a_while(built: Built) -> None:
     clock = Clock()
     with LocalFunc(
         workers=1, clock=clock, visible_after_s=5.0, access_keys=[LocalKey("ak-local", SECRET)]
@@ -361,7 +363,7 @@ def test_authentication_is_enforced(
     assert (answer.status_code, answer.json()) == (200, {})
 
 
-def test_a_link_whose_authentication_is_deleted_is_open(func: LocalFunc, client: FuncClient) -> None:
+def test_deleting_the_authentication_of_a_link_opens_it(func: LocalFunc, client: FuncClient) -> None:
     auth_id = add_auth(client, "fixedField", fields=[{"location": "header", **FIELD}])
     link = add_link(func, client, apiAuthId=auth_id)
     client.get(f"api-auth/{auth_id}/do/delete")
@@ -378,7 +380,7 @@ def test_throttling_is_enforced_per_window(func: LocalFunc, client: FuncClient, 
     assert requests.post(link, json={}, timeout=10).status_code == 200
 
 
-def test_a_limit_of_null_lets_nobody_through(func: LocalFunc, client: FuncClient) -> None:
+def test_a_limit_of_null_refuses_every_call(func: LocalFunc, client: FuncClient) -> None:
     link = add_link(func, client, throttlingJSON={"byDay": None})
     assert requests.post(link, json={}, timeout=10).status_code == 429
 
@@ -390,12 +392,14 @@ def test_a_limit_of_null_lets_nobody_through(func: LocalFunc, client: FuncClient
         ({"expireTime": "2020-01-01T00:00:00Z"}, "EBizCondition.SyncAPIExpired"),
     ],
 )
-def test_a_link_that_is_off(func: LocalFunc, client: FuncClient, settings: Any, reason: str) -> None:
+def test_a_disabled_or_expired_link_is_refused(
+    func: LocalFunc, client: FuncClient, settings: Any, reason: str
+) -> None:
     link = add_link(func, client, **settings)
     assert refusal(requests.post(link, json={}, timeout=10)) == (403, 403.21, reason)
 
 
-def test_task_records_hold_arguments_and_answers_up_to_the_limit(func: LocalFunc, client: FuncClient) -> None:
+def test_task_records_keep_the_latest_arguments_and_answers(func: LocalFunc, client: FuncClient) -> None:
     link = add_link(func, client, taskRecordLimit=2)
     for number in range(4):
         requests.post(link, json={"question": f"q{number}"}, timeout=10)
@@ -404,7 +408,7 @@ def test_task_records_hold_arguments_and_answers_up_to_the_limit(func: LocalFunc
     assert rows[0]["returnValueJSON"] == {"question": "q3"}
 
 
-def test_a_link_to_nothing_is_not_made(client: FuncClient) -> None:
+def test_a_link_to_an_unknown_function_is_refused(client: FuncClient) -> None:
     data = {"funcId": "s__none.f", "funcCallKwargsJSON": {}}
     with pytest.raises(FuncError, match="No such data"):
         client.post("sync-apis/do/add", {"data": data})
@@ -413,7 +417,7 @@ def test_a_link_to_nothing_is_not_made(client: FuncClient) -> None:
 # ---- auto-triggers, packages ----
 
 
-def test_an_auto_trigger_added_by_hand_runs_and_reports_its_time(
+def test_an_added_auto_trigger_runs_and_reports_its_last_run(
     func: LocalFunc, client: FuncClient, clock: Clock
 ) -> None:
     data = {"funcId": add_echo(func, client), "funcCallKwargsJSON": {}, "cronExpr": "*/5 * * * *"}
@@ -426,9 +430,7 @@ def test_an_auto_trigger_added_by_hand_runs_and_reports_its_time(
     assert func.fire_cron() == []
 
 
-def test_packages_are_installed_one_after_the_other(
-    func: LocalFunc, client: FuncClient, clock: Clock
-) -> None:
+def test_packages_are_installed_in_turn(func: LocalFunc, client: FuncClient, clock: Clock) -> None:
     def status() -> list[tuple[str, str]]:
         rows = client.get("python-packages/install-status/do/get")
         return [(row["package"], row["status"]) for row in rows]

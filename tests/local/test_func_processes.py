@@ -1,4 +1,4 @@
-"""The local Func's processes end as the real one's do."""
+"""The local Func's processes end like the real one's."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def test_a_stopped_worker_is_reported_after_the_time_limit(monkeypatch: pytest.M
     assert (answer.json()["error"], answer.json()["reason"]) == (599.99, "EWorkerNoResponse")
 
 
-def test_sigterm_to_one_process_ends_all_and_none_loses_its_next_task() -> None:
+def test_sigterm_to_one_process_restarts_all_and_loses_no_task() -> None:
     with LocalFunc(workers=2) as func:
         link = add_link(func)
         before = set(func.worker_pids())

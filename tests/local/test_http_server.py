@@ -1,4 +1,4 @@
-"""Who may talk to a stand-in: programs of this machine, and no page that is open in its browser."""
+"""Only programs on this machine may talk to a stand-in, not the pages open in its browser."""
 
 import re
 import socket
@@ -46,13 +46,13 @@ def session():
         yield session
 
 
-# --- a name that leads to loopback
+# --- DNS rebinding
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", "["]
 )
-def test_another_name_than_this_machines_is_refused(server, session, host):
+def test_a_host_that_is_not_this_machine_is_refused(server, session, host):
     answer = session.get(f"{server.url}/v1/ping", headers={"Host": host}, timeout=TIMEOUT_S)
     assert answer.status_code == 403
     assert "Host" in answer.text
@@ -61,12 +61,12 @@ def test_another_name_than_this_machines_is_refused(server, session, host):
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "127.8.8.8", "[::1]:80", "app.localhost"]
 )
-def test_all_names_of_this_machine_are_right(datakit, session, host):
+def test_all_names_of_this_machine_are_accepted(datakit, session, host):
     headers = {"Host": host}
     assert session.get(f"{datakit.url}/v1/ping", headers=headers, timeout=TIMEOUT_S).status_code == 200
 
 
-def test_a_server_that_is_open_to_the_network_knows_its_addresses_but_no_name(session):
+def test_a_server_open_to_the_network_accepts_addresses_but_no_names(session):
     with LocalDataKit(host="0.0.0.0") as datakit:
         url = f"http://127.0.0.1:{datakit.port}/v1/ping"
         by_host = {
@@ -76,7 +76,7 @@ def test_a_server_that_is_open_to_the_network_knows_its_addresses_but_no_name(se
     assert by_host == {"192.168.1.20:9529": 200, "evil.example": 403}
 
 
-# --- a page of another origin
+# --- pages of other origins
 
 
 def from_page(origin):
@@ -84,27 +84,27 @@ def from_page(origin):
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "null"])
-def test_what_a_page_of_another_origin_sends_is_refused(datakit, session, origin):
+def test_a_write_from_another_origin_is_refused(datakit, session, origin):
     url = f"{datakit.url}/v1/write/metric"
     answer = session.post(url, LINE, headers=from_page(origin), timeout=TIMEOUT_S)
     assert answer.status_code == 403
     assert datakit.count() == 0
 
 
-def test_the_stand_ins_own_page_may_send(datakit, session):
+def test_the_stand_ins_own_page_may_write(datakit, session):
     url = f"{datakit.url}/v1/write/metric"
     assert session.post(url, LINE, headers=from_page(datakit.url), timeout=TIMEOUT_S).status_code == 200
     assert datakit.count() == 1
 
 
-def test_no_page_asks_openai_or_func(server, session):
+def test_openai_and_func_refuse_every_page(server, session):
     for path in ("/v1/chat/completions", "/api/v1/al/auln-1/simplified", "/api/v1/scripts/do/list"):
         headers = from_page("https://evil.example")
         answer = session.post(server.url + path, "{}", headers=headers, timeout=TIMEOUT_S)
         assert answer.status_code == 403
 
 
-def test_a_get_of_another_pages_script_is_refused_and_a_followed_link_is_not(datakit, session):
+def test_a_cross_site_get_is_refused_but_a_followed_link_is_not(datakit, session):
     def status_code(mode):
         headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
         return session.get(f"{datakit.url}/_local/points", headers=headers, timeout=TIMEOUT_S).status_code
@@ -117,7 +117,7 @@ def test_a_get_of_another_pages_script_is_refused_and_a_followed_link_is_not(dat
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", None])
-def test_faults_are_set_with_json_only(datakit, session, content_type):
+def test_faults_can_only_be_set_with_json(datakit, session, content_type):
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = session.post(
         f"{datakit.url}/_local/mode", b'{"mode": "500"}', headers=headers, timeout=TIMEOUT_S
@@ -126,7 +126,7 @@ def test_faults_are_set_with_json_only(datakit, session, content_type):
     assert datakit.mode is None
 
 
-def test_control_paths_are_a_fixed_list(server, session):
+def test_unknown_control_paths_are_404(server, session):
     for path in ("/_local/", "/_local/../mode", "/_local/cache/x", "/_local/__class__"):
         answer = session.post(server.url + path, json=[], timeout=TIMEOUT_S)
         assert answer.status_code == 404, path
@@ -143,12 +143,12 @@ def test_control_paths_are_a_fixed_list(server, session):
         ("cache", {}),
     ],
 )
-def test_the_cache_of_the_workers_has_a_fixed_list_of_commands(func, session, path, content):
+def test_unknown_commands_of_the_workers_cache_are_errors(func, session, path, content):
     answer = session.post(f"{func.url}/_local/{path}", json=content, timeout=TIMEOUT_S)
     assert "error" in answer.json()
 
 
-def test_each_command_of_the_cache_in_memory_is_reached():
+def test_the_cache_in_memory_runs_known_commands_only():
     cache = MemoryCache()
     assert cache.run("SET", "k", "v") == "OK"
     assert cache.run("get", "k") == "v"
@@ -156,7 +156,7 @@ def test_each_command_of_the_cache_in_memory_is_reached():
         cache.run("_init__", "k")
 
 
-# --- the request itself
+# --- malformed requests
 
 
 def raw(server, head, body=b""):
@@ -171,15 +171,15 @@ def raw(server, head, body=b""):
 @pytest.mark.parametrize(
     "length", ["-1", "-9223372036854775808", "5x", "0x5", "+5", "５", "5\nContent-Length: 6"]
 )
-def test_a_content_length_that_is_no_number_of_bytes_is_refused(server, length):
+def test_an_invalid_content_length_is_refused(server, length):
     answer = raw(
         server, f"POST /v1/write/metric HTTP/1.1\nHost: localhost\nContent-Length: {length}", b"m f=1"
     )
     assert answer.startswith("HTTP/1.1 400 ")
-    assert answer.count("HTTP/1.1") == 1  # the rest is no second request
+    assert answer.count("HTTP/1.1") == 1  # the rest is not read as a second request
 
 
-def test_a_body_that_would_not_fit_in_memory_is_refused(server):
+def test_a_body_too_large_for_memory_is_refused(server):
     answer = raw(server, "POST /v1/write/metric HTTP/1.1\nHost: localhost\nContent-Length: 99999999999999")
     assert answer.startswith("HTTP/1.1 413 ")
 
@@ -192,7 +192,7 @@ def test_a_body_of_unknown_length_is_refused(server):
 @pytest.mark.parametrize(
     "header", ["Content-Length : 5", "Host: evil.example", "no colon", "\x0bOrigin: null"]
 )
-def test_headers_that_two_readers_would_read_differently_are_refused(server, header):
+def test_ambiguous_headers_are_refused(server, header):
     head = f"POST /v1/write/metric HTTP/1.1\nHost: localhost\n{header}\nContent-Length: 5"
     answer = raw(server, head, b"m f=1")
     assert answer.startswith("HTTP/1.1 400 ")
@@ -213,12 +213,12 @@ def test_no_other_spelling_reaches_a_control_path(server, url):
     assert not getattr(server, "faults", None)
 
 
-def test_the_host_in_a_whole_url_counts(server):
+def test_the_host_in_an_absolute_url_counts(server):
     head = "GET http://evil.example/_local/points HTTP/1.1\nHost: localhost"
     assert raw(server, head).startswith("HTTP/1.1 403 ")
 
 
-def test_half_a_body_is_not_taken_for_one(datakit):
+def test_an_incomplete_body_is_discarded(datakit):
     with socket.create_connection(("127.0.0.1", datakit.port), TIMEOUT_S) as connection:
         connection.sendall(
             b"POST /v1/write/metric HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nm f=1"
@@ -229,7 +229,7 @@ def test_half_a_body_is_not_taken_for_one(datakit):
 
 
 @pytest.mark.parametrize("sent", [b"", RAW_HEAD, RAW_HEAD + b"\r\n\r\nm f"], ids=["no", "head", "body"])
-def test_who_sends_too_slowly_is_cut_and_holds_up_nobody(server, session, monkeypatch, sent):
+def test_slow_senders_are_disconnected_and_block_nobody(server, session, monkeypatch, sent):
     before = server.connections
     with monkeypatch.context() as patch:
         patch.setattr(http_server, "READ_TIMEOUT_S", 0.2)
@@ -244,7 +244,7 @@ def test_who_sends_too_slowly_is_cut_and_holds_up_nobody(server, session, monkey
             assert connection.recv(4096) == b""
 
 
-def test_a_request_that_takes_long_to_answer_is_not_cut(datakit, session, monkeypatch):
+def test_a_request_slow_to_answer_is_not_disconnected(datakit, session, monkeypatch):
     monkeypatch.setattr(http_server, "READ_TIMEOUT_S", 1.0)
     datakit.faults.append("slow:1.2")
     assert session.post(f"{datakit.url}/v1/write/metric", LINE, timeout=TIMEOUT_S).status_code == 200
@@ -253,7 +253,7 @@ def test_a_request_that_takes_long_to_answer_is_not_cut(datakit, session, monkey
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
 )
-def test_the_viewer_is_for_this_machine_too(datakit, session, headers):
+def test_the_viewer_refuses_other_hosts_and_origins_too(datakit, session, headers):
     for path in ("/", "/_local/view/calls", "/_local/view/page.js"):
         assert session.get(datakit.url + path, headers=headers, timeout=TIMEOUT_S).status_code == 403
 
@@ -261,7 +261,7 @@ def test_the_viewer_is_for_this_machine_too(datakit, session, headers):
 # --- the key of the local Func
 
 
-def test_the_key_of_the_local_func_is_another_one_at_each_start():
+def test_the_local_func_has_a_new_key_at_each_start():
     secrets = []
     for _ in range(2):
         with local("func", "--empty") as printed:

@@ -1,4 +1,4 @@
-"""The DataKit stand-in against each row of what was observed of DataKit 1.84.1."""
+"""The DataKit stand-in behaves as DataKit 1.84.1 was observed to."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ def clock():
 
 @pytest.fixture
 def make(clock):
-    """Start a stand-in; stopped after the test."""
+    """Starts a stand-in, which is stopped after the test."""
     started = []
 
     def make(**settings):
@@ -70,7 +70,7 @@ def session():
 
 @pytest.fixture
 def write(server, session):
-    """Write a body to `server`; keyword arguments are query parameters."""
+    """Writes a body to `server`; keyword arguments are query parameters."""
 
     def write(body, category="metric", headers=None, **query):
         data = body.encode() if isinstance(body, str) else body
@@ -93,13 +93,13 @@ INVALID_LINE = (400, "datakit.invalidLinePoint")
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_every_category_is_taken_and_kept_apart(server, write, category):
+def test_every_category_is_accepted_and_kept_separately(server, write, category):
     assert write("m f=1", category).status_code == 200
     assert [point.category for point in server.points(category=category)] == [category]
     assert sum(server.count(category=other) for other in CATEGORIES) == 1
 
 
-def test_another_category_is_refused(write):
+def test_an_unknown_category_is_refused(write):
     response = write("m f=1", "metrics")
     assert error_of(response) == (400, "datakit.invalidCategory")
     assert "/v1/write/metrics" in response.json()["message"]
@@ -115,7 +115,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize("form", ["json", "pbjson"])
-def test_json_points_are_taken_in_both_forms_that_echo_gives(server, write, session, form):
+def test_json_points_are_accepted_in_both_forms_that_echo_returns(server, write, session, form):
     echoed = write(f'm,t=a f=1.5,b=t,s="x" {NOW_NS}', "tracing", echo=form, dry="1").text
     assert write(echoed, "tracing", headers=JSON).status_code == 200
     (point,) = server.points(category="tracing")
@@ -137,13 +137,13 @@ def test_protobuf_is_refused_with_501(write):
     assert write(b"\n", headers={"Content-Type": "application/protobuf"}).status_code == 501
 
 
-def test_gzip_body(server, write):
+def test_a_gzip_body_is_accepted(server, write):
     response = write(gzip.compress(b"m f=1"), headers={"Content-Encoding": "gzip"})
     assert response.status_code == 200
     assert server.count("m") == 1
 
 
-def test_gzip_header_over_a_plain_body_is_answered_200_and_lost(server, write):
+def test_a_plain_body_with_a_gzip_header_is_answered_200_but_lost(server, write):
     response = write("m f=1", headers={"Content-Encoding": "gzip"})
     assert (response.status_code, response.content) == (200, b"")
     assert "X-Datakit" not in response.headers
@@ -159,14 +159,14 @@ def test_gzip_header_over_a_plain_body_is_answered_200_and_lost(server, write):
         ("s", NOW_NS // 10**9, NOW_NS // 10**9 * 10**9),
         ("m", NOW_NS // (60 * 10**9), NOW_NS // (60 * 10**9) * 60 * 10**9),
         ("h", NOW_NS // HOUR_NS, NOW_NS // HOUR_NS * HOUR_NS),
-        # Guessed from the size of the number.
+        # Guessed from the magnitude.
         (None, NOW_NS, NOW_NS),
         (None, NOW_NS // 10**3, NOW_NS // 10**3 * 10**3),
         (None, NOW_NS // 10**6, NOW_NS // 10**6 * 10**6),
         (None, NOW_NS // 10**9, NOW_NS // 10**9 * 10**9),
     ],
 )
-def test_precision(server, write, precision, timestamp, timestamp_ns):
+def test_timestamps_follow_the_precision(server, write, precision, timestamp, timestamp_ns):
     write(f"m f=1 {timestamp}", precision=precision)
     (point,) = server.points()
     assert (point.timestamp_ns, "__orig_time" in point.fields) == (timestamp_ns, False)
@@ -180,13 +180,13 @@ def test_an_unknown_precision_is_read_as_nanoseconds(server, write, precision):
     assert server.points("n")[0].fields["__orig_time"] == 1700000000
 
 
-def test_input_is_kept(server, write):
+def test_the_input_parameter_is_recorded(server, write):
     write("m f=1", input="guance_chatgpt_monitor")
     assert server.points()[0].input == "guance_chatgpt_monitor"
 
 
 @pytest.mark.parametrize("value", ["1", "0", "false"])
-def test_strict_is_on_when_not_empty_and_refuses_what_would_be_dropped(server, write, value):
+def test_any_nonempty_strict_refuses_instead_of_dropping(server, write, value):
     assert write('m f=1,s="x"', strict=value).status_code == 400
     assert server.count() == 0
     assert write('m f=1,s="x"', strict="").status_code == 200
@@ -195,7 +195,7 @@ def test_strict_is_on_when_not_empty_and_refuses_what_would_be_dropped(server, w
 
 
 @pytest.mark.parametrize("value", ["1", "0"])
-def test_dry_parses_and_does_not_accept(server, write, value):
+def test_dry_parses_but_does_not_store(server, write, value):
     assert write("m f=1", dry=value).status_code == 200
     assert error_of(write("m f=", dry=value)) == INVALID_LINE
     assert server.count() == 0
@@ -206,17 +206,17 @@ def test_dry_parses_and_does_not_accept(server, write, value):
 ECHOED = r'm\,x,t=a\ b f=1.5,g=1e21,i=-2i,u=3u,b=t,s="dropped" 1699999999000000000'
 
 
-def test_echo_as_line_protocol(write):
+def test_echo_returns_line_protocol(write):
     expected = r"m\,x,t=a\ b b=true,f=1.5,g=1000000000000000000000,i=-2i,u=3u 1699999999000000000"
     assert write(ECHOED, echo="lp").text == expected
 
 
-def test_echo_shows_strings_where_they_are_kept(write):
+def test_echo_shows_strings_only_where_they_are_kept(write):
     line = r'm s="a\"b\\c" 1699999999000000000'
     assert write(line, "tracing", echo="lp").text == line
 
 
-def test_echo_as_json(write):
+def test_echo_returns_json(write):
     (point,) = json.loads(write(ECHOED, echo="json").text)
     assert point == {
         "measurement": "m,x",
@@ -226,7 +226,7 @@ def test_echo_as_json(write):
     }
 
 
-def test_echo_as_protobuf_json(write):
+def test_echo_returns_protobuf_json(write):
     (point,) = json.loads(write(ECHOED, echo="pbjson").text)
     assert (point["name"], point["time"]) == ("m,x", "1699999999000000000")
     assert {"key": "t", "s": "a b", "is_tag": True} in point["fields"]
@@ -235,14 +235,14 @@ def test_echo_as_protobuf_json(write):
     assert {"key": "u", "u": "3"} in point["fields"]
 
 
-def test_echoed_points_are_taken_unless_dry(server, write):
+def test_echoed_points_are_stored_unless_dry(server, write):
     write("m f=1", echo="json", dry="1")
     assert server.count() == 0
     write("m f=1", echo="json")
     assert server.count() == 1
 
 
-def test_ping(server, session, clock):
+def test_ping_returns_version_host_and_uptime(server, session, clock):
     clock.now_ns += 1_500_000_000
     response = session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S)
     content = {"version": "1.84.1", "uptime": "1.5s", "host": "local", "commit": "local"}
@@ -252,23 +252,23 @@ def test_ping(server, session, clock):
 # -- answers ---------------------------------------------------------------------------------------
 
 
-def test_accepted_is_an_empty_200_with_version_and_host(make, session):
+def test_an_accepted_write_is_an_empty_200_with_version_and_host(make, session):
     server = make(version="1.2.3", hostname="agent")
     response = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["X-Datakit"] == "1.2.3/agent"
 
 
-def test_empty_body(write):
+def test_an_empty_body_is_refused(write):
     assert error_of(write("")) == (400, "datakit.emptyBody")
 
 
 @pytest.mark.parametrize("body", ["\n", " \t\n\n  ", "# m f=1", "#\n  # m f=1\n"])
-def test_only_spaces_or_comments(write, body):
+def test_a_body_of_only_spaces_or_comments_is_refused(write, body):
     assert error_of(write(body)) == (400, "datakit.noPoints")
 
 
-def test_one_bad_line_refuses_the_whole_batch_and_is_quoted_whole(server, write):
+def test_one_bad_line_refuses_the_whole_batch_and_is_quoted_in_full(server, write):
     body = "m f=1\n" * 500 + "m,t= f=2\n" + "m f=3\n" * 500
     response = write(body)
     assert error_of(response) == INVALID_LINE
@@ -284,16 +284,16 @@ def test_one_bad_line_refuses_the_whole_batch_and_is_quoted_whole(server, write)
         (gzip.compress(b"m f=1"), "GZIP"),
         (b"m f=1", "zip"),
     ],
-    # Not from the bytes: gzip's header holds the second, and each test worker collects in its own.
+    # Not derived from the bytes: gzip's header contains the time, which differs between test workers.
     ids=["cut short", "capitals", "unknown"],
 )
-def test_body_not_in_the_stated_encoding(server, write, body, encoding):
+def test_a_body_that_contradicts_its_encoding_is_refused(server, write, body, encoding):
     response = write(body, headers={"Content-Encoding": encoding})
     assert error_of(response) == (400, "datakit.decodeBodyFailed")
     assert server.count() == 0
 
 
-def test_rate_limit_is_per_client_and_path_and_has_no_retry_after(make, session, clock):
+def test_the_rate_limit_is_per_client_and_path_without_retry_after(make, session, clock):
     server = make(rate_limit=100)
 
     def status_codes(path, n):
@@ -313,16 +313,16 @@ def test_rate_limit_is_per_client_and_path_and_has_no_retry_after(make, session,
     assert status_codes("/v1/write/metric", 110) == 100
 
 
-def test_no_rate_limit_unless_asked_for(write):
+def test_there_is_no_rate_limit_by_default(write):
     assert all(write("m f=1").ok for _ in range(150))
 
 
-def test_a_rate_limit_that_lets_nothing_through_is_refused():
+def test_a_rate_limit_of_zero_is_an_error():
     with pytest.raises(ValueError, match="rate_limit"):
         LocalDataKit(rate_limit=0)
 
 
-def test_not_public_refuses_writes_but_not_pings(make, session):
+def test_a_datakit_that_is_not_public_refuses_writes_but_not_pings(make, session):
     server = make(known_public=False)
     response = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
     assert error_of(response) == (403, "datakit.publicAccessDisabled")
@@ -334,7 +334,7 @@ def test_not_public_refuses_writes_but_not_pings(make, session):
     ("method", "path"),
     [("GET", "/v1"), ("POST", "/v2/write"), ("GET", "/v1/write/metric"), ("POST", "/v1/write/a/b")],
 )
-def test_unknown_path(server, session, method, path):
+def test_an_unknown_path_is_404(server, session, method, path):
     response = session.request(method, server.url + path, data=b"m f=1", timeout=TIMEOUT_S)
     assert response.status_code == 404
     assert response.headers["Content-Type"].startswith("text/html")
@@ -344,7 +344,7 @@ def test_unknown_path(server, session, method, path):
 # -- line protocol ---------------------------------------------------------------------------------
 
 
-def test_string_fields_are_dropped_from_metrics_and_the_empty_point_is_kept(server, write):
+def test_metrics_lose_their_strings_even_if_no_field_remains(server, write):
     assert write('m,t=a f=1,s="x"\nonly s="x"').status_code == 200
     assert {point.measurement: point.fields for point in server.points()} == {
         "m": {"f": 1.0},
@@ -352,14 +352,14 @@ def test_string_fields_are_dropped_from_metrics_and_the_empty_point_is_kept(serv
     }
 
 
-def test_logging_keeps_strings_with_their_quotes_and_line_breaks(server, write):
+def test_logs_keep_strings_with_quotes_and_line_breaks(server, write):
     assert write('m,t=a"b f=1,s="x, \\"y\\" = \\\\ \nz" 5\nm g=2 6', "logging").status_code == 200
     points = server.points(category="logging")
     assert [point.fields.get("s") for point in points] == ['x, "y" = \\ \nz', None]
     assert points[0].tags["t"] == 'a"b'
 
 
-def test_logs_have_no_dot_in_a_key_no_source_or_date_and_always_a_status(server, write):
+def test_logs_lose_dots_source_and_date_and_always_have_a_status(server, write):
     write('m,a.b=1,source=s,b_c=2,b.c=3 date=1,f.g=1,x="y"\nm,status=ok f=1\nm status="odd"', "logging")
     first, second, third = server.points(category="logging")
     assert first.tags == {"a_b": "1", "b_c": "2", "host": "local"}
@@ -368,7 +368,7 @@ def test_logs_have_no_dot_in_a_key_no_source_or_date_and_always_a_status(server,
     assert third.fields == {"status": "odd"}
 
 
-def test_two_logs_of_one_time_are_two_logs(server, write):
+def test_two_logs_at_the_same_time_are_two_logs(server, write):
     for category in ("logging", "metric"):
         write(f"m,t=a f=1 {NOW_NS}\nm,t=a f=2 {NOW_NS}", category)
     assert (server.count(category="logging"), server.count()) == (2, 1)
@@ -389,7 +389,7 @@ def test_two_logs_of_one_time_are_two_logs(server, write):
         ("FALSE", False),
     ],
 )
-def test_types_of_fields(server, write, text, value):
+def test_each_type_of_field_is_read(server, write, text, value):
     assert write(f"m f={text}").status_code == 200
     stored = server.points()[0].fields["f"]
     assert (stored, type(stored)) == (value, type(value))
@@ -441,18 +441,18 @@ def test_types_of_fields(server, write, text, value):
         "m," + ",".join(f"t{i}={'v' * 1000}" for i in range(70)) + " f=1",
     ],
 )
-def test_refused_lines(server, write, line):
+def test_a_malformed_line_is_refused(server, write, line):
     assert error_of(write("ok f=1\n" + line)) == INVALID_LINE
     assert server.count() == 0
 
 
-def test_a_tag_wins_over_a_field_of_its_name(server, write):
+def test_a_tag_wins_over_a_field_of_the_same_name(server, write):
     write("m,t=a t=1,f=2")
     (point,) = server.points()
     assert (point.tags["t"], point.fields) == ("a", {"f": 2.0})
 
 
-def test_of_a_field_given_twice_the_last_wins(server, write):
+def test_the_last_of_repeated_fields_wins(server, write):
     write("m f=1,g=2,f=3i")
     assert server.points()[0].fields == {"f": 3, "g": 2.0}
 
@@ -462,7 +462,7 @@ def test_comments_and_blank_lines_are_skipped(server, write):
     assert server.count() == 1
 
 
-def test_what_is_over_a_limit_in_bytes_is_cut_or_dropped(server, write):
+def test_whatever_exceeds_a_byte_limit_is_cut_or_dropped(server, write):
     value = "好" * 342  # 1026 bytes
     tags = ",".join(f"t{i:03}=v" for i in range(300))
     fields = ",".join(f"f{i:04}=1" for i in range(1100))
@@ -486,7 +486,7 @@ def test_what_is_over_a_limit_in_bytes_is_cut_or_dropped(server, write):
     assert len(points[5].fields) == 1024
 
 
-def test_what_is_at_a_limit_is_kept_whole(server, write):
+def test_whatever_just_meets_a_limit_is_kept(server, write):
     line = f"{'m' * 1024},{'k' * 256}={'好' * 341}x {'f' * 256}=1"
     write(line, ignore_global_host_tags="1")
     (point,) = server.points()
@@ -494,12 +494,12 @@ def test_what_is_at_a_limit_is_kept_whole(server, write):
     assert point.fields == {"f" * 256: 1.0}
 
 
-def test_keys_that_are_one_when_cut_are_one(server, write):
+def test_keys_that_are_equal_when_cut_are_one(server, write):
     write("m " + "k" * 256 + "=1," + "k" * 257 + "=2")
     assert server.points()[0].fields == {"k" * 256: 1.0}
 
 
-def test_delimiters_are_unescaped_and_other_backslashes_stay(server, write):
+def test_delimiters_are_unescaped_but_other_backslashes_stay(server, write):
     write(r"m\,\ \=x,a\,\ \=b=c\,\ \=d,e\f=\g f\,\ \=g=1", ignore_global_host_tags="1")
     (point,) = server.points()
     assert point.measurement == "m, =x"
@@ -507,18 +507,18 @@ def test_delimiters_are_unescaped_and_other_backslashes_stay(server, write):
     assert point.fields == {"f, =g": 1.0}
 
 
-def test_chinese_and_emoji_pass_unchanged(server, write):
+def test_chinese_and_emoji_are_unchanged(server, write):
     write("模型,服务=问答😀 用量=1", ignore_global_host_tags="1")
     (point,) = server.points("模型")
     assert (point.tags, point.fields) == ({"服务": "问答😀"}, {"用量": 1.0})
 
 
-def test_global_host_tag_unless_the_point_has_its_own(server, write):
+def test_the_host_tag_is_added_unless_the_point_has_its_own(server, write):
     write("a f=1\nb,host=mine f=1\nc host=1")
     assert [point.tags for point in server.points()] == [{"host": "local"}, {"host": "mine"}, {}]
 
 
-def test_global_tags_are_a_setting_and_can_be_ignored(make, session):
+def test_global_tags_are_configurable_and_can_be_ignored(make, session):
     server = make(global_tags={"zone": "z1"})
     url = f"{server.url}/v1/write/metric"
     session.post(url, data=b"a f=1", timeout=TIMEOUT_S)
@@ -549,7 +549,7 @@ def test_an_independent_parser_reads_the_same(line):
     ("line", "reason"),
     [(b"m,t=a,t=b f=1", "duplicate tags"), (b'm f="a', "unbalanced quotes"), (b"m", "missing fields")],
 )
-def test_the_parser_says_why(line, reason):
+def test_the_parser_reports_the_reason(line, reason):
     with pytest.raises(LineError) as raised:
         parse_lines(b"m f=1\n" + line)
     assert raised.value.reason == reason
@@ -559,14 +559,14 @@ def test_the_parser_says_why(line, reason):
 
 
 @pytest.mark.parametrize("timestamp", ["", " 0", " -5"])
-def test_missing_zero_or_negative_time_is_time_of_receipt(server, write, timestamp):
+def test_a_missing_zero_or_negative_time_becomes_the_time_of_receipt(server, write, timestamp):
     write("m f=1" + timestamp)
     (point,) = server.points()
     assert (point.timestamp_ns, point.fields) == (NOW_NS, {"f": 1.0})
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_more_than_two_hours_off_is_overwritten_with_now(server, write, sign):
+def test_a_time_more_than_two_hours_off_becomes_now(server, write, sign):
     near_ns, far_ns = NOW_NS + sign * 2 * HOUR_NS, NOW_NS + sign * (2 * HOUR_NS + 1)
     assert write(f"near f=1 {near_ns}\nfar f=1 {far_ns}").status_code == 200
     (near,), (far,) = server.points("near"), server.points("far")
@@ -580,7 +580,7 @@ def test_late_points_of_a_series_in_a_batch_overwrite_each_other(server, write):
     assert [point.fields["f"] for point in server.points()] == [2.0, 3.0]
 
 
-def test_timestamp_correction_can_be_off(make, session):
+def test_timestamp_correction_can_be_disabled(make, session):
     server = make(auto_timestamp_correction=False)
     url = f"{server.url}/v1/write/metric?precision=n"
     session.post(url, data=b"m f=1 5", timeout=TIMEOUT_S)
@@ -588,21 +588,21 @@ def test_timestamp_correction_can_be_off(make, session):
     assert (point.timestamp_ns, point.fields) == (5, {"f": 1.0})
 
 
-def test_the_later_of_one_series_and_timestamp_overwrites(server, write):
+def test_a_later_point_of_the_same_series_and_time_overwrites(server, write):
     write(f"m,a=1,b=2 f=1,g=1 {NOW_NS}\nm,b=2,a=1 f=2 {NOW_NS}")
     write(f"m,a=1,b=2 f=3 {NOW_NS}\nm,a=1,b=3 f=4 {NOW_NS}\nm,a=1,b=2 f=5 {NOW_NS + 1}")
     assert [point.fields for point in server.points()] == [{"f": 3.0}, {"f": 4.0}, {"f": 5.0}]
 
 
-def test_the_host_that_datakit_adds_is_part_of_the_series(server, write):
+def test_the_added_host_is_part_of_the_series(server, write):
     write(f"m,host=local,z=1 f=1 {NOW_NS}\nm,z=1 f=2 {NOW_NS}")
     assert [point.fields for point in server.points()] == [{"f": 2.0}]
 
 
-# -- what it keeps ---------------------------------------------------------------------------------
+# -- storage ---------------------------------------------------------------------------------------
 
 
-def test_points_are_ordered_by_time_and_can_be_chosen_counted_and_forgotten(server, write, clock):
+def test_points_are_sorted_by_time_and_can_be_selected_and_cleared(server, write, clock):
     write(f"b f=2 {NOW_NS + 2}\na f=3 {NOW_NS + 3}\na f=1 {NOW_NS + 1}")
     write("log f=1", "logging")
     assert [point.fields["f"] for point in server.points()] == [1.0, 2.0, 3.0]
@@ -613,7 +613,7 @@ def test_points_are_ordered_by_time_and_can_be_chosen_counted_and_forgotten(serv
     assert (server.points(), server.count(category="logging")) == ([], 0)
 
 
-def test_points_over_http(server, session, write):
+def test_points_can_be_read_over_http(server, session, write):
     write("a,t=中 f=1\nb f=2")
     write("a f=3", "tracing")
     url = f"{server.url}/_local/points"
@@ -688,7 +688,7 @@ def test_concurrent_writers_lose_nothing(server):
     assert server.requests_total == n_writers * n_writes
 
 
-def test_points_stay_over_stop_and_start_on_the_same_port(server, write):
+def test_points_and_port_survive_a_restart(server, write):
     write("m f=1")
     port = server.port
     server.stop()
@@ -711,7 +711,7 @@ threading.Event().wait()
 """
 
 
-def test_a_file_keeps_its_points_when_the_process_is_killed(tmp_path, session):
+def test_points_in_a_file_survive_a_killed_process(tmp_path, session):
     database = str(tmp_path / "points.sqlite")
 
     def start(port):
@@ -737,7 +737,7 @@ def test_a_file_keeps_its_points_when_the_process_is_killed(tmp_path, session):
 # -- faults ----------------------------------------------------------------------------------------
 
 
-def test_faults_are_taken_one_a_write_then_all_is_well(server, session, write):
+def test_each_write_uses_up_one_fault(server, session, write):
     server.faults.extend(["500", "ok", 503])
     assert write("m f=1").status_code == 500
     assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
@@ -766,7 +766,7 @@ def test_a_mode_lasts_until_it_is_reset(server, write):
         ("503", None),
     ],
 )
-def test_faulty_status(server, session, write, word, error_code):
+def test_a_fault_can_be_a_status(server, session, write, word, error_code):
     server.mode = word
     response = write("m f=1")
     assert response.status_code == int(word)
@@ -779,7 +779,7 @@ def test_faulty_status(server, session, write, word, error_code):
     assert session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S).ok
 
 
-def test_handler_over_30_s_is_a_plain_text_408(server, write):
+def test_a_handler_over_30_s_is_a_plain_text_408(server, write):
     server.mode = "408"
     assert write("m f=1").text == "timeout(30s)"
 
@@ -801,7 +801,7 @@ def test_no_header200_keeps_the_points(server, write):
 
 
 @pytest.mark.parametrize(("word", "n_kept"), [("reset", 0), ("reset_after", 1)])
-def test_reset_before_and_after_the_points_are_kept(server, write, word, n_kept):
+def test_reset_comes_before_or_after_the_points_are_stored(server, write, word, n_kept):
     server.faults.append(word)
     with pytest.raises(requests.ConnectionError, match="ConnectionResetError"):
         write(f"m f=1 {NOW_NS}")
@@ -810,7 +810,7 @@ def test_reset_before_and_after_the_points_are_kept(server, write, word, n_kept)
     assert server.count() == 1
 
 
-def test_slow_answers_late_and_keeps_the_points(server, session, write):
+def test_slow_answers_late_but_keeps_the_points(server, session, write):
     server.faults.append("slow:0.2")
     with pytest.raises(requests.ReadTimeout):
         session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=0.05)
@@ -826,7 +826,7 @@ RAW_PING = b"GET /v1/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def hang(server, request):
-    """A connection on which `request` was sent and is not answered."""
+    """Return a connection on which `request` was sent but not answered."""
     connection = socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S)
     connection.sendall(request)
     connection.settimeout(0.1)
@@ -849,7 +849,7 @@ def test_hang_lasts_until_the_mode_is_set(server, how):
     assert server.count() == 1
 
 
-def test_after_a_hang_the_new_mode_holds(server):
+def test_a_new_mode_applies_to_hanging_requests(server):
     server.mode = "hang"
     with hang(server, RAW_WRITE) as connection:
         server.mode = "hang"
@@ -871,7 +871,7 @@ def test_stop_ends_a_hang_without_an_answer(server):
     assert server.count() == 0
 
 
-def test_a_ping_takes_part_in_hang_and_reset(server, session):
+def test_hang_and_reset_apply_to_pings_too(server, session):
     server.mode = "hang"
     with hang(server, RAW_PING) as connection:
         server.mode = None
@@ -881,7 +881,7 @@ def test_a_ping_takes_part_in_hang_and_reset(server, session):
         session.get(f"{server.url}/v1/ping", timeout=TIMEOUT_S)
 
 
-def test_faults_over_http(server, session, write):
+def test_faults_can_be_set_over_http(server, session, write):
     mode, faults = f"{server.url}/_local/mode", f"{server.url}/_local/faults"
     assert session.post(mode, json={"mode": "503"}, timeout=TIMEOUT_S).json() == {"mode": "503"}
     session.post(faults, json={"faults": ["ok", 500]}, timeout=TIMEOUT_S)
@@ -903,7 +903,7 @@ def test_an_unknown_fault_is_refused_at_once(server, session, write, word):
     assert write("m f=1").status_code == 501
 
 
-def test_a_bad_request_to_the_stand_in_itself(server, session):
+def test_a_bad_control_request_is_refused(server, session):
     url = f"{server.url}/_local"
     headers = {"Content-Type": "application/json"}
     assert session.post(f"{url}/mode", data=b"{", headers=headers, timeout=TIMEOUT_S).status_code == 400
@@ -912,16 +912,16 @@ def test_a_bad_request_to_the_stand_in_itself(server, session):
     assert session.get(f"{url}/nothing", timeout=TIMEOUT_S).status_code == 404
 
 
-# -- what else the real one does -------------------------------------------------------------------
+# -- other behaviour of the real one ---------------------------------------------------------------
 
 
-def test_these_errors_have_no_message(server, session):
+def test_the_errors_of_empty_bodies_have_no_message(server, session):
     for body in (b"", b"# comment"):
         answer = session.post(f"{server.url}/v1/write/metric", data=body, timeout=TIMEOUT_S)
         assert list(answer.json()) == ["error_code"]
 
 
-def test_deflate_is_taken(server, session):
+def test_raw_deflate_is_accepted_but_zlib_is_not(server, session):
     url, headers = f"{server.url}/v1/write/metric", {"Content-Encoding": "deflate"}
     with_zlib_header = zlib.compress(b"m f=1")
     raw = with_zlib_header[2:-4]
@@ -933,7 +933,7 @@ def test_deflate_is_taken(server, session):
     )
 
 
-def test_encoding_in_the_query_over_a_plain_body_is_answered_200_and_lost(server, session):
+def test_a_plain_body_with_an_encoding_in_the_query_is_answered_200_but_lost(server, session):
     url = f"{server.url}/v1/write/metric?encoding=gzip"
     assert session.post(url, data=b"m f=1", timeout=TIMEOUT_S).status_code == 200
     assert server.count() == 0
@@ -946,11 +946,11 @@ def test_a_bracket_in_a_field_key_refuses_the_batch(write):
         assert error_of(write(f"m f=1\nm {line}")) == (400, "datakit.invalidLinePoint")
 
 
-def test_a_bracket_in_one_field_key_and_a_quote_in_a_later_one_reach_into_the_next_line(server, write):
+def test_a_bracket_and_a_quote_in_field_keys_affect_the_next_line(server, write):
     lines = 'm a[=t,b"=t\nm c=3\nm d=4'
     assert error_of(write(lines)) == (400, "datakit.invalidLinePoint")
     assert write(lines.replace("a[", "a")).status_code == 200
-    assert server.count() == 1  # of one series and time
+    assert server.count() == 1  # the same series and time
 
 
 @pytest.mark.parametrize(
@@ -970,17 +970,17 @@ def test_arrays_are_fields(server, write, text, value):
 
 
 @pytest.mark.parametrize("text", ["[1,2", "[]", "[1,x]", "[1]2"])
-def test_what_is_not_an_array_is_refused(write, text):
+def test_a_malformed_array_is_refused(write, text):
     assert error_of(write(f"m f={text}")) == INVALID_LINE
 
 
-def test_a_tag_value_may_begin_with_an_equals_sign_but_not_hold_another(server, write):
+def test_a_tag_value_may_only_begin_with_an_equals_sign(server, write):
     assert write("m,t==b f=1", ignore_global_host_tags="1").status_code == 200
     assert server.points()[0].tags == {"t": "=b"}
     assert error_of(write("m,t==b=c f=1")) == INVALID_LINE
 
 
-def test_a_log_above_1_mib_is_answered_200_and_skipped(server, session, write):
+def test_a_log_above_1_mib_is_answered_200_but_skipped(server, session, write):
     logs = [f'm,n={n} message="{"x" * size}"' for n, size in enumerate((10, 1024 * 1024, 1024 * 1000))]
     assert write("\n".join(logs), "logging").status_code == 200
     assert [point.tags["n"] for point in server.points(category="logging")] == ["0", "2"]
@@ -994,7 +994,7 @@ def test_a_log_without_status_is_a_warning(server, write):
     assert write('m,status=ok message="x"', "logging", strict="1").status_code == 200
 
 
-def test_answers_have_the_headers_of_the_real_one(make, session):
+def test_answers_have_the_real_ones_headers(make, session):
     server = make(rate_limit=100)
     answer = session.post(f"{server.url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S)
     assert answer.headers["Content-Type"] == ""
@@ -1014,18 +1014,18 @@ def test_head_and_double_slashes_are_404(server, session):
             assert connection.recv(4096).startswith(b"HTTP/1.1 404 "), path
 
 
-def test_a_slash_at_the_end_is_redirected(server, session):
+def test_a_trailing_slash_is_redirected(server, session):
     options = {"timeout": TIMEOUT_S, "allow_redirects": False}
     assert session.post(f"{server.url}/v1/write/metric/", data=b"m f=1", **options).status_code == 307
     assert session.get(f"{server.url}/v1/ping/", **options).status_code == 301
 
 
-def test_ntp(server, session, clock):
+def test_ntp_returns_the_time(server, session, clock):
     answer = session.get(f"{server.url}/v1/ntp", timeout=TIMEOUT_S)
     assert answer.json() == {"timestamp_sec": clock.now_ns // 10**9}
 
 
-def test_a_forgetful_one_loses_its_last_ten_seconds_when_it_is_restarted(make, clock):
+def test_a_forgetful_one_loses_its_last_ten_seconds_when_restarted(make, clock):
     server = make(forgetful=True)
     for n in range(15):
         requests.post(f"{server.url}/v1/write/metric", data=f"m n={n}".encode(), timeout=TIMEOUT_S)
@@ -1047,20 +1047,20 @@ threading.Event().wait()
 
 
 @pytest.mark.parametrize(("speed", "kept"), [(1, 0), (100, 1)])
-def test_a_forgetful_one_that_is_killed_loses_its_last_ten_seconds(tmp_path, session, speed, kept):
+def test_a_forgetful_one_loses_its_last_ten_seconds_when_killed(tmp_path, session, speed, kept):
     database = str(tmp_path / "points.sqlite")
     command = [sys.executable, "-c", FORGETFUL, database, str(speed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
         assert session.post(f"{url}/v1/write/metric", data=b"m f=1", timeout=TIMEOUT_S).ok
         while kept and "m" not in uptime(session, url).replace("ms", ""):
-            pass  # until a minute has passed by its clock
+            pass  # until its clock has advanced by a minute
         process.kill()
     with LocalDataKit(database=database, forgetful=True) as started:
         assert started.count() == kept
 
 
-def test_the_command_keeps_its_points_in_a_file(tmp_path, session, capsys):
+def test_the_command_can_keep_its_points_in_a_file(tmp_path, session, capsys):
     database = str(tmp_path / "points.sqlite")
     counts = []
     for _ in range(2):
@@ -1080,7 +1080,7 @@ def uptime(session, url):
 # -- Dataway ---------------------------------------------------------------------------------------
 
 
-def test_dataway_takes_points_with_its_token_alone(session):
+def test_a_dataway_takes_points_only_with_its_token(session):
     with LocalDataway("tkn_right") as dataway:
         url = f"{dataway.url}/v1/write/metric"
         answer = session.post(url, params={"token": "tkn_right"}, data=b"m f=1", timeout=TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""The OpenAI stand-in as the official SDK sees it."""
+"""The OpenAI stand-in, as seen by the official SDK."""
 
 import asyncio
 import socket
@@ -77,7 +77,7 @@ def error_of(answer):
 # ---- answers
 
 
-def test_chat_completion_has_the_documented_form(server):
+def test_a_chat_completion_has_the_documented_form(server):
     body = post(server, "/v1/chat/completions", json=CHAT).json()
     answer = ChatCompletion.model_validate(body)
     assert answer.model == "gpt-4o-mini-2024-07-18"
@@ -92,14 +92,14 @@ def test_chat_completion_has_the_documented_form(server):
     assert answer.usage.completion_tokens_details.reasoning_tokens == 0
 
 
-def test_same_prompt_same_answer(client):
+def test_the_same_prompt_gets_the_same_answer(client):
     first, second = ask(client), ask(client)
     assert first.choices == second.choices
     assert first.usage == second.usage
     assert first.id != second.id
 
 
-def test_chat_counts_the_words_of_all_messages_and_choices(client):
+def test_a_chats_tokens_are_the_words_of_all_messages_and_choices(client):
     messages = [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": [{"type": "text", "text": "one two three"}]},
@@ -112,13 +112,13 @@ def test_chat_counts_the_words_of_all_messages_and_choices(client):
 
 
 @pytest.mark.parametrize(("words", "cached"), [(0, 0), (1023, 0), (1024, 1024), (1400, 1280)])
-def test_long_prompts_were_cached(client, words, cached):
+def test_long_prompts_are_reported_as_cached(client, words, cached):
     usage = ask(client, messages=[{"role": "user", "content": "word " * words}]).usage
     assert usage.prompt_tokens == max(1, words)
     assert usage.prompt_tokens_details.cached_tokens == cached
 
 
-def test_a_reasoning_model_reasons(client):
+def test_a_reasoning_model_reports_reasoning_tokens(client):
     usage = ask(client, model="o3-mini").usage
     assert 0 < usage.completion_tokens_details.reasoning_tokens < usage.completion_tokens
 
@@ -131,11 +131,11 @@ def test_a_reasoning_model_reasons(client):
         ("gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
     ],
 )
-def test_response_model_is_dated(client, asked, answered):
+def test_the_response_model_has_a_date(client, asked, answered):
     assert ask(client, model=asked).model == answered
 
 
-def test_headers_are_those_of_the_api(client):
+def test_the_headers_match_the_apis(client):
     headers = client.chat.completions.with_raw_response.create(**CHAT).headers
     assert headers["x-request-id"].startswith("req_")
     for name in ("openai-processing-ms", "openai-version"):
@@ -145,7 +145,7 @@ def test_headers_are_those_of_the_api(client):
         assert 0 < int(headers[f"x-ratelimit-remaining-{what}"]) < limit
 
 
-def test_a_rate_limit_that_is_reached_leaves_no_requests(server):
+def test_a_429_reports_no_remaining_requests(server):
     server.faults.append("429")
     headers = requests.post(server.url + "/v1/chat/completions", timeout=10).headers
     assert headers["x-ratelimit-remaining-requests"] == "0"
@@ -155,14 +155,14 @@ def test_a_rate_limit_that_is_reached_leaves_no_requests(server):
     ("asked", "answers"),
     [("flex", "flex"), ("priority", "priority"), ("fast", "priority"), ("auto", "default"), (7, "default")],
 )
-def test_the_service_tier_that_is_asked_for_answers(client, asked, answers):
+def test_the_requested_service_tier_answers(client, asked, answers):
     assert ask(client, extra_body={"service_tier": asked}).service_tier == answers
     response = client.responses.create(model="gpt-4o", input="Hello", extra_body={"service_tier": asked})
     assert response.service_tier == answers
 
 
 @pytest.mark.parametrize("prompt", ["one two three", [11, 12, 13], ["one", "two three"]])
-def test_completion(server, client, prompt):
+def test_a_completion_has_the_documented_form(server, client, prompt):
     request = {"model": "gpt-3.5-turbo-instruct", "prompt": prompt, "n": 2}
     answer = Completion.model_validate(post(server, "/v1/completions", json=request).json())
     prompts = 2 if isinstance(prompt[0], str) and isinstance(prompt, list) else 1
@@ -175,7 +175,7 @@ def test_completion(server, client, prompt):
         assert pieces[-1].finish_reason == "stop"
 
 
-def test_response_has_the_documented_form(server):
+def test_a_response_has_the_documented_form(server):
     request = {"model": "gpt-4o-mini", "instructions": "be brief", "input": PROMPT}
     answer = Response.model_validate(post(server, "/v1/responses", json=request).json())
     assert answer.status == "completed"
@@ -188,7 +188,7 @@ def test_response_has_the_documented_form(server):
     assert post(server, "/v1/responses", json=listed).json()["usage"]["input_tokens"] == 3
 
 
-def test_embeddings(server, client):
+def test_embeddings_have_the_documented_form(server, client):
     request = {"model": "text-embedding-3-small", "input": ["one two", "three"]}
     CreateEmbeddingResponse.model_validate(post(server, "/v1/embeddings", json=request).json())
     packed = client.embeddings.create(**request)
@@ -201,7 +201,7 @@ def test_embeddings(server, client):
     assert len(short.data[0].embedding) == 8
 
 
-def test_models(server, client):
+def test_models_are_listed_and_retrieved(server, client):
     listed = client.models.list().data
     assert "gpt-4o-mini" in [model.id for model in listed]
     one = requests.get(server.base_url + "/models/gpt-4o-mini", headers=BEARER, timeout=TIMEOUT_S)
@@ -215,7 +215,7 @@ def test_models(server, client):
 # ---- streams
 
 
-def test_chat_stream(client):
+def test_a_chat_streams_its_answer(client):
     whole = ask(client)
     chunks = list(ask(client, stream=True))
     for chunk in chunks:
@@ -229,7 +229,7 @@ def test_chat_stream(client):
     assert len({chunk.id for chunk in chunks}) == 1
 
 
-def test_chat_stream_reports_usage_in_a_last_chunk(client):
+def test_a_chat_stream_reports_usage_in_its_last_chunk(client):
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
     assert chunks[-1].choices == []
     assert chunks[-1].usage == ask(client).usage
@@ -237,19 +237,19 @@ def test_chat_stream_reports_usage_in_a_last_chunk(client):
         assert chunk.to_dict()["usage"] is None
 
 
-def test_chat_stream_of_two_choices(client):
+def test_a_chat_streams_two_choices(client):
     chunks = list(ask(client, stream=True, n=2))
     finished = [chunk.choices[0].index for chunk in chunks if chunk.choices[0].finish_reason]
     assert finished == [0, 1]
 
 
-def test_chat_stream_on_the_wire(server):
+def test_a_chat_stream_has_the_documented_bytes(server):
     answer = post(server, "/v1/chat/completions", json={**CHAT, "stream": True})
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert answer.text.endswith("data: [DONE]\n\n")
 
 
-def test_response_stream(client):
+def test_a_response_streams_its_events(client):
     whole = client.responses.create(model="gpt-4o-mini", input=PROMPT)
     events = list(client.responses.create(model="gpt-4o-mini", input=PROMPT, stream=True))
     one_of = TypeAdapter(ResponseStreamEvent)
@@ -271,7 +271,7 @@ def test_response_stream(client):
     assert events[-1].response.usage == whole.usage
 
 
-def test_async_stream(server):
+def test_the_async_client_reads_a_stream(server):
     async def read():
         async with openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url) as client:
             stream = await client.chat.completions.create(**CHAT, stream=True)
@@ -294,14 +294,14 @@ def test_a_key_is_required(server, headers):
     ("key", "shown"),
     [("sk-refused-key-refused", "sk-refus**********used"), ("sk-refused", "sk-refused")],
 )
-def test_a_refused_key(server, key, shown):
+def test_a_refused_key_is_a_401_that_shortens_it(server, key, shown):
     with connect(server, api_key=key) as client, pytest.raises(openai.AuthenticationError) as caught:
         ask(client)
     assert caught.value.code == "invalid_api_key"
     assert f"Incorrect API key provided: {shown}. You can find" in caught.value.message
 
 
-def test_an_unknown_model(client):
+def test_an_unknown_model_is_a_404(client):
     with pytest.raises(openai.NotFoundError) as caught:
         ask(client, model="no-such-model-7")
     assert caught.value.code == "model_not_found"
@@ -327,7 +327,7 @@ def test_an_unknown_model(client):
         ("/v1/embeddings", b'{"model": "m", "input": "x", "dimensions": 5000}', "dimensions"),
     ],
 )
-def test_a_bad_request(server, path, sent, param):
+def test_a_bad_request_names_the_parameter(server, path, sent, param):
     answer = post(server, path, data=sent)
     assert answer.status_code == 400
     assert error_of(answer)["type"] == "invalid_request_error"
@@ -335,7 +335,7 @@ def test_a_bad_request(server, path, sent, param):
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/models"])
-def test_an_unknown_path(server, path):
+def test_an_unknown_path_is_a_404(server, path):
     answer = post(server, path, json={})
     assert answer.status_code == 404
     assert error_of(answer)["message"] == f"Invalid URL (POST {path})"
@@ -371,7 +371,7 @@ def test_half_a_surrogate_pair_is_answered(server):
         ("html502", openai.InternalServerError, 502, None),
     ],
 )
-def test_error_faults(server, client, fault, raised, status_code, code, stream):
+def test_error_faults_raise_the_sdks_errors(server, client, fault, raised, status_code, code, stream):
     server.faults.append(fault)
     with pytest.raises(raised) as caught:
         ask(client, stream=stream)
@@ -379,7 +379,7 @@ def test_error_faults(server, client, fault, raised, status_code, code, stream):
     assert ask(client).choices  # one fault, one request
 
 
-def test_429_says_when_to_retry(server, client):
+def test_a_429_can_set_retry_after(server, client):
     server.faults.append("429+20")
     with pytest.raises(openai.RateLimitError) as caught:
         ask(client)
@@ -387,20 +387,20 @@ def test_429_says_when_to_retry(server, client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_reset(server, client, stream):
+def test_reset_is_a_connection_error(server, client, stream):
     server.faults.append("reset")
     with pytest.raises(openai.APIConnectionError) as caught:
         ask(client, stream=stream)
     assert not isinstance(caught.value, openai.APITimeoutError)
 
 
-def test_cut_in_the_middle_of_the_body(server, client):
+def test_cut_breaks_off_a_body(server, client):
     server.faults.append("cut")
     with pytest.raises(openai.APIConnectionError):
         ask(client)
 
 
-def test_cut_in_the_middle_of_a_stream(server, client):
+def test_cut_breaks_off_a_stream(server, client):
     server.faults.append("cut")
     stream = ask(client, stream=True)
     assert next(stream).choices[0].delta.role == "assistant"
@@ -410,7 +410,7 @@ def test_cut_in_the_middle_of_a_stream(server, client):
     assert not [chunk for chunk in seen if chunk.choices[0].finish_reason]
 
 
-def test_error200(server, client):
+def test_error200_is_an_error_with_status_200(server, client):
     server.faults.append("error200")
     answer = ask(client)
     assert answer.choices is None
@@ -420,7 +420,7 @@ def test_error200(server, client):
         list(ask(client, stream=True))
 
 
-def test_no_usage(server, client):
+def test_no_usage_omits_the_usage(server, client):
     server.faults.extend(["no_usage"] * 4)
     assert ask(client).usage is None
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
@@ -432,7 +432,7 @@ def test_no_usage(server, client):
     assert events[-1].response.output_text
 
 
-def test_null_fields(server, client):
+def test_null_fields_are_null(server, client):
     server.faults.extend(["null_fields"] * 4)
     answer = ask(client)
     assert (answer.usage, answer.model, answer.choices[0].message.content) == (None, None, None)
@@ -444,7 +444,7 @@ def test_null_fields(server, client):
     assert (answer.usage, answer.model, answer.data[0].embedding) == (None, None, None)
 
 
-def test_html200_and_empty200(server):
+def test_html200_and_empty200_are_not_json(server):
     server.faults.extend(["html200", "empty200"])
     page = post(server, "/v1/chat/completions", json=CHAT)
     assert (page.status_code, page.headers["Content-Type"].split(";")[0]) == (200, "text/html")
@@ -452,7 +452,7 @@ def test_html200_and_empty200(server):
     assert (nothing.status_code, nothing.content) == (200, b"")
 
 
-def test_slow(server, client):
+def test_slow_delays_the_answer(server, client):
     server.faults.extend(["slow:0.1", "slow:30"])
     started_s = time.monotonic()
     assert ask(client).choices
@@ -461,7 +461,7 @@ def test_slow(server, client):
         ask(client, timeout=0.05)
 
 
-def test_hang(server, client):
+def test_hang_never_answers(server, client):
     server.faults.append("hang")
     with pytest.raises(openai.APITimeoutError):
         ask(client, timeout=0.05)
@@ -486,7 +486,7 @@ def test_drip_sends_byte_by_byte(server):
 
 
 class WatchedOpenAI(LocalOpenAI):
-    """Says when it begins to answer, and when it has done with it."""
+    """Signals when it begins to answer, and when it has finished."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -511,7 +511,7 @@ def test_stop_ends_a_waiting_answer(fault):
         assert server.ended.wait(TIMEOUT_S)
 
 
-# ---- where the faults come from
+# ---- sources of faults
 
 
 def test_header_faults_follow_the_retries(server, retrying):
@@ -529,7 +529,7 @@ def test_header_faults_leave_the_queue_alone(server, client):
     assert list(server.faults) == ["500"]
 
 
-def test_queue_faults_meet_one_request_each(server, retrying):
+def test_each_request_uses_up_one_fault_of_the_queue(server, retrying):
     server.faults.extend(["429+0.01", "429+0.01"])
     assert ask(retrying).choices
     assert len(server.requests) == 3
@@ -551,7 +551,7 @@ def test_an_unknown_fault_is_refused_at_once(server, retrying, word):
     assert not server.faults
 
 
-def test_faults_over_http(server, client):
+def test_faults_can_be_set_over_http(server, client):
     url = server.url + "/_local/faults"
     assert post(server, "/_local/faults", json={"faults": ["500", "503"]}).status_code == 200
     with pytest.raises(openai.InternalServerError):
@@ -562,11 +562,11 @@ def test_faults_over_http(server, client):
 
 
 @pytest.mark.parametrize("sent", [b"{", b"[]", b'{"faults": "429"}', b'{"faults": [429]}'])
-def test_a_bad_script_is_refused(server, sent):
+def test_malformed_faults_are_refused(server, sent):
     assert post(server, "/_local/faults", {"Content-Type": "application/json"}, data=sent).status_code == 400
 
 
-def test_the_queue_is_bounded(server):
+def test_the_queue_of_faults_is_bounded(server):
     assert post(server, "/_local/faults", json={"faults": ["ok"] * 1000}).status_code == 200
     assert post(server, "/_local/faults", json={"faults": ["ok"]}).status_code == 400
     assert len(server.faults) == 1000
@@ -578,10 +578,10 @@ def test_only_the_api_consumes_faults(server):
     assert list(server.faults) == ["500"]
 
 
-# ---- what arrived
+# ---- recorded requests
 
 
-def test_requests_are_kept(server, client):
+def test_requests_are_kept_without_revealing_secrets_in_their_repr(server, client):
     ask(client, extra_headers={"X-Mine": "yes"})
     post(server, "/v1/embeddings", data=b"no json")
     requests.get(server.url + "/_local/faults", timeout=TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""The local page in a real browser: what a newcomer sees, over points of each kind."""
+"""The local page in a real browser, with points of every kind."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def browser():
 
 @pytest.fixture
 def quiet(browser):
-    """The browser, without an error in the console at the end."""
+    """The browser, which must end without an error in its console."""
     browser.errors()
     browser.emulate()
     yield browser
@@ -60,7 +60,7 @@ def write(datakit, category, *lines):
 
 
 def metric_lines(now_ns):
-    """Calls of ten minutes, of which each tenth failed, and all that the second dashboard asks for."""
+    """Calls over ten minutes, every tenth of them failed, and all that the second dashboard shows."""
     shop = "host=h,service_name=shop,team=web,operation_name=chat,provider_name=openai,stream=true"
     lines = []
     for n in range(20):
@@ -105,7 +105,7 @@ def log_lines(now_ns):
 
 
 def number(dql):
-    """Where the single-value chart shows its number whose query begins so."""
+    """The selector of the number in the single-value chart whose query begins with `dql`."""
     place = chart_of(shipped.dashboards("en")["openai"], dql)
     return f'[id="openai/{place}"] b'
 
@@ -136,13 +136,13 @@ def test_every_chart_of_both_dashboards_is_drawn_with_data(quiet, datakit, name,
     assert page.texts(".panel .empty") == []
     values = page.run("return [...document.querySelectorAll('[data-value]')].map((e) => e.dataset.value)")
     assert all(values)
-    # What a screen reader says of a chart.
+    # For screen readers.
     labels = page.run("return [...document.querySelectorAll('.canvas')].map((e) => e.ariaLabel)")
     assert len(labels) == n_sequences
     assert all(any(character.isdigit() for character in label) for label in labels)
 
 
-def test_the_single_numbers_are_those_of_the_points(page, datakit):
+def test_single_value_charts_show_the_numbers_of_the_points(page, datakit):
     def value(dql):
         return float(page.run("return document.querySelector(arguments[0]).dataset.value", number(dql)))
 
@@ -155,7 +155,7 @@ def test_the_single_numbers_are_those_of_the_points(page, datakit):
     assert value(REQUESTS_LEFT) == 90
 
 
-def test_a_filter_narrows_all_charts(page, datakit):
+def test_a_filter_applies_to_all_charts(page, datakit):
     page.choose("request_model", "gpt-4o-mini")
     wanted = sum(p.tags["request_model"] == "gpt-4o-mini" for p in datakit.points("openai"))
     page.wait(f"document.querySelector('{number(REQUESTS)}').dataset.value === '{wanted}'")
@@ -181,7 +181,7 @@ def test_an_unsupported_query_is_reported_on_its_chart(page, datakit, monkeypatc
     assert "magic" in page.text(".panel .empty")
 
 
-def test_a_call_made_now_appears_by_itself(page, datakit):
+def test_a_new_call_appears_without_a_reload(page, datakit):
     before = page.text(number(REQUESTS))
     now_ns = time.time_ns()
     write(datakit, "metric", f"openai,service_name=shop,request_model=o3,status=ok question=1 {now_ns}")
@@ -194,7 +194,7 @@ openai.OpenAI().chat.completions.create(model="o3", messages=[{"role": "user", "
 """
 
 
-def test_an_application_that_runs_with_its_address_appears_by_itself(quiet):
+def test_calls_of_a_running_application_appear_without_a_reload(quiet):
     with LocalDataKit() as datakit, LocalOpenAI() as openai:
         quiet.open(datakit.url)
         assert quiet.text("main").startswith("Nothing received yet")
@@ -209,7 +209,7 @@ def test_an_application_that_runs_with_its_address_appears_by_itself(quiet):
         quiet.wait(f"document.querySelector('{number(REQUESTS)}')?.innerText === '1'")
 
 
-def test_a_link_of_a_chart_leads_to_its_tab(page):
+def test_a_charts_link_leads_to_its_tab(page):
     from selenium.webdriver.common.keys import Keys
 
     page.run("document.querySelector('.panel .links a[href=\"#openai_monitor\"]').focus()")
@@ -221,7 +221,7 @@ def test_a_link_of_a_chart_leads_to_its_tab(page):
 # --- calls and monitors
 
 
-def test_the_calls_are_listed_and_what_was_said_is_text(quiet, datakit):
+def test_calls_are_listed_and_their_content_is_shown_as_text(quiet, datakit):
     page = quiet
     page.open(datakit.url, "calls")
     page.wait("document.querySelector('#calls tbody tr')")
@@ -236,7 +236,7 @@ def test_the_calls_are_listed_and_what_was_said_is_text(quiet, datakit):
     assert HOSTILE in page.text(".detail")
 
 
-def test_hostile_content_stays_text_everywhere(quiet, datakit):
+def test_hostile_content_is_shown_as_text_everywhere(quiet, datakit):
     page = quiet
     for tab in ("openai", "calls", "monitors", "openai_monitor"):
         page.open(datakit.url, tab)
@@ -249,7 +249,7 @@ def test_hostile_content_stays_text_everywhere(quiet, datakit):
     assert any(HOSTILE in text for text in page.texts(".sequence .legend"))
 
 
-def test_long_and_reordering_texts_stay_within_bounds(quiet):
+def test_long_and_reordering_strings_are_tamed(quiet):
     with LocalDataKit() as datakit:
         tags = f"service_name=\u202egnp.exe,request_model={'x' * 1000},status=ok"
         write(datakit, "metric", f"openai,{tags} question=1,response_time=1e300 {time.time_ns()}")
@@ -259,7 +259,7 @@ def test_long_and_reordering_texts_stay_within_bounds(quiet):
         assert quiet.run("return document.querySelector('#calls tbody tr').offsetHeight") < 60
 
 
-def test_the_monitors_have_their_states(quiet, datakit):
+def test_monitors_are_listed_with_their_states(quiet, datakit):
     page = quiet
     now_ns = time.time_ns()
     tags = "service_name=shop,request_model=gpt-4o,status=error,error_type=insufficient_quota"
@@ -274,10 +274,10 @@ def test_the_monitors_have_their_states(quiet, datakit):
     assert any(row.startswith("ok") for row in rows)
 
 
-# --- language, looks, keyboard
+# --- language, theme, keyboard
 
 
-def test_the_language_is_the_browsers_and_can_be_switched(quiet, datakit):
+def test_the_language_follows_the_browser_and_can_be_switched(quiet, datakit):
     page = quiet
     page.emulate("zh-CN")
     page.open(datakit.url)
@@ -286,11 +286,11 @@ def test_the_language_is_the_browsers_and_can_be_switched(quiet, datakit):
     assert page.text(".panel h3") == first_name("zh")
     page.click("#language")
     page.wait(f"document.querySelector('.panel h3')?.innerText === '{first_name('en')}'")
-    page.open(datakit.url)  # and is remembered
+    page.open(datakit.url)  # the choice is remembered
     assert page.texts("#tabs button")[0] == "Dashboard"
 
 
-def test_light_and_dark(page):
+def test_the_theme_can_be_switched(page):
     light = page.run("return getComputedStyle(document.body).backgroundColor")
     page.click("#theme")
     page.wait(f"getComputedStyle(document.body).backgroundColor !== '{light}'")
@@ -314,22 +314,22 @@ def test_nothing_is_wider_than_the_screen(quiet, datakit, width, height):
         assert quiet.run("return document.documentElement.scrollWidth") <= width, tab
 
 
-# --- when there is nothing
+# --- without points or DataKit
 
 
-def test_without_points_it_says_what_to_do(browser):
+def test_an_empty_page_shows_the_first_steps(browser):
     with LocalDataKit() as empty:
         browser.open(empty.url)
         shown = browser.text("main")
         assert f"curl {empty.url}/v1/write/metric" in shown
         assert f'monitor(datakit_url="{empty.url}"' in shown
-        # The line that it shows works.
+        # The line it shows works.
         line = shown.split("-d '")[1].split("'")[0]
         write(empty, "metric", line)
         browser.wait(f"document.querySelector('{number(REQUESTS)}')?.innerText === '1'")
 
 
-def test_a_datakit_that_has_ended_is_reported(browser):
+def test_a_stopped_datakit_is_reported(browser):
     datakit = LocalDataKit().start()
     write(datakit, "metric", f"openai,service_name=shop,status=ok question=1 {time.time_ns()}")
     browser.open(datakit.url)

@@ -1,6 +1,6 @@
-"""The evaluator of DQL: every form that dashboards and monitors use, against numbers worked out by hand.
+"""The DQL evaluator: every form that dashboards and monitors use, checked against numbers worked out by hand.
 
-That it answers the shipped queries as a real InfluxDB does is shown in tests/assets/test_assets_queries.py.
+tests/assets/test_assets_queries.py compares its answers to the shipped queries with those of a real InfluxDB.
 """
 
 import pytest
@@ -15,7 +15,7 @@ HOUR_S = 3600
 
 @pytest.fixture
 def index():
-    """Six calls of two models within an hour, and two logs of them."""
+    """Six calls of two models within an hour, two of them with logs."""
     shop = {"service_name": "shop", "status": "ok"}
     failed = {"service_name": "shop", "status": "error", "error_type": "rate_limit"}
     return index_of_points(
@@ -31,7 +31,7 @@ def index():
 
 
 def number(index, dql, seconds=HOUR_S, **variables):
-    """The one number of a query."""
+    """The single number of a query."""
     [value] = evaluate(index, dql, within(seconds, **variables)).values()
     return value
 
@@ -70,7 +70,7 @@ def over_time(index, dql, step_s=0, seconds=HOUR_S):
         ("count_distinct(`question`)", 1),
     ],
 )
-def test_functions(index, call, value):
+def test_each_function_is_computed(index, call, value):
     assert number(index, f"M::`openai`:({call})") == pytest.approx(value)
 
 
@@ -89,7 +89,7 @@ def test_a_point_of_the_same_series_and_time_replaces_the_first():
     assert number(index, "M::`openai`:(sum(`cost`))") == 2
 
 
-def test_values_beyond_64_bits_do_no_harm():
+def test_values_beyond_64_bits_are_harmless():
     index = index_of([f"openai n=18446744073709551615u {START_NS}"])
     assert number(index, "M::`openai`:(max(`n`))") == pytest.approx(2**64)
 
@@ -102,7 +102,7 @@ def test_values_beyond_64_bits_do_no_harm():
     [
         ("`request_model` = 'gpt-4o'", 3),
         ("`request_model` != 'gpt-4o'", 3),
-        ("`error_type` != 'rate_limit'", 5),  # also where there is none
+        ("`error_type` != 'rate_limit'", 5),  # including those without error_type
         ("`status` = 'ok' and `request_model` = 'o3'", 2),
         ("`status` = 'error' or `request_model` = 'o3'", 4),
         ("(`status` = 'error' or `request_model` = 'o3') and `service_name` = 'shop'", 3),
@@ -115,11 +115,11 @@ def test_values_beyond_64_bits_do_no_harm():
         ("`service_name` = '#{service_name}'", 6),
     ],
 )
-def test_conditions(index, where, count):
+def test_conditions_select_points(index, where, count):
     assert number(index, f"M::`openai`:(count(`question`)) {{ {where} }}") == count
 
 
-def test_variables_filter_unless_they_are_a_star(index):
+def test_variables_filter_unless_they_are_an_asterisk(index):
     dql = "M::`openai`:(count(`question`)) { `request_model` = '#{model}' and `service_name` = '#{service}' }"
     assert number(index, dql) == 6
     assert number(index, dql, model="*", service="shop") == 5
@@ -131,29 +131,29 @@ def test_variables_filter_unless_they_are_a_star(index):
 # --- groups and intervals
 
 
-def test_groups(index):
+def test_values_are_grouped_by_tags(index):
     assert by_group(index, "M::`openai`:(sum(`question`)) BY `request_model`") == {("gpt-4o",): 3, ("o3",): 3}
     two = by_group(index, "M::`openai`:(sum(`question`)) by `service_name`, `request_model`")
     assert two == {("gpt-4o", "shop"): 3, ("o3", "shop"): 2, ("o3", ""): 1}
 
 
-def test_intervals(index):
+def test_values_are_grouped_by_interval(index):
     per_minute = {0: 2, 60: 1, 120: 1, 180: 1, 3540: 1}
     assert over_time(index, "M::`openai`:(sum(`question`)) [::1m]") == per_minute
-    # A chart's own interval holds only where the query has none; `auto` of an hour is a minute.
+    # A chart's own interval applies only if the query has none; `auto` for an hour is a minute.
     assert over_time(index, "M::`openai`:(sum(`question`))", step_s=60) == per_minute
     assert over_time(index, "M::`openai`:(sum(`question`)) [::auto]") == per_minute
     assert over_time(index, "M::`openai`:(sum(`question`)) [::1h]", step_s=60) == {0: 6}
     assert over_time(index, "M::`openai`:(p95(`response_time`)) [::1m]") == {0: 3, 60: 2, 120: 10, 180: 20}
 
 
-def test_a_range_that_begins_within_an_interval_is_cut_there(index):
+def test_a_range_that_begins_within_an_interval_cuts_it(index):
     late = within(HOUR_S)._replace(start_ns=START_NS + 5 * SECOND_NS)
     values = evaluate(index, "M::`openai`:(sum(`question`)) [::1m]", late)
     assert values[((), START_NS)] == 1
 
 
-def test_days_begin_at_midnight_of_the_place():
+def test_days_begin_at_local_midnight():
     # 1,700,002,800 is 23:00 UTC: midnight of the next day, one hour east of Greenwich.
     index = index_of_points(point(-1, {}, cost=1.0), point(1, {}, cost=2.0), point(HOUR_S + 1, {}, cost=4.0))
     here = within(2 * HOUR_S)._replace(start_ns=START_NS - HOUR_S * SECOND_NS)
@@ -166,7 +166,7 @@ def test_days_begin_at_midnight_of_the_place():
     ("time", "cost"),
     [("[2h]", 7), ("[1h]", 4), ("[2h:1h]", 3), ("[today]", 4), ("[yesterday]", 3), ("[1h::5m]", 4)],
 )
-def test_a_query_may_have_a_range_of_its_own(time, cost):
+def test_a_query_may_have_its_own_range(time, cost):
     index = index_of_points(point(0, {}, cost=1.0), point(1, {}, cost=2.0), point(HOUR_S + 1, {}, cost=4.0))
     an_hour = within(2 * HOUR_S)._replace(start_ns=START_NS + HOUR_S * SECOND_NS)
     values = evaluate(index, f"M::`openai`:(sum(`cost`)) {time}", an_hour)
@@ -186,14 +186,14 @@ def test_intervals_without_points_are_filled(fill, minutes):
     index = index_of_points(point(0, {}, cost=4.0), point(130, {}, cost=8.0))
     dql = f"M::`openai`:(fill(sum(`cost`), {fill}) AS `cost`) [::1m]"
     assert over_time(index, dql, seconds=180) == minutes
-    # One number has no gaps.
+    # A single number has no gaps.
     assert number(index, "M::`openai`:(fill(sum(`cost`), 0))") == 12
 
 
 # --- expressions
 
 
-def test_expressions(index):
+def test_expressions_are_computed_by_group(index):
     rate = (
         'eval(A/B*100, A="M::`openai`:(sum(`res_status`)) BY `request_model`",'
         " B=\"M::`openai`:(sum(`question`)) BY `request_model`\", alias='Error rate')"
@@ -209,7 +209,7 @@ def test_an_expression_is_named_after_its_first_operand(index):
     assert answer.columns == [("sum(question)", {((), None): 7})]
 
 
-def test_what_is_divided_by_nothing_has_no_value(index):
+def test_a_division_by_no_value_has_no_value(index):
     ratio = (
         'eval(A/B, A="M::`openai`:(sum(`question`))",'
         " B=\"M::`openai`:(sum(`res_status`)) { `status` = 'ok' }\")"
@@ -229,7 +229,7 @@ def test_logs_are_counted_and_listed(index):
     assert [(row.tags_dict["status"], row.fields_dict["message"]) for row in answer.rows] == [("error", "no")]
 
 
-def test_the_newest_logs_come_first_and_no_more_than_asked_for(index):
+def test_logs_are_sorted_and_limited(index):
     def messages(dql):
         [answer] = evaluate_all(index, [Query(dql)], within(HOUR_S))
         return [row.fields_dict["message"] for row in answer.rows]
@@ -239,7 +239,7 @@ def test_the_newest_logs_come_first_and_no_more_than_asked_for(index):
     assert messages("L::`openai`:(*) ORDER BY `time` ASC LIMIT 1") == ["no"]
 
 
-# --- what is not known
+# --- unsupported queries
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_the_newest_logs_come_first_and_no_more_than_asked_for(index):
         ("eval(__import__('os'))", "eval"),
     ],
 )
-def test_what_is_not_supported_is_reported_and_spoils_no_other_query(index, dql, named):
+def test_an_unsupported_query_is_reported_and_affects_no_other(index, dql, named):
     good = "M::`openai`:(sum(`question`))"
     first, error, last = evaluate_all(index, [Query(good), Query(dql), Query(good)], within(HOUR_S))
     assert isinstance(error, DQLError)

@@ -1,4 +1,4 @@
-"""What the local DataKit's page asks for: its parts, the charts' numbers, the calls, the monitors' states."""
+"""What the local DataKit serves to its page: files, the charts' numbers, calls, and the monitors' states."""
 
 import builtins
 import json
@@ -13,7 +13,7 @@ from guance_chatgpt_monitor.local.viewer import shipped
 
 TIMEOUT_S = 20.0
 SECOND_NS = 10**9
-# A full hour and a minute: no check of a monitor falls between two points by chance.
+# A full hour and a minute, so that no monitor's check happens to fall between two points.
 NOW_NS = 1_700_006_460 * SECOND_NS
 DASHBOARDS = ("openai", "openai_monitor")
 TAGS = {
@@ -25,7 +25,7 @@ TAGS = {
 
 
 class Page:
-    """A DataKit whose clock the test sets, and what its page would ask it."""
+    """A DataKit whose clock the test sets, and the requests of its page."""
 
     def __init__(self):
         self.now_ns = NOW_NS
@@ -71,13 +71,13 @@ class Page:
         self.write(seconds_ago, tags=tags, **values)
 
     def number(self, dql, **parameters):
-        """What the single-value chart shows whose query begins so; None where it has no value."""
+        """The number in the single-value chart whose query begins with `dql`; None if it has no value."""
         answers = self.ask("data", dashboard="openai", **parameters)
         values = answers[chart_of(shipped.dashboards("en")["openai"], dql)]["columns"][0]["values"]
         return values[0][2] if values else None
 
     def states(self, dql):
-        """The states of the monitor whose query begins so."""
+        """The states of the monitor whose query begins with `dql`."""
         [monitor] = [each for each in self.ask("monitors") if each["dql"].startswith(dql)]
         return monitor["states"]
 
@@ -92,7 +92,7 @@ def page():
 # --- the page
 
 
-def test_the_page_comes_from_here_alone_and_without_inline_scripts(page):
+def test_the_page_loads_nothing_from_elsewhere_and_no_inline_scripts(page):
     answer = page.get("/")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -104,7 +104,7 @@ def test_the_page_comes_from_here_alone_and_without_inline_scripts(page):
     assert "http" not in answer.text
 
 
-def test_plotly_comes_out_of_its_package_once(page):
+def test_plotly_is_served_from_its_package_and_cached(page):
     pytest.importorskip("plotly")
     answer = page.get("/_local/view/plotly.js")
     assert len(answer.content) > 1_000_000
@@ -140,7 +140,7 @@ def test_other_paths_and_parameters_are_refused(page, path):
     assert page.get(f"/_local/view/{path}").status_code in (400, 404)
 
 
-def test_the_page_costs_datakits_own_record_nothing(page):
+def test_the_pages_requests_are_not_recorded(page):
     page.get("/")
     page.ask("dashboards")
     assert page.datakit.requests_total == 0
@@ -150,7 +150,7 @@ def test_the_page_costs_datakits_own_record_nothing(page):
 
 
 @pytest.mark.parametrize("language", shipped.LANGUAGES)
-def test_every_query_of_the_shipped_dashboards_and_monitors_is_understood(page, language):
+def test_every_query_of_the_shipped_dashboards_and_monitors_is_supported(page, language):
     assert set(shipped.dashboards(language)) == set(DASHBOARDS)
     for name in DASHBOARDS:
         answers = page.ask("data", dashboard=name, lang=language)
@@ -158,7 +158,7 @@ def test_every_query_of_the_shipped_dashboards_and_monitors_is_understood(page, 
     assert [monitor["error"] for monitor in page.ask("monitors", lang=language) if monitor["error"]] == []
 
 
-def test_the_layout_is_the_shipped_one(page):
+def test_the_layout_matches_the_shipped_dashboard(page):
     layout = page.ask("dashboards", lang="zh")["openai"]
     shipped_one = shipped.dashboards("zh")["openai"]
     assert layout["title"] == shipped_one["title"]
@@ -167,7 +167,7 @@ def test_the_layout_is_the_shipped_one(page):
 
 
 @pytest.mark.parametrize("language", shipped.LANGUAGES)
-def test_links_of_charts_lead_to_the_tabs_of_this_page(page, language):
+def test_the_charts_links_lead_to_tabs_of_this_page(page, language):
     layouts = page.ask("dashboards", lang=language)
     calls = {"tab": "calls", "name": ""}
     health = {"tab": "openai_monitor", "name": layouts["openai_monitor"]["title"]}
@@ -177,7 +177,7 @@ def test_links_of_charts_lead_to_the_tabs_of_this_page(page, language):
     assert layouts["openai"]["charts"][0]["links"] == [calls, health]
 
 
-def test_the_numbers_are_those_of_the_points(page):
+def test_charts_show_the_numbers_of_the_points(page):
     page.call(30, cost=0.5, response_time=2)
     page.call(20, cost=0.25, response_time=4)
     page.call(10, "timeout", response_time=60)
@@ -187,16 +187,16 @@ def test_the_numbers_are_those_of_the_points(page):
     assert page.number(ERROR_RATE, **last_minute) == pytest.approx(100 / 3)
     assert page.number(COST, **last_minute) == 0.75
     assert page.number(P95, **last_minute) == 60
-    assert page.number(REQUESTS) == 4  # without a range, the last hour
+    assert page.number(REQUESTS) == 4  # the last hour, by default
     assert page.number(REQUESTS, **{"v.service_name": "another"}) is None
     assert page.number(REQUESTS, **{"v.service_name": "*"}) == 4
 
 
-def test_new_points_show_at_once_and_cleared_ones_no_more(page):
+def test_new_points_appear_and_cleared_ones_disappear_at_once(page):
     page.call(1)
     assert page.number(REQUESTS) == 1
     page.call(0.5)
-    page.call(0.5, question=1)  # the same point again
+    page.call(0.5, question=1)  # the same point
     assert page.number(REQUESTS) == 2
     page.datakit.clear()
     assert page.number(REQUESTS) is None
@@ -206,7 +206,7 @@ def test_new_points_show_at_once_and_cleared_ones_no_more(page):
     assert variables[0]["values"] == ["shop"]
 
 
-def test_what_a_datakit_lost_at_its_stop_is_not_shown(page):
+def test_points_lost_by_a_stopped_datakit_disappear(page):
     page.call(100)
     page.now_ns += 60 * SECOND_NS
     page.call(1)
@@ -216,7 +216,7 @@ def test_what_a_datakit_lost_at_its_stop_is_not_shown(page):
     assert page.number(REQUESTS) == 1
 
 
-def test_many_points_are_read_in_pieces(page):
+def test_many_points_are_all_read(page):
     lines = [f"openai,service_name=shop question=1 {NOW_NS - n * 10**6}" for n in range(1, 12_001)]
     page.write_lines("metric", *lines)
     assert page.number(REQUESTS) == 12_000
@@ -234,7 +234,7 @@ def test_an_unsupported_query_is_reported_on_its_chart(page, monkeypatch):
 # --- calls
 
 
-def test_the_last_calls_come_with_what_was_said(page):
+def test_the_last_calls_come_with_their_content(page):
     tags = {**TAGS, "status": "ok"}
     page.call(2)
     page.write(1, tags=tags, question=1, response_time=3)
@@ -244,7 +244,7 @@ def test_the_last_calls_come_with_what_was_said(page):
     assert [(call["said"] or {}).get("message") for call in calls] == ["<script>", None]
 
 
-def test_calls_are_filtered(page):
+def test_calls_can_be_filtered(page):
     page.call(2, "timeout")
     page.call(1)
     assert len(page.ask("calls", **{"v.status": "error"})["calls"]) == 1
@@ -267,21 +267,21 @@ def test_a_monitor_fires_stays_and_recovers(page):
     page.now_ns += 120 * SECOND_NS
     [still] = page.states(name)
     assert (still["status"], still["since"]) == ("critical", fired_at_ms)
-    # Two checks without a fault end it: five minutes of range, and one minute more.
+    # It takes two checks without a failure: five minutes of range, and one more minute.
     page.now_ns += 180 * SECOND_NS
     assert page.states(name)[0]["status"] == "critical"
     page.now_ns += 120 * SECOND_NS
     assert page.states(name)[0]["status"] == "ok"
 
 
-def test_the_levels_of_a_monitor(page):
+def test_a_monitor_has_the_level_of_its_value(page):
     for second in range(100):
         page.call((second + 1) / 2, "server_error" if second < 12 else "")
     [state] = page.states(ERROR_RATE)
     assert (state["status"], state["value"]) == ("error", 12)
 
 
-def test_a_level_without_data_is_over_and_a_heartbeat_without_data_is_not(page):
+def test_without_data_a_level_recovers_but_a_heartbeat_does_not(page):
     page.call(1, response_time=100)
     page.write(1, "openai_monitor", tags={"service_name": "shop"}, datakit_up=1, backlog_lines=0)
     assert page.states(P95)[0]["status"] == "critical"
@@ -294,9 +294,9 @@ def test_a_level_without_data_is_over_and_a_heartbeat_without_data_is_not(page):
 # --- installed
 
 
-def test_the_dashboards_are_found_where_the_package_is_installed(tmp_path, monkeypatch):
+def test_the_dashboards_are_found_in_an_installed_package(tmp_path, monkeypatch):
     root = Path(shipped.__file__).parents[3]
-    # As the wheel has them: inside the package.
+    # In a wheel, they are inside the package.
     for kind in ("dashboard", "monitor"):
         (tmp_path / "guance_chatgpt_monitor").mkdir(exist_ok=True)
         (tmp_path / "guance_chatgpt_monitor" / kind).symlink_to(root / kind)
