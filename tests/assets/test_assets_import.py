@@ -1,4 +1,4 @@
-"""Importing the assets, against a server that takes what Guance's OpenAPI documentation describes."""
+"""Importing the assets into a server that accepts what Guance's OpenAPI documentation describes."""
 
 import json
 
@@ -37,7 +37,7 @@ def shipped(language):
     )
 
 
-def test_an_empty_workspace_gets_all_of_it(guance, language):
+def test_an_empty_workspace_gets_everything(guance, language):
     applied = apply_assets(language, guance.url, KEY)
     dashboards, monitors = shipped(language)
     assert guance.dashboards == dashboards
@@ -77,7 +77,7 @@ def test_a_dashboard_with_a_longer_name_is_another(guance):
     assert guance.dashboards.keys() > dashboards.keys()
 
 
-def test_the_later_name_of_the_import_is_found(guance):
+def test_the_newer_path_of_the_import_is_found(guance):
     guance.import_path = LATER_IMPORT
     applied = apply_assets("en", guance.url, KEY)
     assert {item.action for item in applied} == {"created"}
@@ -139,7 +139,7 @@ def test_a_page_in_place_of_guance_is_reported(body):
         apply_assets("en", server.url, KEY)
 
 
-def test_an_endpoint_that_is_not_guances():
+def test_an_endpoint_that_is_not_guances_is_reported():
     class Elsewhere(Workspace):
         def respond(self, request):
             return Response(404, b"<html>nothing here</html>")
@@ -168,7 +168,7 @@ def test_an_unknown_language_is_refused(guance):
     assert guance.requests == []
 
 
-def test_the_servers_own_rules_hold(guance):
-    """So that the tests above mean something."""
+def test_the_server_refuses_what_guance_refuses(guance):
+    """Otherwise, the tests above prove nothing."""
     answer = requests.get(guance.url + "/api/v1/dashboards/list", timeout=5)
     assert answer.status_code == 403

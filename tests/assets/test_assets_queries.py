@@ -1,6 +1,6 @@
-"""Every query of the charts and monitors, run in a real InfluxDB against points that the code made.
+"""Every query of the charts and monitors, run in a real InfluxDB on points that the code made.
 
-The numbers must be those of the calls below, worked out by hand.
+The expected numbers are worked out by hand from the calls below.
 """
 
 import pytest
@@ -38,16 +38,16 @@ def database(tmp_path_factory):
         yield influxdb
 
 
-# --- what was written
+# --- the points
 
-# Not those of the price table, which change.
+# Invented, because those of the price table change.
 USD_PER_CALL = {"gpt-4o": 0.5, "gpt-4o-mini": 0.125}
 
 
 def known_calls():
     """Twenty calls, two a minute, with response times of 1, 2, … 20 s. Three of them failed.
 
-    The provider took half of the time. Each answer takes 1 of 100 requests and 100 of 10,000 tokens away.
+    The provider took half of the time. Each answer uses up 1 of 100 requests and 100 of 10,000 tokens.
     """
     answered = Usage(150.0, 100.0, 50.0, 40.0, 10.0)
     failed = {
@@ -104,7 +104,7 @@ def call_lines():
 
 
 def probe_lines():
-    """One a minute, of 0.1, 0.2, … 1 s; the one of the minute 4 got no answer."""
+    """One a minute, of 0.1, 0.2, … 1 s; the one in minute 4 got no answer."""
     lines = []
     for minute in range(10):
         fields = {"up": float(minute != 4), "response_time": (minute + 1) / 10}
@@ -116,7 +116,7 @@ def probe_lines():
 
 
 def usage_lines():
-    """What OpenAI booked: 25 requests and 3,000 tokens by the minute, and once what 12 USD were for."""
+    """OpenAI's books: 25 requests and 3,000 tokens by the minute, and the line items of 12 USD."""
     tags = {"model": "gpt-4o-2024-08-06", "project_id": "proj_shop"}
     lines = []
     for minute in range(10):
@@ -131,7 +131,7 @@ def usage_lines():
 
 
 def content_log_lines():
-    """Two reports of the content log's own backlog: numbers that must be in no sum of the points'."""
+    """Two reports of the content log's own backlog, which must not be in any sum over the points'."""
     tags = {"service_name": "shop", "category": "logging"}
     fields = {
         "backlog_lines": 1000.0,
@@ -153,7 +153,7 @@ def monitor_lines():
     lines = []
     for minute in range(10):
         now_ns = START_NS + minute * MINUTE_NS
-        # DataKit is away in the minutes 4 and 5; ten lines wait, and are replayed in the minute 6.
+        # DataKit is unreachable in minutes 4 and 5; ten lines wait and are replayed in minute 6.
         up = minute not in (4, 5)
         fields = {
             "backlog_lines": 0.0 if up else 10.0,
@@ -174,7 +174,7 @@ def monitor_lines():
     return lines
 
 
-# --- what is asked
+# --- the queries
 
 
 def chart_queries(name, language="en"):
@@ -189,9 +189,9 @@ def index():
 
 @pytest.fixture
 def run(database, index):
-    """Run DQL over the ten minutes; `variables` choose a value, the others are `*`.
+    """Run DQL over the ten minutes, with these `variables` and `*` for the others.
 
-    The viewer must answer as InfluxDB does.
+    The viewer must give the same answer as InfluxDB.
     """
 
     def run(dql, **variables):
@@ -208,7 +208,7 @@ def run(database, index):
 
 @pytest.fixture
 def show(run):
-    """The one number that a singlestat shows."""
+    """The number of a singlestat."""
 
     def show(name, **variables):
         [dql] = chart_queries(name).values()
@@ -220,7 +220,7 @@ def show(run):
 
 @pytest.fixture
 def grouped(run):
-    """Label of the query -> value of the group -> number, over the whole time."""
+    """Query label -> group value -> number, over the whole time."""
 
     def grouped(name):
         return {
@@ -233,7 +233,7 @@ def grouped(run):
 
 @pytest.fixture
 def over_time(run):
-    """Label of the query -> its numbers in the order of time."""
+    """Query label -> numbers in order of time."""
 
     def over_time(name):
         return {
@@ -257,27 +257,27 @@ def test_every_query_of_every_chart_gives_numbers(run, language):
 def test_the_overview_shows_the_known_totals(show):
     assert show("Requests") == 20
     assert show("Error rate") == 15.0
-    # Twelve answers of the one model, four of the other; the tenth carried no usage, so it has no cost.
+    # Twelve answers of gpt-4o, four of the other; the tenth had no usage, so it has no cost.
     assert show("Cost") == 12 * 0.5 + 4 * 0.125
     assert show("p95 response time") == 19.0
-    # The calls 1 to 20, but for 13, which got no answer.
+    # Calls 1 to 20 except 13, which got no answer.
     assert show("Requests left") == 100 - (210 - 13) / 19
     assert show("Tokens left") == 100 - (210 - 13) / 19
 
 
-def test_requests_errors_and_retries(over_time):
+def test_requests_errors_and_retries_are_counted(over_time):
     # 26 HTTP requests for 20 calls: two were sent twice, two three times.
     assert over_time("Requests, errors and retries") == {"Requests": [20], "Errors": [3], "Retries": [6]}
 
 
-def test_a_variable_narrows_it_down(show):
+def test_variables_filter_the_charts(show):
     assert show("Requests", request_model="gpt-4o-mini") == 5
     assert show("Error rate", request_model="gpt-4o-mini") == 20.0
     assert show("p95 response time", request_model="gpt-4o") == 14.0
     assert show("Requests", operation_name="responses", provider_name="openai", service_name="shop") == 1
 
 
-def test_the_models(grouped):
+def test_the_models_are_compared(grouped):
     assert grouped("Models") == {
         "Requests": {"gpt-4o": 15, "gpt-4o-mini": 5},
         "Errors": {"gpt-4o": 2, "gpt-4o-mini": 1},
@@ -291,7 +291,7 @@ def test_the_models(grouped):
     }
 
 
-def test_services_and_teams(grouped):
+def test_services_and_teams_are_compared(grouped):
     assert grouped("Services") == {
         "Requests": {"shop": 20},
         "Error rate": {"shop": pytest.approx(15)},
@@ -304,7 +304,7 @@ def test_services_and_teams(grouped):
     assert teams["Cost"] == {"web": 6, "": 0.5}
 
 
-def test_errors(run, grouped):
+def test_errors_are_counted_by_type_and_model(run, grouped):
     [dql] = chart_queries("Errors by type").values()
     assert {tuple(value for _, value in tags): n for (tags, _), n in run(dql).items()} == {
         ("rate_limit", "429"): 1,
@@ -315,7 +315,7 @@ def test_errors(run, grouped):
     assert by_model == {"gpt-4o": pytest.approx(200 / 15), "gpt-4o-mini": pytest.approx(20)}
 
 
-def test_latency_and_speed(grouped, over_time):
+def test_latency_and_speed_are_shown(grouped, over_time):
     assert over_time("Response time") == {
         "Mean": [pytest.approx(10.5)],
         "P50": [10],
@@ -324,7 +324,7 @@ def test_latency_and_speed(grouped, over_time):
     }
     [to_first_token] = grouped("p95 time to first token by model (streams)").values()
     assert to_first_token == {"gpt-4o": 1.0}
-    # Answered in 1 to 15 s, but for 6 and 13, and in 16 to 19 s; the tenth carried no usage.
+    # Answered in 1 to 15 s except 6 and 13, and in 16 to 19 s; the tenth had no usage.
     [speed] = grouped("Output tokens per second by model").values()
     assert speed == {
         "gpt-4o": pytest.approx(12 * 50 / (120 - 6 - 13)),
@@ -332,7 +332,7 @@ def test_latency_and_speed(grouped, over_time):
     }
 
 
-def test_tokens(grouped, over_time):
+def test_tokens_are_summed_by_kind(grouped, over_time):
     kinds = {"Input": [1600], "Output": [800], "Cached": [640], "Reasoning": [160]}
     assert over_time("Tokens by kind") == kinds
     assert over_time("Input and output tokens per request") == {
@@ -343,29 +343,29 @@ def test_tokens(grouped, over_time):
     assert hits == {"gpt-4o": pytest.approx(40), "gpt-4o-mini": pytest.approx(40)}
 
 
-def test_the_processing_time(over_time):
-    # Seventeen answers in 171 s, without the two streams fifteen in 153 s; half of it was the provider's.
+def test_the_processing_time_is_half_of_the_response_time(over_time):
+    # Seventeen answers took 171 s, the fifteen that were not streamed 153 s, half of it at the provider.
     assert over_time("Response time and processing time") == {
         "Response time": [pytest.approx(10.2)],
         "Processing time": [pytest.approx(5.1)],
     }
 
 
-def test_the_cost(grouped, over_time):
+def test_the_cost_is_summed_by_hour_and_model(grouped, over_time):
     [by_hour] = over_time("Cost: last 24 hours and the day before").values()
     assert by_hour == [6.5]
     [by_model] = grouped("Cost by model").values()
     assert by_model == {"gpt-4o": 6, "gpt-4o-mini": 0.5}
 
 
-def test_the_headroom(grouped):
-    # Of gpt-4o the calls 1 to 15, but for 13, which got no answer; of the other the calls 16 to 20.
+def test_the_headroom_is_averaged_by_model(grouped):
+    # gpt-4o: calls 1 to 15 except 13, which got no answer; the other model: calls 16 to 20.
     left = {"gpt-4o": pytest.approx(100 - 107 / 14), "gpt-4o-mini": pytest.approx(100 - 18)}
     assert grouped("Requests left by model") == {"Requests left by model": left}
     assert grouped("Tokens left by model") == {"Tokens left by model": left}
 
 
-def test_monitored_against_billed(show, grouped, over_time):
+def test_monitored_calls_are_compared_with_the_bill(show, grouped, over_time):
     assert show("Unmonitored requests") == 100 * (25 - 17) / 25
     assert show("Unmonitored tokens") == 100 * (3000 - 2400) / 3000
     assert show("Billed cost") == 12
@@ -386,19 +386,19 @@ def test_monitored_against_billed(show, grouped, over_time):
     assert by_project == {"proj_shop": 12}
 
 
-def test_no_variable_narrows_what_is_compared_with_the_books(show):
+def test_variables_do_not_filter_the_comparison_with_the_bill(show):
     seen = show("Unmonitored requests", service_name="another", request_model="gpt-4o")
     assert seen == 32
 
 
-def test_the_probe(show, grouped, over_time):
+def test_the_probe_is_shown(show, grouped, over_time):
     assert show("OpenAI availability") == 90
     [by_service] = grouped("OpenAI availability by service").values()
     assert by_service == {"shop": 90}
     assert over_time("Probe response time") == {"Mean": [pytest.approx(0.55)], "Highest": [1.0]}
 
 
-def test_calls_without_a_price_and_the_content_log(grouped, over_time):
+def test_unpriced_calls_and_the_content_log_are_shown(grouped, over_time):
     [by_model] = grouped("Unpriced calls by model").values()
     assert by_model == {"gpt-9": 4}
     assert over_time("Content log: delivered, dropped, waiting") == {
@@ -409,7 +409,7 @@ def test_calls_without_a_price_and_the_content_log(grouped, over_time):
     }
 
 
-def test_the_health_of_the_monitor(run, show, grouped, over_time):
+def test_the_health_of_the_monitor_is_shown(run, show, grouped, over_time):
     assert show("DataKit availability") == 80.0
     assert show("Maximum backlog") == 10
     assert show("Points dropped") == 3
@@ -422,7 +422,7 @@ def test_the_health_of_the_monitor(run, show, grouped, over_time):
     assert grouped("Points dropped by reason")["Points dropped by reason"] == {"too_old": 3}
 
 
-def test_every_monitor_gets_the_number_that_it_compares(run):
+def test_every_monitor_gets_the_number_it_compares(run):
     results = {
         checker["jsonScript"]["title"].split(" (")[0]: {
             tuple(value for _, value in tags): result
@@ -431,7 +431,7 @@ def test_every_monitor_gets_the_number_that_it_compares(run):
         for checker in checkers("en")
     }
     assert results == {
-        # The tags in the order of their names; rate limit and authentication are not in the error rate.
+        # Tags are sorted by name; rate-limit and authentication errors are not part of the error rate.
         "OpenAI error rate too high": {
             ("gpt-4o", "shop"): pytest.approx(100 / 15),
             ("gpt-4o-mini", "shop"): 0,
@@ -457,6 +457,6 @@ def test_every_monitor_gets_the_number_that_it_compares(run):
         "OpenAI API unreachable": {("openai", "shop"): 90},
         "OpenAI monitor records no calls": {("shop",): 26},
         "OpenAI monitor cannot reach DataKit": {("shop",): 0},
-        # The content log's, which is the longer one.
+        # That of the content log, the longer one.
         "OpenAI monitor backlog growing": {("shop",): 1000},
     }

@@ -1,4 +1,4 @@
-"""The dashboards as files: fresh, valid, true to the code, and made to be looked at."""
+"""The dashboards as files: up to date, valid, consistent with the code, and readable."""
 
 import json
 from collections import Counter
@@ -35,10 +35,10 @@ from guance_chatgpt_monitor.local.viewer.dql import Expression, parse, series_of
 
 SCHEMAS = ROOT / "tests" / "schemas"
 COLUMNS = 24
-# Rows of Guance's grid that a laptop's screen shows.
+# Rows of Guance's grid on a laptop's screen.
 SCREEN_ROWS = 16
 MOST_CHARTS = 26
-# The group whose charts no variable narrows: what OpenAI books is the whole organization's.
+# The group that no variable filters: OpenAI's books cover the whole organization.
 WHOLE = {"zh": "监控与账单", "en": "Monitored against billed"}
 
 
@@ -46,7 +46,7 @@ WHOLE = {"zh": "监控与账单", "en": "Monitored against billed"}
 
 
 @both_languages
-def test_the_files_are_what_make_assets_writes(language):
+def test_the_files_are_up_to_date(language):
     for path, content in render_assets(language).items():
         assert json.loads(read(path)) == content, f"{path} is stale: run make assets"
 
@@ -63,7 +63,7 @@ def test_writing_them_again_gives_the_same_bytes(language, tmp_path):
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_nothing_else_is_committed_beside_them():
+def test_no_other_files_are_committed_beside_them():
     committed = {
         path.relative_to(ROOT).as_posix()
         for kind in ("dashboard", "monitor")
@@ -73,13 +73,13 @@ def test_nothing_else_is_committed_beside_them():
     assert committed == {path for language in LANGUAGES for path in render_assets(language)}
 
 
-def test_another_language_is_refused(tmp_path):
+def test_an_unknown_language_is_refused(tmp_path):
     with pytest.raises(ValueError, match="zh, en"):
         write_assets("fr", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_both_languages_are_one_thing_in_two_languages():
+def test_the_languages_differ_only_in_their_labels():
     assert "".join(all_dql("zh")) != "".join(all_dql("en"))  # the labels
     in_zh, in_en = ([series_of(dql) for dql in all_dql(language)] for language in LANGUAGES)
     assert without_labels(in_zh) == without_labels(in_en)
@@ -102,7 +102,7 @@ def without_labels(queries):
 def validator():
     found = [json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.rglob("*.json")]
     schemas = {schema["$id"]: schema for schema in found}
-    # What the schema does not list, and all of Guance's own dashboards have.
+    # Missing in the schema, but all of Guance's own dashboards use it.
     query = schemas["charts/query/query-item-schema.json"]["properties"]["query"]
     query["properties"]["type"]["enum"].append("expression")
     registry = Registry().with_resources((name, Resource.from_contents(s)) for name, s in schemas.items())
@@ -111,11 +111,11 @@ def validator():
 
 @both_languages
 @both_dashboards
-def test_it_is_valid_by_guances_schema(name, language):
+def test_it_is_valid_under_guances_schema(name, language):
     assert [error.message for error in validator().iter_errors(dashboard(name, language))] == []
 
 
-def test_the_schema_would_notice():
+def test_the_schema_rejects_mistakes():
     broken = dashboard("openai", "en")
     broken["main"]["charts"][0]["extend"]["settings"]["unitType"] = "none"
     broken["main"]["charts"][1]["queries"][0]["query"]["type"] = "sum"
@@ -139,14 +139,14 @@ def test_the_schema_would_notice():
         ("openai_monitor", ["Overview", "Delivery", "Probe and prices", "Monitored against billed"]),
     ],
 )
-def test_the_groups_are_in_the_order_in_which_one_looks(name, groups):
+def test_the_groups_are_in_reading_order(name, groups):
     shipped = dashboard(name, "en")
     assert [group["name"] for group in shipped["main"]["groups"]] == groups
     assert list(dict.fromkeys(chart["group"]["name"] for chart in charts(name, "en"))) == groups
     assert shipped["dashboardExtend"]["groupUnfoldStatus"] == dict.fromkeys(groups, True)
 
 
-def test_the_daily_one_is_short():
+def test_the_daily_dashboard_is_short():
     assert len(charts("openai", "en")) <= MOST_CHARTS
 
 
@@ -161,7 +161,7 @@ def test_the_first_screen_answers_the_first_questions():
         ("res_status", ("error_type", "status_code")),  # and why
         ("response_time", ()),  # how slow
         ("cost", ()),  # what it costs
-        ("remaining_requests", ()),  # what is left of the limits
+        ("remaining_requests", ()),  # how much of the limits is left
         ("remaining_tokens", ()),
     }
 
@@ -183,7 +183,7 @@ def test_no_two_charts_show_the_same(name, language):
 
 
 @both_languages
-def test_operators_find_what_they_look_for(language):
+def test_there_are_charts_for_common_questions(language):
     asked = [(s.field, s.groups) for dql in all_dql(language) for s in series_of(dql)]
     assert ("question", ("finish_reason",)) in asked
     assert ("time_to_first_token", ("request_model",)) in asked
@@ -195,7 +195,7 @@ def test_operators_find_what_they_look_for(language):
 
 @both_languages
 @both_dashboards
-def test_charts_stay_on_the_columns_and_do_not_overlap(name, language):
+def test_charts_stay_within_the_grid_and_do_not_overlap(name, language):
     positions = [chart["pos"] for chart in charts(name, language)]
     for pos in positions:
         assert 0 <= pos["x"] < pos["x"] + pos["w"] <= COLUMNS
@@ -230,7 +230,7 @@ def test_each_chart_names_its_group_in_all_three_places(language):
 
 @both_languages
 @both_dashboards
-def test_it_has_the_icon_of_the_integration(name, language):
+def test_it_has_the_integrations_icon(name, language):
     icons = dashboard(name, language)["iconSet"]
     assert icons == {
         "icon": "https://static-res.guance.com/dataflux-template/dashboard/openai/icon.svg",
@@ -242,8 +242,8 @@ def test_it_has_the_icon_of_the_integration(name, language):
 
 
 @both_languages
-def test_the_result_of_an_expression_has_its_name(language):
-    """Else the console calls it like the first operand, and finds neither its unit nor its alias."""
+def test_the_result_of_an_expression_is_named(language):
+    """Otherwise, the console names it after the first operand, and finds neither its unit nor its alias."""
     for chart in number_charts(language):
         for query in chart["queries"]:
             parsed = parse(query["query"]["q"])
@@ -272,7 +272,7 @@ UNIT_OF_FIELD = {"s": ["time", "s"], "B": ["digital", "B"], "USD": ["custom", "U
 
 
 @both_languages
-def test_units_are_those_of_the_fields(language):
+def test_units_match_the_fields(language):
     for chart in number_charts(language):
         for query, unit in zip(chart["queries"], chart["extend"]["settings"]["units"], strict=True):
             parsed = parse(query["query"]["q"])
@@ -301,7 +301,7 @@ def test_whatever_can_go_wrong_has_thresholds():
         "Tokens left by model",
     ):
         assert with_thresholds[name], name
-    # One colour for each number.
+    # One colour per number.
     assert [(level["operation"], level["value"]) for level in with_thresholds["Error rate"]] == [
         ("between", ["5", "10"]),
         ("between", ["10", "20"]),
@@ -314,8 +314,8 @@ def test_whatever_can_go_wrong_has_thresholds():
 
 
 @both_languages
-def test_thresholds_are_those_of_the_monitors(language):
-    """One idea of what is bad: what is red in a chart is what a monitor tells of."""
+def test_thresholds_match_the_monitors(language):
+    """A chart turns red where a monitor fires."""
     of_monitors = {}  # type: ignore[var-annotated]
     for checker in checkers(language):
         [dql] = [target["dql"] for target in checker["jsonScript"]["targets"]]
@@ -346,7 +346,7 @@ def test_links_lead_to_the_logs_and_to_the_other_dashboard(language):
         assert logs["url"] == "/logIndi/log/all?time=#{TR}&query=source:openai #{T}"
 
 
-def test_the_cost_stands_beside_yesterdays():
+def test_the_cost_is_compared_with_yesterdays():
     compared = {c["name"]: c["extend"]["settings"] for c in charts("openai", "en")}
     for name in ("Cost", "Cost: last 24 hours and the day before"):
         assert compared[name]["openCompare"] is True
@@ -361,7 +361,7 @@ def test_a_long_range_has_a_bounded_number_of_intervals(language):
         settings = chart["extend"]["settings"]
         for query in chart["queries"]:
             for series in series_of(query["query"]["q"]):
-                # The console chooses; but for days, and for the hours of the one day that is shown.
+                # The console chooses, except for days, and for hours in a chart of a single day.
                 assert series.interval in ("", "1d") or (series.interval, settings["fixedTime"]) == (
                     "1h",
                     "1d",
@@ -377,7 +377,7 @@ def test_a_long_range_has_a_bounded_number_of_intervals(language):
         ("openai_monitor", ["service_name", "provider_name"]),
     ],
 )
-def test_the_variables_used_are_defined_by_tags_that_the_code_writes(name, wanted, language):
+def test_variables_take_their_values_from_tags_the_code_writes(name, wanted, language):
     variables = dashboard(name, language)["main"]["vars"]
     codes = [variable["code"] for variable in variables]
     assert codes == wanted
@@ -397,7 +397,7 @@ def test_the_variables_used_are_defined_by_tags_that_the_code_writes(name, wante
 
 
 @both_languages
-def test_queries_name_only_what_the_code_writes(language):
+def test_queries_name_only_fields_and_tags_the_code_writes(language):
     for dql in all_dql(language):
         for series in series_of(dql):
             fields, tags = WRITTEN[series.measurement]
@@ -408,14 +408,14 @@ def test_queries_name_only_what_the_code_writes(language):
 
 
 @both_languages
-def test_everything_that_the_code_writes_is_shown(language):
+def test_every_field_the_code_writes_is_shown(language):
     shown = {(s.measurement, s.field) for dql in all_dql(language) for s in series_of(dql)}
     written = {(measurement, field) for measurement, (fields, _) in WRITTEN.items() for field in fields}
     assert written - shown == {(MEASUREMENT, field) for field in NOT_SHOWN}
 
 
 @both_languages
-def test_the_query_and_its_structured_twin_say_the_same(language):
+def test_each_query_agrees_with_its_structured_twin(language):
     for query in inner_queries(language):
         series = series_of(query["q"])
         assert all(tuple(query["groupBy"]) == one.groups for one in series)
@@ -435,7 +435,7 @@ def test_the_query_and_its_structured_twin_say_the_same(language):
 
 
 @both_languages
-def test_the_list_of_logs_and_its_structured_twin_say_the_same(language):
+def test_the_log_query_agrees_with_its_structured_twin(language):
     [chart] = [chart for chart in all_charts(language) if chart["type"] == "log"]
     [query] = [query["query"] for query in chart["queries"]]
     [series] = series_of(query["q"])
@@ -450,7 +450,7 @@ def test_the_list_of_logs_and_its_structured_twin_say_the_same(language):
 @both_languages
 def test_counts_are_summed_never_averaged(language):
     used = {(s.field, s.function) for dql in all_dql(language) for s in series_of(dql) if s.field in COUNTS}
-    # How many of the points have it, below a sum of it: what one has on average.
+    # A count is only the divisor of an average per point.
     assert {field for field, function in used if function == "count"} == {
         "prompt_tokens",
         "completion_tokens",
@@ -460,7 +460,7 @@ def test_counts_are_summed_never_averaged(language):
 
 
 @both_languages
-def test_what_is_left_of_a_limit_is_summed_only_over_the_sum_of_the_limits(language):
+def test_remaining_limits_are_summed_only_to_divide_by_the_summed_limits(language):
     for dql in all_dql(language):
         series = series_of(dql)
         if len(series) > 1 and any(one.field in LEVELS_OF_COUNTS for one in series):
@@ -477,14 +477,14 @@ def test_points_and_content_log_are_never_counted_together(language):
         for series in series_of(dql):
             if series.measurement != MONITOR_MEASUREMENT or series.field in of_metrics_alone:
                 continue
-            # The highest or lowest of both is right without.
+            # The maximum or minimum of both is right without a condition.
             if series.function not in ("max", "min"):
                 assert [c.value for c in series.conditions if c.tag == "category"] == ["logging"], dql
 
 
 @both_languages
 def test_the_two_dashboards_share_no_subject(language):
-    """The calls in one, the monitor and the books in the other."""
+    """One shows the calls, the other the monitor and OpenAI's books."""
     of = {
         name: {
             s.measurement

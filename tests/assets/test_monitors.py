@@ -1,4 +1,4 @@
-"""The monitors as files: what they compare, how they end, and what they say."""
+"""The monitors as files: what they compare, how they recover, and their messages."""
 
 import re
 
@@ -6,15 +6,15 @@ from shipped import CHINESE, DASHBOARDS, both_languages, checkers, dashboard
 
 from guance_chatgpt_monitor.local.viewer.dql import series_of
 
-# Of Guance's event levels, the worst first.
+# Guance's event levels, worst first.
 LEVELS = ["fatal", "critical", "error", "warning"]
-# From Guance's documentation of threshold detection: how often -> over which time, in seconds.
+# From Guance's documentation of threshold detection: check frequency -> ranges in seconds.
 INTERVALS = {
     "1m": {60, 300, 900, 1800, 3600, 10800},
     "5m": {300, 900, 1800, 3600, 10800},
     "1h": {3600, 10800, 21600, 43200, 86400},
 }
-# What the console fills in, besides the tags by which a monitor groups.
+# Filled in by the console, besides the tags a monitor groups by.
 FILLED_IN = {"Result", "df_status", "df_event_url"}
 
 
@@ -46,7 +46,7 @@ def test_there_is_a_monitor_for_each_kind_of_failure():
 
 
 @both_languages
-def test_each_is_checked_as_often_and_over_such_a_time_as_guance_offers(language):
+def test_each_has_a_frequency_and_range_that_guance_offers(language):
     for script in scripts(language):
         assert script["interval"] in INTERVALS[script["every"]], script["name"]
 
@@ -59,7 +59,7 @@ def test_both_copies_of_query_and_rules_are_the_same(language):
         assert script["checkerOpt"]["rules"] == extend["rules"]
         [dql] = [target["dql"] for target in script["targets"]]
         assert all(tuple(script["groupBy"]) == series.groups for series in series_of(dql))
-        assert len(script["groupBy"]) <= 3  # Guance takes no more
+        assert len(script["groupBy"]) <= 3  # Guance's limit
 
 
 @both_languages
@@ -81,7 +81,7 @@ def test_levels_are_adjacent_with_one_comparison_each(language):
 
 @both_languages
 def test_each_recovers_when_data_stops(language):
-    """A sum has no series once nothing is summed: 0. A level of what is not used any more is over."""
+    """Without data, a sum counts as 0 and any other value as recovered."""
     for script in scripts(language):
         [dql] = [target["dql"] for target in script["targets"]]
         series = series_of(dql)
@@ -94,27 +94,27 @@ def test_each_recovers_when_data_stops(language):
             summed = len(series) == 1 and series[0].function == "sum"
             assert script["noDataAction"] == ("checkAs0" if summed else "okEvent"), script["name"]
             assert script["noDataTitle"] == script["noDataMessage"] == ""
-            # 0 must not be the trouble itself.
+            # 0 itself must not fire.
             [comparison] = {r["conditions"][0]["operator"] for r in script["checkerOpt"]["rules"]}
             assert not (summed and comparison == "<")
 
 
 @both_languages
-def test_messages_say_what_to_do_and_name_only_what_guance_can_fill_in(language):
+def test_messages_give_advice_and_name_only_variables_guance_fills_in(language):
     for script in scripts(language):
         head, trouble, other, recovery, tail = re.split(r"\n(?={%)|(?<=%})\n", script["message"])
         assert (head, other, tail) == ("{% if df_status != 'ok' %}", "{% else %}", "{% endif %}")
         assert re.search(r"^> 1\. ", trouble, re.MULTILINE)
         assert "{{ Result" in trouble or "DataKit" in trouble or "30" in trouble
         for text in (trouble, recovery, script["recoverMessage"], *filter(None, [script["noDataMessage"]])):
-            # The console shows it as one quotation, line by line.
+            # The console shows it as one quotation.
             assert all(line.startswith("> ") for line in text.split("  \n"))
             assert "{{ df_status | to_status_human }}" in text
             assert "({{ df_event_url }})" in text
             assert named(text) <= {*script["groupBy"], *FILLED_IN}
             assert set(script["groupBy"]) <= named(text)
         assert script["recoverMessage"] == recovery
-        assert "Result" not in named(recovery)  # of no use when it is over, and there may be none
+        assert "Result" not in named(recovery)  # useless after recovery, and possibly missing
         for title in filter(None, (script["title"], script["recoverTitle"], script["noDataTitle"])):
             assert named(title) == set(script["groupBy"])
             assert len(title) <= 128
@@ -122,7 +122,7 @@ def test_messages_say_what_to_do_and_name_only_what_guance_can_fill_in(language)
 
 
 @both_languages
-def test_texts_are_whole_sentences(language):
+def test_messages_are_whole_sentences(language):
     for script in scripts(language):
         for text in (script["message"], script["recoverMessage"], script["noDataMessage"]):
             ends = "。：])" if language == "zh" else ".:])"
@@ -135,7 +135,7 @@ def test_texts_are_whole_sentences(language):
 
 
 @both_languages
-def test_the_groups_that_a_message_sends_to_are_in_the_dashboards(language):
+def test_the_groups_named_in_messages_exist(language):
     groups = {g["name"] for name in DASHBOARDS for g in dashboard(name, language)["main"]["groups"]}
     titles = {re.split(r" \(|（", script["title"])[0] for script in scripts(language)}
     others = {"zh": {"任务记录", "管理 / 自动触发配置"}, "en": set()}[language]

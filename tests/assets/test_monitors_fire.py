@@ -1,4 +1,4 @@
-"""Each monitor fires and recovers, by points that the code makes: of calls, reports, probes and books."""
+"""Each monitor fires and recovers on points the code makes: calls, reports, probes and books."""
 
 import pytest
 from shipped import checkers
@@ -21,7 +21,7 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
 def calls(at_s, n=10, cost_usd=0.0, left=90.0, tokens=100.0, provider="openai", **of_call):
-    """So many calls at one time."""
+    """The lines of `n` calls at one time."""
     maker = PointMaker(service_name="shop")
     lines = []
     for i in range(n):
@@ -30,7 +30,7 @@ def calls(at_s, n=10, cost_usd=0.0, left=90.0, tokens=100.0, provider="openai", 
             "chat",
             provider_name=provider,
             request_model="gpt-4o",
-            response_model="no-such-model",  # the price is said below
+            response_model="no-such-model",  # the cost is set below
             requests_sent=1,
             usage=Usage() if failed else Usage(tokens, tokens / 2, tokens / 2),
             ended_at_ns=at_s * SECOND_NS + i,
@@ -47,7 +47,7 @@ def failing(error_type, status_code, n=10):
 
 
 def report(at_s, up=True, delivered=5, waiting=0):
-    """What the monitor says of itself, in a minute in which so many lines were delivered and now wait."""
+    """The monitor's report on itself, with these numbers of delivered and waiting lines."""
     backlog = MemoryBacklog()
     backlog.add({"delivered": delivered})
     backlog.push([f"m f=1 {at_s * SECOND_NS + i}" for i in range(waiting)])
@@ -66,7 +66,7 @@ def books(at_s, requests):
     return [*seen, encode(Point(USAGE_MEASUREMENT, tags, {"requests": float(requests)}, at_s * SECOND_NS))]
 
 
-# Title of the monitor -> (points of a time of trouble, of a quiet time, the worst level, seconds between).
+# Monitor title -> (points in trouble, points in quiet times, worst level, seconds between).
 CASES = {
     "OpenAI error rate too high": (failing("server_error", 500), calls, "critical", MINUTE_S),
     "OpenAI authentication failures": (failing("authentication", 401), calls, "critical", MINUTE_S),
@@ -111,7 +111,7 @@ CASES = {
 
 
 class Watch:
-    """One monitor, checked as often as it says: what becomes of it in the course of time."""
+    """One monitor, checked at its own frequency."""
 
     def __init__(self, script, lines):
         self.every_s = int(duration_s(script["every"]))
@@ -121,7 +121,7 @@ class Watch:
         self._status = {}
 
     def run(self, start_s, end_s):
-        """From the one time to the other, (group, status) where a status changes; `ok` when it is over."""
+        """Return (group, status) for each change of a status; `ok` is a recovery."""
         events = []
         for at_s in range(start_s, end_s + 1, self.every_s):
             [(states, error)] = self._judge.states(self._index, self._checkers, at_s * SECOND_NS)
@@ -139,7 +139,7 @@ def script_of(title):
 
 
 def length_s(script):
-    """Of a time of trouble: long enough to fill what a check looks at."""
+    """How long trouble lasts: long enough to fill the range of a check."""
     return 2 * script["interval"] + 10 * MINUTE_S
 
 
@@ -147,7 +147,7 @@ def lines_of(make, start_s, end_s, step_s):
     return [line for at_s in range(start_s, end_s, step_s) for line in make(at_s)]
 
 
-def test_there_is_a_case_for_each():
+def test_there_is_a_case_for_each_monitor():
     assert {c["jsonScript"]["title"].split(" (")[0] for c in checkers("en")} == set(CASES)
 
 
@@ -169,7 +169,7 @@ def test_it_fires_in_trouble_and_recovers_in_quiet_times(title):
 
 @pytest.mark.parametrize("title", CASES)
 def test_it_recovers_when_data_stops(title):
-    """No event stays for want of data; only the heartbeat says that it stopped."""
+    """No event stays open for lack of data; only the heartbeat reports that the data stopped."""
     trouble, _, _, step_s = CASES[title]
     script = script_of(title)
     ends_s = START_S + length_s(script)
@@ -188,7 +188,7 @@ def test_it_is_silent_in_quiet_times(title):
     assert watch.run(START_S + script["interval"], ends_s) == []
 
 
-def test_the_heartbeat_recovers_when_reports_come_again():
+def test_the_heartbeat_recovers_when_reports_resume():
     script = script_of("OpenAI monitor cannot reach DataKit")
     silent_s, back_s = START_S + HOUR_S, START_S + 2 * HOUR_S
     lines = lines_of(report, START_S, silent_s, MINUTE_S) + lines_of(
@@ -199,7 +199,7 @@ def test_the_heartbeat_recovers_when_reports_come_again():
     assert watch.run(back_s, back_s + HOUR_S) == [((("service_name", "shop"),), "ok")]
 
 
-def test_one_service_alone_is_in_trouble():
+def test_only_the_service_in_trouble_fires():
     script = script_of("OpenAI error rate too high")
     of_another = [line.replace("=shop", "=chat") for line in lines_of(calls, START_S, START_S + HOUR_S, 60)]
     lines = lines_of(failing("server_error", 500), START_S, START_S + HOUR_S, MINUTE_S)

@@ -1,4 +1,4 @@
-"""The integration pages: complete, and true to the code."""
+"""The integration pages: complete and consistent with the code."""
 
 import re
 from inspect import signature
@@ -19,7 +19,7 @@ EXAMPLE = "guance_chatgpt_monitor/func/example.py"
 
 
 def tables(language, section):
-    """The tables of a section, as lists of rows of cells, without their heads."""
+    """The tables of a section as lists of rows of cells, without the headers."""
     [text] = re.findall(
         rf"^## .*\{{#{section}\}}\n(.*?)(?=^## |\Z)",
         read(f"docs/{language}/openai.md"),
@@ -112,7 +112,7 @@ def test_the_front_matter_is_that_of_an_integration(language):
 
 @both_languages
 def test_the_page_says_which_market_has_the_script_set(language):
-    """The official one has another of the same ID."""
+    """The official one has a different set with the same ID."""
     page = read(f"docs/{language}/openai.md")
     assert "`script-market`" in page
     assert {"zh": "官方脚本市场", "en": "The official market"}[language] in page
@@ -127,7 +127,7 @@ def test_the_page_names_every_site(language):
 
 @both_languages
 def test_the_brand_is_guances_placeholder(language):
-    """The one page is of Guance in China and of TrueWatch abroad; only their sites and the set have names."""
+    """The same page serves Guance in China and TrueWatch abroad; only sites and the set are named."""
     page = read(f"docs/{language}/openai.md")
     assert page.count("<<< custom_key.brand_name >>>") >= 5
     page = page.replace(yaml.safe_load(read("manifest.yaml"))["title"], "")
@@ -136,6 +136,6 @@ def test_the_brand_is_guances_placeholder(language):
 
 
 @both_languages
-def test_the_pictures_are_those_of_the_language(language):
+def test_the_pictures_are_in_the_language_of_the_page(language):
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", read(f"docs/{language}/openai.md"))
     assert pictures == [f"../images/{name}-{language}.png" for name in ("dashboard", "monitors")]

@@ -1,7 +1,7 @@
-"""Every chart of both dashboards, over the points of real calls: none is empty.
+"""No chart of either dashboard is empty for the points of real calls.
 
-Calls through Func and of an application, with log content, cost, cache hits, errors, retries, a stream, a
-DataKit that was unreachable for a moment, and OpenAI's own books.
+The calls go through Func and an application, with logged content, cost, cache hits, errors, retries, a
+stream, a DataKit that was unreachable for a moment, and OpenAI's books.
 """
 
 import time
@@ -23,15 +23,15 @@ pytestmark = pytest.mark.slow
 
 MINUTES_AGO = 2  # OpenAI's books are read up to the last full minute
 HOUR_NS, DAY_NS = 3600 * 10**9, 86400 * 10**9
-# As at OpenAI itself: whose prices hold, and whose books they are.
+# As with OpenAI itself: its prices, and its books.
 SETTINGS = {"price_provider": "openai", "log_content": True}
-LONG_PROMPT = "word " * 1200  # of such prompts, the stand-in answers that most was cached
+LONG_PROMPT = "word " * 1200  # so that the stand-in reports most of it as cached
 
 
 @pytest.fixture(scope="module")
 def index(built):
     if time.time() % 86400 < 60 * (MINUTES_AGO + 1):
-        pytest.skip("all would be booked yesterday (UTC), which the first reading takes as known")
+        pytest.skip("every call would fall on yesterday (UTC), which the first reading takes as known")
     with Stack(built, parameters={"OpenAI admin key": "sk-admin-0123456789"}, **SETTINGS) as stack:  # type: ignore[arg-type]
         make_calls(stack)
         points = [*stack.datakit.points(), *stack.datakit.points(category="logging"), stream(stack)]
@@ -51,14 +51,14 @@ def make_calls(stack):
     stack.datakit.mode = 503
     stack.ask("Asked while DataKit is unreachable")
     stack.datakit.mode = None
-    # Of a program that nobody monitors.
+    # From an unmonitored program.
     stack.openai.books.add(Booked(stack.openai.books.clock(), "gpt-4o", 100, 20, requests=5))
     stack.collect()
     stack.collect()
 
 
 def stream(stack):
-    """The point of a stream that an application reads: a link has none."""
+    """The point of an application's stream, because a link does not stream."""
     api = Api(stack.openai)
     list(api.client(stream_usage=True).chat.completions.create(**CHAT, stream=True))
     line = encode(PointMaker(service_name="shop").from_call(api.collector.call()))
@@ -67,7 +67,7 @@ def stream(stack):
 
 
 def as_of_openai(point):
-    """They are at a stand-in on loopback, and told as what they would be at OpenAI itself."""
+    """The calls go to a stand-in on loopback, but are to count as OpenAI's."""
     if "provider_name" not in point.tags:
         return point
     return point._replace(tags={**point.tags, "provider_name": "openai"})
@@ -75,7 +75,7 @@ def as_of_openai(point):
 
 @pytest.fixture(scope="module")
 def answers(index):
-    """What each query of a chart shows, of the last hour or the chart's own time: by the chart's UUID."""
+    """Chart UUID -> the answers to its queries, over the last hour or the chart's own range."""
     now_ns = time.time_ns()
     shown = {}
     for chart in all_charts("en"):
@@ -97,7 +97,7 @@ def test_no_chart_is_empty(answers):
 
 
 @both_languages
-def test_the_queries_are_the_same_in_both_languages(index, answers, language):
+def test_the_numbers_are_the_same_in_both_languages(index, answers, language):
     now_ns = time.time_ns()
     for chart in number_charts(language):
         if chart["extend"]["fixedTime"]:
@@ -118,7 +118,7 @@ def by_group(answers, name):
     return {tuple(tag for _, tag in group): value for (group, _), value in answer.values.items()}
 
 
-def test_the_errors_say_why(answers):
+def test_errors_are_shown_by_type_and_status(answers):
     assert by_group(answers, "Errors by type") == {
         ("server_error", "500"): 1,
         ("authentication", "401"): 1,
@@ -126,7 +126,7 @@ def test_the_errors_say_why(answers):
     }
 
 
-def test_the_last_errors_are_logs_of_the_calls_that_failed(answers):
+def test_the_latest_errors_are_the_logs_of_failed_calls(answers):
     [answer] = shown(answers, "Latest errors").values()
     assert len(answer.rows) == 3
     newest = answer.rows[0]
@@ -137,19 +137,19 @@ def test_the_last_errors_are_logs_of_the_calls_that_failed(answers):
     )
 
 
-def test_retries_are_those_that_were_made(answers):
+def test_retries_are_counted(answers):
     [retries] = shown(answers, "Requests, errors and retries")["Retries"].values.values()
-    assert retries == 1 + 2  # after the 429, and the 500
+    assert retries == 1 + 2  # after the 429 and the 500
 
 
-def test_finish_reasons_and_teams(answers):
-    # Two at the link, one of the model without a price, one asked meanwhile, one after a retry, one stream.
+def test_finish_reasons_and_teams_are_shown(answers):
+    # Two at the link, one without a price, one during the outage, one after a retry, one stream.
     assert by_group(answers, "Finish reasons") == {("stop",): 6}
     teams = shown(answers, "Teams")["Requests"].values
     assert teams[(("team", "search"),), None] == 1
 
 
-def test_cache_and_speed(answers):
+def test_cache_hits_and_speed_are_shown(answers):
     hits = by_group(answers, "Cache hit rate by model")
     assert 50 < hits["gpt-4o-mini",] < 100
     assert all(speed > 0 for speed in by_group(answers, "Output tokens per second by model").values())
