@@ -1,4 +1,4 @@
-"""What the documentation says is so: its links lead somewhere, its commands exist, its snippets run."""
+"""The documentation is true: its links lead somewhere, its commands exist, its snippets run."""
 
 import os
 import re
@@ -22,11 +22,11 @@ PAGES = sorted(
     path
     for pattern in ("*.md", "docs/*.md", "docs/*/*.md", ".github/*.md")
     for path in ROOT.glob(pattern)
-    if path.name != "openai.md"  # the integration pages, in the form of Guance's site: see tests/assets
+    if path.name != "openai.md"  # the integration pages have the format of Guance's site: see tests/assets
 )
 _LINK = re.compile(r"\[[^\[\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-# Not ours, or only a change of the shell: taken as they stand.
+# Not our commands, so not checked.
 _OTHER_PROGRAMS = {
     "cd",
     "pytest",
@@ -73,7 +73,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(path), target
 
 
-def test_the_modules_that_architecture_names_exist() -> None:
+def test_the_modules_named_in_architecture_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     named = set(re.findall(r"`((?:core|func|app|cli|assets|local)/[a-z_/]+(?:\.py)?)`", text))
     package = ROOT / "guance_chatgpt_monitor"
@@ -84,7 +84,7 @@ def test_the_modules_that_architecture_names_exist() -> None:
     assert not missing
 
 
-def test_every_page_is_there_in_both_languages() -> None:
+def test_every_page_exists_in_both_languages() -> None:
     english = {path.name for path in (ROOT / "docs" / "en").glob("*.md")}
     assert english == {path.name for path in (ROOT / "docs" / "zh").glob("*.md")}
 
@@ -101,7 +101,7 @@ def test_both_languages_show_the_same_code(name: str) -> None:
 
 
 def commands(page: Path) -> list[str]:
-    """The command lines of a page, in its blocks and in its sentences."""
+    """The command lines of a page, in code blocks and in prose."""
     text = "\n".join(blocks(page, "bash", "shell")).replace("\\\n", " ")
     prose = _FENCE.sub("", page.read_text("utf-8"))
     inline = [
@@ -119,7 +119,7 @@ def help_of(*command: str) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
-def test_commands_exist_with_the_options_that_are_shown(page: Path) -> None:
+def test_commands_exist_with_the_options_shown(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for line in commands(page):
         words = shlex.split(line.replace("<(", " ").replace(")", " "), comments=True)
@@ -150,7 +150,7 @@ def _check_options(words: list[str], line: str) -> None:
 
 
 class Messages(LocalServer):
-    """Anthropic's Messages API, as far as one answer."""
+    """Anthropic's Messages API, reduced to one answer."""
 
     def respond(self, _: Request) -> Response:
         usage = {"input_tokens": 9, "output_tokens": 4}
@@ -200,7 +200,7 @@ def test_snippets_run(page: Path, code: str, stack: Stack, anthropic_url: str, t
     assert "Traceback" not in result.stderr
 
 
-def test_the_tables_are_those_of_the_code() -> None:
+def test_the_tables_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr

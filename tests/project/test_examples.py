@@ -1,4 +1,4 @@
-"""Each example, run as its first lines say, with the stand-ins in place of what it calls."""
+"""Each example, run as its first lines say, against the stand-ins."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def test_a_stream_is_one_point_with_its_tokens(openai: LocalOpenAI, datakit: Loc
     assert point.fields["total_tokens"] > 0
 
 
-def test_the_application_answers_and_delivers_when_it_is_stopped(
+def test_the_application_answers_and_delivers_when_stopped(
     openai: LocalOpenAI, datakit: LocalDataKit
 ) -> None:
     with socket.socket() as free:

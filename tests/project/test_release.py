@@ -1,4 +1,4 @@
-"""What the release workflow calls: run here as far as it goes without the services that it uploads to."""
+"""The release workflow's script, run as far as possible without the services it uploads to."""
 
 import importlib.util
 import shutil
@@ -49,7 +49,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path, built: Built) -> Path:
-    """A repository that is ready to be released, with what `make build` made."""
+    """A repository ready for release, with the output of `make build`."""
     root = tmp_path / "clone"
     (root / SET).mkdir(parents=True)
     (root / SET / "__init__.py").write_text('__version__ = "0.2.0"\n')
@@ -66,7 +66,7 @@ def clone(tmp_path: Path, built: Built) -> Path:
     return root
 
 
-def test_a_tag_that_agrees_with_everything_passes(release: ModuleType, clone: Path) -> None:
+def test_a_consistent_tag_passes(release: ModuleType, clone: Path) -> None:
     release.check("v0.2.0", clone)
     assert release.notes("v0.2.0", clone) == "### Added\n\n- A house with rooms.\n"
 
@@ -80,7 +80,7 @@ def test_a_tag_that_agrees_with_everything_passes(release: ModuleType, clone: Pa
         ("v0.2.0", "manifest.yaml", "11-27", "11-23", "set released to 2026-11-27"),
     ],
 )
-def test_a_tag_that_does_not_agree_is_refused(
+def test_an_inconsistent_tag_is_refused(
     release: ModuleType, clone: Path, tag: str, name: str, old: str, new: str, reason: str
 ) -> None:
     path = clone / name
@@ -89,7 +89,7 @@ def test_a_tag_that_does_not_agree_is_refused(
         release.check(tag, clone)
 
 
-def test_links_of_the_readme_work_where_there_is_only_the_readme(release: ModuleType, clone: Path) -> None:
+def test_the_readmes_links_become_absolute(release: ModuleType, clone: Path) -> None:
     release.links("https://git.example/ours", "v0.2.0", clone)
     assert (clone / "README.md").read_text() == (
         "![all](https://git.example/ours/raw/v0.2.0/docs/images/a.png) "
@@ -103,7 +103,7 @@ def test_the_market_is_pushed_to_its_branch_and_installed_from_there(
     bare = tmp_path / "remote.git"
     git(tmp_path, "init", "--quiet", "--bare", str(bare))
     release.market("v0.2.0", str(bare), clone)
-    release.market("v0.2.0", str(bare), clone)  # once more changes nothing
+    release.market("v0.2.0", str(bare), clone)  # has no effect a second time
     assert git(bare, "log", "--format=%s", "script-market").split("\n")[:-1] == ["Publish v0.2.0"]
 
     market = tmp_path / "market"
@@ -117,7 +117,7 @@ def test_the_market_is_pushed_to_its_branch_and_installed_from_there(
     assert SET in (market / "README.md").read_text("utf-8")
 
 
-def test_the_next_release_keeps_the_history_and_drops_scripts_that_are_gone(
+def test_the_next_release_keeps_the_history_and_drops_removed_scripts(
     release: ModuleType, clone: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "remote.git"
@@ -133,7 +133,7 @@ def test_the_next_release_keeps_the_history_and_drops_scripts_that_are_gone(
     assert [item["note"].split("\n")[0] for item in info["changelogs"]] == ["v0.1.0", "v0.2.0"]
 
 
-def test_a_market_that_was_not_built_is_reported(release: ModuleType, clone: Path, tmp_path: Path) -> None:
+def test_a_missing_market_is_reported(release: ModuleType, clone: Path, tmp_path: Path) -> None:
     shutil.rmtree(clone / "dist")
     with pytest.raises(release.ReleaseError, match="run `make build` first"):
         release.market("v0.2.0", str(tmp_path), clone)
