@@ -505,7 +505,7 @@ def application(environ, start_response):
 
 
 @pytest.mark.parametrize("worker_class", ["sync", "gevent"])
-def test_gunicorn_with_preload(
+def test_preloaded_gunicorn_workers_deliver_their_calls(
     datakit: WatchedDataKit, path: Path, tmp_path: Path, worker_class: str
 ) -> None:
     pytest.importorskip("gunicorn")

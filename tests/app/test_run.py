@@ -136,7 +136,7 @@ def test_two_dashes_may_precede_the_program(run):
     assert run("--", sys.executable, "-c", "print(1)") == "1\n"
 
 
-def test_run_in_run_adds_nothing(run):
+def test_a_nested_run_command_adds_nothing(run):
     code = "import os; print(os.environ['PYTHONPATH'].count('autostart'))"
     assert run(sys.executable, "-c", RUN, sys.executable, "-c", code) == "1\n"
 

@@ -395,7 +395,7 @@ def test_without_failures_each_request_is_a_point(datakit, expected):
 
 
 @pytest.mark.parametrize("model", ["refused", "unreachable", "interrupted"])
-def test_exceptions_are_raised_where_they_were(model, api):
+def test_exceptions_have_the_traceback_of_the_bare_sdk(model, api):
     bare = _raised(new_client(), model)
     raised = _raised(api.watch(new_client()), model)
     assert _frames(raised) == _frames(bare)
