@@ -1,4 +1,4 @@
-"""A real headless Chromium, where the machine has one, showing the local page."""
+"""A real headless Chromium, if installed, showing the local page."""
 
 import shutil
 import tempfile
@@ -30,7 +30,7 @@ class Page:
     def emulate(
         self, language: str = "en-US", width: int = 1280, height: int = 900, dark: bool = False
     ) -> None:
-        """Be the browser of another user, with nothing stored, from the next `open()` on."""
+        """From the next `open()`, be the browser of another user, with nothing stored."""
         command = self.driver.execute_cdp_cmd
         command("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "local_storage"})
         agent = {"userAgent": self.run("return navigator.userAgent"), "acceptLanguage": language}
@@ -41,7 +41,7 @@ class Page:
         command("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def open(self, url: str, tab: str = "openai", timeout_s: float = WAIT_S) -> None:
-        """Load the page afresh and wait until it is drawn."""
+        """Load the page and wait until it is drawn."""
         self.driver.get("about:blank")
         self.driver.get(f"{url}/#{tab}")
         self.wait(
@@ -84,13 +84,13 @@ class Page:
         )
 
     def errors(self) -> list[str]:
-        """The errors in the console since the last call."""
+        """The errors in the console since the previous call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 @contextmanager
 def chromium() -> Iterator[Page]:
-    """One browser; a test gives it the language and screen that it needs with `emulate()`.
+    """One browser; a test sets its language and screen with `emulate()`.
 
     Skips the test if Chromium or Selenium is missing.
     """

@@ -1,7 +1,7 @@
-"""DFF.CACHE as a worker of Func has it, in the test's own process or in one that is killed.
+"""DFF.CACHE as in a Func worker, in the test's own process or in one that is killed.
 
-`PuppetBackend` stops before any chosen command: there the test does what another worker could do in the
-meantime, or lets this one die.
+`PuppetBackend` stops before any chosen command, so that the test can act as another worker or let this one
+die.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ SCOPE = "guance_chatgpt_monitor"
 
 
 class KilledError(BaseException):
-    """This worker is dead: it executes no further command. Nothing of ours catches this."""
+    """The worker is dead: it executes no further command. Our code does not catch this."""
 
 
 class MemoryBackend:
@@ -37,7 +37,7 @@ class MemoryBackend:
 
 
 class PuppetBackend:
-    """Passes commands on; `before(n, command)` is called before the n-th, counted from 0."""
+    """Passes commands on, and calls `before(n, command)` before the n-th, counted from 0."""
 
     def __init__(self, backend: Any, before: Callable[[int, str], None]) -> None:
         self._backend = backend
@@ -51,7 +51,7 @@ class PuppetBackend:
 
 
 def dying_at(fatal: int) -> Callable[[int, str], None]:
-    """Die before this command and at every later one: what `finally` tries is too late."""
+    """Die before this command and every later one, so that `finally` can execute none."""
 
     def before(n: int, _: str) -> None:
         if n >= fatal:
@@ -61,12 +61,12 @@ def dying_at(fatal: int) -> Callable[[int, str], None]:
 
 
 def cache_of(backend: Any) -> Cache:
-    """DFF.CACHE over a backend."""
+    """DFF.CACHE with this backend."""
     return Cache(backend, "any_script")
 
 
 def line(n: int, timestamp_ns: int = 0, measurement: str = "openai", **tags: str) -> str:
-    """The n-th line; each has a timestamp of its own."""
+    """The n-th line, with a timestamp of its own."""
     stamp = timestamp_ns or time.time_ns()
     return encode(Point(measurement, tags, {"question": 1.0, "n": float(n)}, stamp + n))
 
@@ -76,7 +76,7 @@ def bad_line(n: int, timestamp_ns: int = 0) -> str:
     return line(n, timestamp_ns).replace("question=1.0", "question=NaN")
 
 
-# ---- in processes of their own ----
+# ---- in separate processes ----
 
 
 def processes() -> ForkServerContext:
@@ -92,7 +92,7 @@ def delivery_over(redis_url: str, datakit_url: str, sleep: Callable[[float], Non
 
 
 def deliver_lines(redis_url: str, datakit_url: str, caller: int, count: int, go: Event) -> None:
-    """One caller: `count` points, one after the other."""
+    """One caller: delivers `count` points in turn."""
     delivery = delivery_over(redis_url, datakit_url)
     go.wait(30)
     for n in range(count):
@@ -105,7 +105,7 @@ def replay_once(redis_url: str, datakit_url: str) -> None:
 
 
 def replay_until(redis_url: str, datakit_url: str, done: Event, go: Event) -> None:
-    """The auto-trigger, again and again, until everything is `done`."""
+    """The auto-trigger, repeated until `done`."""
     go.wait(30)
     while not done.is_set():
         delivery_over(redis_url, datakit_url).replay(30.0)
@@ -113,7 +113,7 @@ def replay_until(redis_url: str, datakit_url: str, done: Event, go: Event) -> No
 
 
 def run_threads(count: int, work: Callable[[int], None]) -> None:
-    """`work(0)` to `work(count - 1)` at the same time; the first error of any is raised."""
+    """Run `work(0)` to `work(count - 1)` at the same time, and raise the first error."""
     errors: list[BaseException] = []
 
     def run(n: int) -> None:

@@ -1,4 +1,4 @@
-"""Runs the command line: in this process against stand-ins, or as a stand-in that runs until Ctrl-C."""
+"""Runs the command line: in this process, or as a stand-in until Ctrl-C."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ class Said(NamedTuple):
 
 
 class CommandLine:
-    """Runs commands. Whatever they do, none may show a traceback."""
+    """Runs commands; none may ever show a traceback."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -40,12 +40,12 @@ class CommandLine:
 
 @contextmanager
 def local(*arguments: str) -> Iterator[IO[str]]:
-    """The output of `local PART`, which Ctrl-C ends afterwards."""
+    """Yield the output of `local PART`, and stop it with Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, "-m", "guance_chatgpt_monitor", "local", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        # A process that a shell starts in the background ignores Ctrl-C, and so does all that it starts.
+        # A process in a shell's background ignores Ctrl-C, and so do its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:

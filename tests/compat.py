@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from interpreters import OLDEST, ROOT, find, make_environment, newest
 
-# What is patched in the SDK, where most of its releases differ.
+# Tests of the patched parts of the SDK, where most releases differ.
 CORE = [
     "app/test_instrument.py",
     "app/test_instrument_async.py",
@@ -36,7 +36,7 @@ PARALLEL = 2
 
 
 class Environment(NamedTuple):
-    """`python` is a version such as 3.8; empty for the one that runs this."""
+    """`python` is a version such as 3.8, or empty for the one that runs this."""
 
     name: str
     python: str
@@ -47,7 +47,7 @@ class Environment(NamedTuple):
 
 def environments() -> list[Environment]:
     return [
-        # Before 1.55.3, the SDK gave httpx an argument that 0.28 no longer has.
+        # Before 1.55.3, the SDK passed an argument that httpx 0.28 no longer has.
         Environment("1-oldest", OLDEST, ["openai==1.0.0", "httpx<0.28"]),
         Environment("1-newest", OLDEST, ["openai<2"], CORE),
         Environment("2-oldest", "", ["openai==2.0.0"], CORE),
@@ -63,7 +63,7 @@ def environments() -> list[Environment]:
 
 
 def prepare(environment: Environment) -> str | None:
-    """The Python of the environment; None if this machine lacks the version."""
+    """Return the Python of the environment, or None if this machine lacks the version."""
     base = find(environment.python) if environment.python else sys.executable
     if base is None:
         return None
@@ -78,7 +78,7 @@ def prepare(environment: Environment) -> str | None:
 
 
 def run(environment: Environment) -> tuple[Environment, str, str, str]:
-    """(environment, versions, verdict, output); the verdict is passed, failed or skipped."""
+    """Return (environment, versions, verdict, output); the verdict is passed, failed or skipped."""
     python = prepare(environment)
     if python is None:
         return environment, f"python{environment.python}", "skipped", "not installed here"

@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: real servers on loopback, real worker processes."""
+"""Fixtures for the whole suite: real servers on loopback, real worker processes."""
 
 import os
 import sys
@@ -14,11 +14,11 @@ from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
 pytest_plugins = ["frozen_heap"]
 
-# The tests start hundreds of processes: what one has compiled, the next need not.
+# The tests start hundreds of processes, which share compiled files.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# How long an example takes depends on the machine. `thorough` is for a change of what the examples are for.
+# Without deadlines, because they depend on the machine. For `thorough`, see CONTRIBUTING.md.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=40)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -29,7 +29,7 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Keep backlog files out of the home of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        monkeypatch.setenv("NODE_NAME", "local")  # the tag `host`, whatever the machine is called
+        monkeypatch.setenv("NODE_NAME", "local")  # the tag `host` on any machine
         yield
 
 
@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[LocalRedis | None]:
-    """One Redis for all tests; None if the machine has none, and DFF.CACHE is then in memory."""
+    """One Redis for all tests, or None if it is not installed; DFF.CACHE is then in memory."""
     redis = LocalRedis().start() if LocalRedis.is_available() else None
     yield redis
     if redis is not None:
@@ -55,7 +55,7 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 @pytest.fixture
 def stack(module_stack: Stack) -> Stack:
-    """Func with the set deployed, OpenAI and DataKit: fresh for each test, except for the warm workers."""
+    """Func with the set deployed, OpenAI and DataKit; fresh for each test, except that workers stay warm."""
     module_stack.reset()
     return module_stack
 

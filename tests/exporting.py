@@ -75,7 +75,7 @@ def new_stamps(n_calls: int) -> List[int]:
 
 
 def known_by(timestamp_ns: int) -> int:
-    """What identifies a call, from the timestamp of its point."""
+    """The part of a point's timestamp that identifies its call."""
     return timestamp_ns // 1000 * 1000
 
 
@@ -96,7 +96,7 @@ def submit(exporter: Exporter, n_calls: int) -> List[int]:
 
 
 class WatchedDataKit(LocalDataKit):
-    """A DataKit to wait for. `batches` has the number of lines of each write, in the order of arrival."""
+    """A DataKit to wait for. `batches` has the number of lines in each write, in order of arrival."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -159,5 +159,5 @@ def log_file(path: Any) -> Path:
 
 
 def logs_in(path: Any) -> List[int]:
-    """The timestamps of the log lines that wait there."""
+    """The timestamps of the log lines waiting in that file."""
     return stamps_in(log_file(path))

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Gateway:
-    """`answer` is the body of every answer, or a list of the events of a stream."""
+    """`answer` is the body of every answer, or a list of stream events."""
 
     def __init__(self, answer: Any, status_code: int = 200) -> None:
         if isinstance(answer, list):

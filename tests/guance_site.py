@@ -10,7 +10,7 @@ LATER_IMPORT = "/api/v1/checker/import"
 
 
 class Workspace(LocalServer):
-    """A Guance site with one workspace. Refuses what the documentation does not allow."""
+    """A Guance site with one workspace, which refuses what the documentation does not allow."""
 
     def __init__(self) -> None:
         super().__init__()

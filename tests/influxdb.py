@@ -1,4 +1,4 @@
-"""A real InfluxDB 1.x, where the machine has one, with its data in a folder of the test."""
+"""A real InfluxDB 1.x, if installed, with its data in the test's folder."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""Asks InfluxDB in InfluxQL what a dashboard asks in DQL: the oracle for both the assets and the viewer."""
+"""Translates the DQL of dashboards for InfluxDB, the oracle for both the assets and the viewer."""
 
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -9,7 +9,7 @@ from guance_chatgpt_monitor.local.viewer.functions import Values, compute
 
 
 def influxql(series: Series, values: dict[str, str], time_range: tuple[str, str]) -> str:
-    """`values` are those of variables; a missing one is `*`: any value, or none."""
+    """`values` are those of the variables; a missing one is `*`: any value or none."""
     argument = f", {series.argument}" if series.argument else ""
     function = {"avg": "mean"}.get(series.function, series.function)
     where = [f"time >= '{time_range[0]}' AND time < '{time_range[1]}'"]
@@ -34,7 +34,7 @@ def evaluate(
     values: dict[str, str],
     time_range: tuple[str, str],
 ) -> Values:
-    """The values of a query; `ask` runs one InfluxQL statement."""
+    """Evaluate a query; `ask` runs one InfluxQL statement."""
     parsed = parse(dql)
     if isinstance(parsed, Series):
         return ask(influxql(parsed, values, time_range))
@@ -43,7 +43,7 @@ def evaluate(
 
 
 def ns_of(time: Optional[str]) -> Optional[int]:
-    """InfluxDB's time as the viewer has it: in nanoseconds since 1970."""
+    """Convert InfluxDB's time to nanoseconds since 1970, as the viewer has it."""
     if time is None:
         return None
     moment = datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)

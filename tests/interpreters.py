@@ -12,17 +12,17 @@ import pytest
 
 OLDEST = "3.8"  # Func's last public image
 ROOT = Path(__file__).resolve().parent.parent
-# Set in CI, where a missing Python is a failure and not a skip.
+# Set in CI, where a missing Python is a failure instead of a skip.
 REQUIRED = bool(os.environ.get("REQUIRE_PYTHONS"))
 
 
 def newest() -> str:
-    """The newest Python that is found, up to 3.13."""
+    """Return the newest Python found, up to 3.13."""
     return next((name for name in ("3.13", "3.12", "3.11") if find(name)), OLDEST)
 
 
 def find(version: str) -> str | None:
-    """The path of `pythonX.Y`: on the PATH, or one of pyenv's."""
+    """Return the path of `pythonX.Y`, from the PATH or pyenv."""
     found = shutil.which(f"python{version}")
     if found and _works(found, version):
         return found
@@ -34,7 +34,7 @@ def find(version: str) -> str | None:
 
 
 def with_packages(version: str) -> str:
-    """A Python of this version with the packages that Func's user installs; skips the test if missing."""
+    """Return a Python of this version with the packages Func's user installs, or skip the test."""
     base = find(version)
     if base is None:
         message = f"skipped: no python{version} on this machine"
@@ -51,8 +51,8 @@ def with_packages(version: str) -> str:
 
 
 def make_environment(base: str, folder: Path, *arguments: str) -> None:
-    """Make a virtual environment of the Python `base`; `arguments` are those of `pip install`."""
-    # With pip, the environments would take most of the tests' time.
+    """Make a virtual environment from the Python `base`, with `pip install` and these arguments."""
+    # With pip, this would take most of the tests' time.
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, str(folder)], check=True)
     install = [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
@@ -60,7 +60,7 @@ def make_environment(base: str, folder: Path, *arguments: str) -> None:
 
 
 def _works(path: str, version: str) -> bool:
-    # pyenv's shims are on the PATH for versions that are not switched on.
+    # pyenv puts shims on the PATH even for inactive versions.
     result = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     return bool(re.match(rf"Python {re.escape(version)}\.", result.stdout))
 

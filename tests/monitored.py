@@ -1,6 +1,6 @@
-"""Monitored clients of the OpenAI stand-in, and where their calls arrive.
+"""Monitored clients of the OpenAI stand-in, and the collector of their calls.
 
-Runs on Python 3.8 and with the first openai 1.x, like what it tests.
+Runs on Python 3.8 and with the first openai 1.x, like the code it tests.
 """
 
 import importlib
@@ -32,7 +32,7 @@ KEY = "sk-local"
 
 
 class Collector:
-    """Takes the exporter's place where a test is about the calls and not about their delivery."""
+    """Replaces the exporter in tests of calls and not of their delivery."""
 
     def __init__(self):
         self.observations = []
@@ -44,13 +44,13 @@ class Collector:
             self._arrived.notify_all()
 
     def calls(self):
-        """The calls since the last time."""
+        """The calls since the previous `calls()` or `call()`."""
         with self._arrived:
             taken, self.observations = self.observations, []
         return [observation.to_call() for observation in taken]
 
     def call(self):
-        """The only call since the last time."""
+        """The only call since then."""
         calls = self.calls()
         assert len(calls) == 1
         return calls[0]
@@ -61,9 +61,9 @@ class Collector:
 
 
 class Api:
-    """The stand-in and its clients: `bare()` ones, and monitored ones, whose calls go to `collector`."""
+    """The stand-in and its clients: bare ones, and monitored ones whose calls go to `collector`."""
 
-    # Shared, because making one takes a tenth of a second, for certificates that are not needed here.
+    # Shared, because each would take a tenth of a second to load certificates that are not needed.
     http_client = httpx.Client(verify=False, trust_env=False)
 
     def __init__(self, server):
@@ -106,7 +106,7 @@ class Api:
 
 
 def restart():
-    """Start over as in a new process, with the settings of the environment."""
+    """Start over with the environment's settings, as in a new process."""
     guance_chatgpt_monitor.shutdown()
     get_exporter(Settings.read())
 
@@ -124,7 +124,7 @@ def point(datakit):
 
 
 def monitor_environment(datakit, **further):
-    """The environment of a process of its own: it finds this project and no proxy."""
+    """The environment of a separate process, which finds this project and no proxy."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -139,12 +139,12 @@ def monitor_environment(datakit, **further):
 
 
 def faults(*words):
-    """Arguments of a call whose attempts meet these faults."""
+    """Arguments of a call that makes its attempts meet these faults."""
     return {"extra_headers": {"X-Local-Faults": ",".join(words)}}
 
 
 def needs(client, *names):
-    """The attribute of `client` with these names; skips the test if its SDK has none."""
+    """Return this attribute of `client`, or skip the test if the SDK lacks it."""
     found = client
     for name in names:
         if not hasattr(found, name):
@@ -154,14 +154,14 @@ def needs(client, *names):
 
 
 def needs_parameter(method, name):
-    """`method`; skips the test if it has no parameter of this name in this SDK."""
+    """Return `method`, or skip the test if the SDK's lacks this parameter."""
     if name not in inspect.signature(method).parameters:
         pytest.skip("openai " + openai.__version__ + " has no " + name + " in " + method.__qualname__)
     return method
 
 
 class Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """An HTTP transport for answers that the stand-in does not give."""
+    """An HTTP transport for answers the stand-in cannot give."""
 
     def __init__(self, body=None, events=None, content_type="application/json"):
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -184,12 +184,12 @@ class Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def canned(**options):
-    """Arguments of a client that gets this answer to everything."""
+    """Arguments of a client that gets the same answer to everything."""
     return {"http_client": httpx.Client(transport=Canned(**options))}
 
 
 def chunk(usage=None, choices=None, model="gpt-4o-mini", **delta):
-    """A chunk of a chat's stream."""
+    """A chunk of a chat stream."""
     if choices is None:
         choices = [{"index": 0, "delta": delta, "finish_reason": None}]
     head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model}

@@ -26,7 +26,7 @@ def api(running_openai):
 
 @pytest.fixture
 def datakit(monkeypatch):
-    """The DataKit that the environment's settings name; calls reach it through the exporter."""
+    """A DataKit named in the environment's settings; calls reach it through the exporter."""
     with LocalDataKit(global_tags={}) as datakit:
         monkeypatch.setenv("CHATGPT_MONITOR_DATAKIT_URL", datakit.url)
         monkeypatch.setenv("CHATGPT_MONITOR_BACKLOG", "off")
@@ -35,5 +35,5 @@ def datakit(monkeypatch):
         restart()
         yield datakit
         guance_chatgpt_monitor.uninstrument()
-        gc.collect()  # streams that are still open
+        gc.collect()  # ends open streams
         guance_chatgpt_monitor.shutdown()

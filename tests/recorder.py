@@ -1,4 +1,4 @@
-"""A server that keeps the bodies that are written to it, byte for byte."""
+"""A server that keeps the bodies written to it, byte for byte."""
 
 import gzip
 import threading
@@ -24,6 +24,6 @@ class Recorder(LocalServer):
 
     @property
     def lines(self) -> list[str]:
-        """What was written so far, in order."""
+        """The lines written so far, in order."""
         with self._lock:
             return [line for body in self._bodies for line in body.decode("utf-8").split("\n")]

@@ -1,6 +1,6 @@
 """Makes docs/images/*.png: the demo's calls on the local page, in a real browser.
 
-`make screenshots`, or `make screenshots ARGS=monitors` for one of them. The demo makes its calls at once;
+`make screenshots`, or `make screenshots ARGS=monitors` for one of them. The demo makes its calls all at once;
 their times are then spread over an hour, as if it had been running for that long.
 """
 
@@ -89,7 +89,7 @@ def spread(points: list[Point], now_ns: int) -> list[Point]:
 
     def moved_ns(point: Point) -> int:
         ago_ns = max(0, last_ns - point.timestamp_ns)
-        # OpenAI's books are of some minutes before: they stay there.
+        # The times of OpenAI's books are some minutes earlier, and remain so.
         spread_ns = int(ago_ns * stretch)
         return now_ns - 10**9 - (spread_ns if spread_ns < HOUR_NS else ago_ns)
 

@@ -1,4 +1,4 @@
-"""The committed dashboards, monitors and pages, and what the code writes for them to show."""
+"""The committed dashboards, monitors and pages, and the fields and tags the code writes."""
 
 import json
 import re
@@ -30,9 +30,9 @@ WRITTEN: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     PROBE_MEASUREMENT: (PROBE_FIELDS, PROBE_TAGS),
     USAGE_MEASUREMENT: (USAGE_FIELDS, USAGE_TAGS),
 }
-# An example of a user's own tag.
+# A user's own tag.
 USERS_TAG = "team"
-# Levels, although their unit is "count": their sum over time means nothing.
+# Levels although their unit is "count": their sum over time is meaningless.
 LEVELS_OF_COUNTS = {
     "backlog_lines",
     "remaining_requests",
@@ -40,7 +40,7 @@ LEVELS_OF_COUNTS = {
     "limit_requests",
     "limit_tokens",
 }
-# Few users send audio or images: these are in the cost and in the pages, but in no chart.
+# Few users send audio or images, so these are in the cost and on the pages, but in no chart.
 NOT_SHOWN = {
     "prompt_audio_tokens",
     "completion_audio_tokens",
@@ -79,7 +79,7 @@ def all_charts(language: str) -> list[Any]:
 
 
 def number_charts(language: str) -> list[Any]:
-    """Those that show numbers, not logs."""
+    """The charts of numbers, not of logs."""
     return [chart for chart in all_charts(language) if chart["type"] != "log"]
 
 
@@ -88,7 +88,7 @@ def checkers(language: str) -> Any:
 
 
 def inner_queries(language: str) -> list[Any]:
-    """Every query of numbers with its structured twin: of charts, of monitors, and inside expressions."""
+    """Every numeric query with its structured twin: of charts, of monitors, and inside expressions."""
     outer = [query["query"] for chart in number_charts(language) for query in chart["queries"]]
     outer += [item["query"] for checker in checkers(language) for item in checker["extend"]["querylist"]]
     return outer + [child for query in outer for child in query.get("children", [])]

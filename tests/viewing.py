@@ -14,7 +14,7 @@ START_NS = 1_700_002_800 * SECOND_NS
 
 
 def index_of(lines: Iterable[str], category: str = "metric") -> PointIndex:
-    """What a DataKit would hold of these lines."""
+    """The points a DataKit would have stored of these lines."""
     parsed = parse_lines("\n".join(lines).encode(), category)
     index = PointIndex()
     index.add_points(Point(*one[:4], category, category, one.timestamp_ns) for one in parsed)
@@ -35,11 +35,11 @@ def index_of_points(*points: Point) -> PointIndex:
 
 
 def within(seconds: float, **variables: object) -> Range:
-    """`seconds` from START_NS on."""
+    """The range of `seconds` after START_NS."""
     return Range(START_NS, START_NS + int(seconds * SECOND_NS), variables)  # type: ignore[arg-type]
 
 
-# What a single-value chart or a monitor asks, whatever it is called.
+# The query of a single-value chart or a monitor, which identifies it in any language.
 REQUESTS = "M::`openai`:(sum(`question`)"
 ERROR_RATE = 'eval(A/B*100, A="M::`openai`:(sum(`res_status`))'
 P95 = "M::`openai`:(percentile(`response_time`, 95)"

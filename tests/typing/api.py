@@ -13,7 +13,7 @@ from guance_chatgpt_monitor import flush, instrument, monitor, observe, shutdown
 
 
 class Client(OpenAI):
-    """An application's own."""
+    """An application's own client class."""
 
 
 def a_monitored_client_keeps_its_type() -> None:
@@ -31,14 +31,14 @@ def answers_keep_their_type(client: OpenAI) -> None:
     assert_type(answer, ChatCompletion)
 
 
-def what_returns_nothing() -> None:
+def these_return_nothing() -> None:
     instrument(service_name="shop", max_queue=1000)
     uninstrument()
     shutdown(timeout_s=1.5)
     shutdown("soon")  # type: ignore[arg-type]
 
 
-def flush_says_whether_it_was_in_time() -> None:
+def flush_returns_whether_it_was_in_time() -> None:
     assert_type(flush(), bool)
     assert_type(flush(0.5), bool)
 
