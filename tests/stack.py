@@ -78,8 +78,7 @@ class Stack:
         self.openai.faults.clear()
         self.openai.clear()
         self.datakit.stop()
-        self.datakit.start()
-        self.datakit._started_at_ns -= 3600 * 10**9  # before anything that it is sent
+        self.datakit.start(uptime_s=3600)  # since before anything that it is sent
         self.datakit.mode = None
         self.datakit.faults.clear()
         self.datakit.clear()

@@ -27,7 +27,6 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 def restart(stack: Stack) -> None:
     """Restart DataKit, after collect() has seen that it was up for an hour."""
-    stack.datakit._started_at_ns -= 3600 * 10**9
     stack.collect()
     stack.datakit.stop()
     stack.datakit.start()

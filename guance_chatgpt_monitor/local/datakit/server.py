@@ -138,12 +138,13 @@ class LocalDataKit(LocalServer):
         """Forget all points of all categories; how many there were."""
         return self._store.clear()
 
-    def start(self) -> "LocalDataKit":
-        """Listen, as a DataKit that was just started: a `forgetful` one lacks what it took last."""
-        self._started_at_ns = self._clock_ns()
+    def start(self, uptime_s: float = 0.0) -> "LocalDataKit":
+        """Listen, as a DataKit that was started `uptime_s` ago: a `forgetful` one lacks what it took last."""
+        now_ns = self._clock_ns()
+        self._started_at_ns = now_ns - int(uptime_s * 1e9)
         if self._forgetful:
             self._store.forget_last(FORGOTTEN_NS)
-        self._store.note_alive(self._started_at_ns)
+        self._store.note_alive(now_ns)
         super().start()
         if self._forgetful:
             threading.Thread(target=self._note_alive, daemon=True).start()
