@@ -21,6 +21,7 @@ from command_line import CommandLine, Said
 
 from guance_chatgpt_monitor.cli.func_client import AccessKey, FuncClient
 from guance_chatgpt_monitor.cli.main import main
+from guance_chatgpt_monitor.local.datakit.dataway import LocalDataway
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
 from guance_chatgpt_monitor.local.func.server import LocalFunc
@@ -442,26 +443,13 @@ def test_a_datakit_that_is_too_old_is_named(run: CommandLine) -> None:
     assert "version 1.4.6 is older than 1.30.0, the oldest supported next: upgrade DataKit" in what
 
 
-class Dataway(LocalServer):
-    """Takes points with the right token; has no ping."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bodies: list[bytes] = []
-
-    def respond(self, request: Request) -> Response:
-        if request.path != "/v1/write/metric" or request.query.get("token") != "tkn_right":
-            return Response(403, {"error_code": "dataway.tokenNotFound", "message": "token not found"})
-        self.bodies.append(request.body)
-        return Response(200)
-
-
 def test_a_dataway_is_checked_without_a_datakit(run: CommandLine) -> None:
-    with Dataway() as dataway:
+    with LocalDataway("tkn_right") as dataway:
         said = run("check", "--datakit", f"{dataway.url}?token=tkn_right")
         assert said.code == 0, said.out
         assert findings(said)["uploads"] == ("ok", "Dataway writes points straight to the workspace")
-        assert [body.split(b",")[0] for body in dataway.bodies] == [b"openai_monitor"]
+        assert [request.path for request in dataway.requests_received] == ["/v1/write/metric"]
+        assert [point.measurement for point in dataway.points()] == ["openai_monitor"]
         wrong = run("check", "--datakit", f"{dataway.url}?token=tkn_wrong")
     assert wrong.code == 2
     assert "next: check the address and its token" in findings(wrong)["DataKit write"][1]
