@@ -8,7 +8,23 @@ _log = logging.getLogger("guance_chatgpt_monitor")
 
 LOG_INTERVAL_S = 60.0
 
-_logged_s = -LOG_INTERVAL_S  # on the clock of time.monotonic()
+
+class RareWarnings:
+    """Logs one warning a minute at most. `clock` gives seconds, and only goes forward."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged_s = float("-inf")
+
+    def warn(self, text: str) -> None:
+        """Log `text`, which must hold none of the application's data, unless one was logged just before."""
+        now_s = self._clock()
+        if now_s - self._logged_s >= LOG_INTERVAL_S:
+            self._logged_s = now_s
+            log_warning(text)
+
+
+rare_warnings = RareWarnings()  # those of the process
 
 
 def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -34,12 +50,7 @@ def report(where: Any, error: Exception) -> None:
 
 def warn(text: str) -> None:
     """Log `text`, which must hold none of the application's data; one warning a minute at most."""
-    global _logged_s
-    now_s = time.monotonic()
-    if now_s - _logged_s < LOG_INTERVAL_S:
-        return
-    _logged_s = now_s
-    log_warning(text)
+    rare_warnings.warn(text)
 
 
 def log_warning(text: str) -> None:

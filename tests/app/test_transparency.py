@@ -464,7 +464,7 @@ def test_signatures_and_documentation_are_those_of_the_sdk(api):
 def test_our_failures_are_logged_once_without_content(api, monkeypatch, caplog):
     guard = importlib.import_module("guance_chatgpt_monitor.app.failsafe")
     wrappers = importlib.import_module("guance_chatgpt_monitor.app.wrappers")
-    monkeypatch.setattr(guard, "_logged_s", float("-inf"))
+    monkeypatch.setattr(guard, "rare_warnings", guard.RareWarnings())
 
     def begin(scope, options, kwargs):
         raise ValueError(str(options.json_data))
