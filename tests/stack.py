@@ -28,6 +28,7 @@ class Stack:
         exits_with_redis: bool = True,
         **settings: Any,
     ) -> None:
+        self.redis_url = redis_url
         self.openai = LocalOpenAI()
         self.datakit = LocalDataKit()
         self.func = LocalFunc(

@@ -1,21 +1,28 @@
 """OpenAI's own books: read on time, written once, at their own time; and what the log says otherwise."""
 
 import calendar
+import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import openai
 import pytest
 import requests
+from cache_client import SCOPE, processes
+from in_process import Collected, Task, collect_at, places_of
 from stack import STARTUP, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.metrics import USAGE_FIELDS, USAGE_TAGS
+from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
+from guance_chatgpt_monitor.func.reconciliation import READ_S, Reconciled, Reconciliation
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
+from guance_chatgpt_monitor.local.func.dff import Cache
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
-from guance_chatgpt_monitor.local.func.server import LocalFunc, TaskResult
+from guance_chatgpt_monitor.local.func.server import LocalFunc
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 from guance_chatgpt_monitor.local.openai.organization import Booked
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
@@ -28,16 +35,35 @@ NOON_S = calendar.timegm((2026, 11, 23, 12, 0, 0))  # UTC; an interval begins
 MINUTE_S, INTERVAL_S, DAY_S = 60, 900, 86400
 
 
+class DeadlyDataKit(LocalDataKit):
+    """Kills the `victim` that writes OpenAI's usage to it: at once, or when it has taken the points."""
+
+    victim: BaseProcess | None = None
+    takes_points = False
+
+    def respond(self, request: Request) -> Response | None:
+        victim = self.victim
+        if victim is None or b"openai_usage" not in request.body:
+            return super().respond(request)
+        if self.takes_points:
+            super().respond(request)
+        self.victim = None
+        victim.kill()
+        return None  # nobody is there to read an answer
+
+
 @pytest.fixture(scope="module")
 def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     redis_url = shared_redis.url if shared_redis else ""
-    with Stack(built, redis_url=redis_url, parameters={"OpenAI admin key": ADMIN_KEY}, probe=False) as stack:
+    stack = Stack(built, redis_url=redis_url, parameters={"OpenAI admin key": ADMIN_KEY}, probe=False)
+    stack.datakit = DeadlyDataKit()
+    with stack:
         yield stack
 
 
 @pytest.fixture
 def stack(module_stack: Stack) -> Iterator[Stack]:
-    """With its own clock; DataKit keeps any time, unless a test says otherwise."""
+    """DataKit keeps any time, unless a test says otherwise."""
     module_stack.reset()
     module_stack.datakit.auto_timestamp_correction = False
     yield module_stack
@@ -46,20 +72,16 @@ def stack(module_stack: Stack) -> Iterator[Stack]:
     module_stack.openai.books.amounts_as_text = False
 
 
-def collect(stack: Stack, now_s: float = NOON_S, code: str = "") -> TaskResult:
-    """One run of collect() at `now_s`, with `code` for what reads the books, `books`."""
+def collect(
+    stack: Stack, now_s: float = NOON_S, books: type[Reconciliation] = Reconciliation, **settings: Any
+) -> Collected:
+    """One run of collect() at `now_s`, as of the stack's Func; `books` reads OpenAI's."""
     stack.openai.books.clock = lambda: now_s
-    stack.configure(probe=False)
-    lines = [f"books._clock = lambda: {now_s}", *code.splitlines(), "return books"]
-    stack.patch(
-        "reconciliation = monitor._monitor._reconciliation\n"
-        "def make(*arguments):\n    books = reconciliation(*arguments)\n"
-        + "".join(f"    {line}\n" for line in lines)
-        + "monitor._monitor._reconciliation = make\n"
-    )
-    result = stack.collect()
-    stack.configure(probe=False)
-    return result
+    return collect_at(places_of(stack), now_s, books, openai_admin_key=ADMIN_KEY, **settings)
+
+
+def cache_of_func(stack: Stack) -> Cache:
+    return Task(places_of(stack)).cache
 
 
 def usage(stack: Stack) -> list[tuple[float, str, str, dict[str, float]]]:
@@ -193,8 +215,9 @@ def test_after_a_pause_collect_says_what_is_left_out(stack: Stack) -> None:
 def test_datakit_changes_no_time(stack: Stack) -> None:
     stack.datakit.auto_timestamp_correction = True
     now_s = time.time()
-    stack.openai.books.add(*(Booked(now_s - minute * 60, MINI, 1, 1) for minute in range(1, 240)))
-    collect(stack, now_s)
+    # From the current minute on, which will have ended if another begins before collect() does.
+    stack.openai.books.add(*(Booked(now_s - minute * 60, MINI, 1, 1) for minute in range(240)))
+    stack.collect()
     points = [point for point in stack.points("openai_usage") if "line_item" not in point.tags]
     assert len(points) == 110
     assert {point.timestamp_ns % (60 * 10**9) for point in points} == {0}
@@ -258,24 +281,23 @@ def test_amounts_may_be_strings(stack: Stack) -> None:
     assert cost(stack) == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize("dies_at", ["first", "second"])
-def test_cost_is_written_once_whenever_a_worker_dies(stack: Stack, dies_at: str) -> None:
+@pytest.mark.parametrize("takes_points", [False, True])
+def test_cost_is_written_once_whenever_a_worker_dies(stack: Stack, takes_points: bool) -> None:
+    stack.openai.books.clock = lambda: NOON_S
     stack.openai.books.add(Booked(NOON_S - 60, MINI, 1_000_000, 0))
-    before = dies_at == "first"
-    die = (
-        "import os, signal\n"
-        "deliver = books._deliver\n"
-        "def die(lines):\n"
-        f"    {'pass' if before else 'deliver(lines)'}\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "books._deliver = die\n"
+    worker = processes().Process(
+        target=collect_at, args=(places_of(stack), NOON_S), kwargs={"openai_admin_key": ADMIN_KEY}
     )
-    assert collect(stack, NOON_S, die).status == "lost"
-    assert cost(stack) == pytest.approx(0.0 if before else 1.0)
+    assert isinstance(stack.datakit, DeadlyDataKit)
+    stack.datakit.victim, stack.datakit.takes_points = worker, takes_points
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
+    assert cost(stack) == pytest.approx(1.0 if takes_points else 0.0)
     stack.openai.books.add(Booked(NOON_S - 30, MINI, 2_000_000, 0))
     # A minute later, the dead worker's lock has expired.
-    unlock = "DFF.CACHE.delete('lock_reconciliation', scope='guance_chatgpt_monitor')"
-    collect(stack, NOON_S + 60, unlock)
+    cache_of_func(stack).delete("lock_reconciliation", scope=SCOPE)
+    collect(stack, NOON_S + 60)
     assert cost(stack) == pytest.approx(3.0)
     collect(stack, NOON_S + INTERVAL_S)
     assert cost(stack) == pytest.approx(3.0)
@@ -308,7 +330,7 @@ def test_an_error_is_reported_and_the_books_are_read_again(
     stack.openai.books.add(Booked(NOON_S - 600, MINI, 1_000_000, 0))
     stack.openai.faults.extend(["ok"] * good_before + [fault])
     result = collect(stack)
-    assert (result.status, result.data["usage_points"]) == ("success", None)
+    assert result.data["usage_points"] is None
     path = "costs" if good_before else "usage/completions"
     problem = f"OpenAI's usage was not read: {stack.openai.base_url}/organization/{path} {said}"
     assert result.data["problem"].startswith(problem)
@@ -332,18 +354,27 @@ def test_a_key_that_is_not_an_admin_key(built: Built) -> None:
         assert result.data["problem"].endswith("the OpenAI admin key contains characters that no key has")
 
 
+def in_the_last(seconds: float) -> type[Reconciliation]:
+    """The class that reads the books, for a run with so little time left."""
+
+    class InTheLastSeconds(Reconciliation):
+        def run(self, budget_s: float) -> Reconciled:
+            return super().run(seconds)
+
+    return InTheLastSeconds
+
+
 def test_slow_books_do_not_hold_up_collect(stack: Stack) -> None:
     stack.openai.faults.append("drip:0.2")
     started_s = time.monotonic()
-    result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(5.0)")
-    assert time.monotonic() - started_s < 10
-    assert result.status == "success"
+    result = collect(stack, books=in_the_last(5.0))
+    assert time.monotonic() - started_s < READ_S  # what reading has with more time left
     assert result.data["problem"] == "OpenAI's usage was not read: it did not come in time"
     assert len(stack.points("openai_monitor")) == 1
 
 
 def test_with_little_time_left_the_next_run_reads(stack: Stack) -> None:
-    result = collect(stack, code="run = books.run\nbooks.run = lambda _: run(4.0)")
+    result = collect(stack, books=in_the_last(4.0))
     assert asked(stack) == []
     assert (result.data["usage_points"], result.data["problem"]) == (None, "")
     assert "OpenAI's usage is left to the next run" in result.log
@@ -361,15 +392,26 @@ def test_while_datakit_is_down_nothing_is_read(stack: Stack) -> None:
 
 
 def test_simultaneous_runs_read_the_books_once(stack: Stack) -> None:
-    lock = "DFF.CACHE.set('lock_reconciliation', 'another', scope='guance_chatgpt_monitor', expires=60)"
-    assert collect(stack, code=lock).data["usage_points"] is None
+    another = CacheBacklog(cache_of_func(stack))
+    assert another.acquire("reconciliation", 60)
+    assert collect(stack).data["usage_points"] is None
     assert asked(stack) == []
+    another.release("reconciliation")
+    assert collect(stack).data["usage_points"] == 0
+
+
+class Broken(Reconciliation):
+    """Fails in a way that nothing foresees."""
+
+    def run(self, budget_s: float) -> Reconciled:
+        raise ZeroDivisionError(ADMIN_KEY)
 
 
 def test_a_bug_of_ours_does_not_stop_collect(stack: Stack) -> None:
-    result = collect(stack, code="books._write = lambda reading: 1 / 0")
-    assert (result.status, result.data["problem"]) == ("success", "OpenAI's usage was not read")
+    result = collect(stack, books=Broken)
+    assert result.data["problem"] == "OpenAI's usage was not read"
     assert "reading OpenAI's usage failed (ZeroDivisionError)" in result.log
+    assert ADMIN_KEY not in str(result)
     assert len(stack.points("openai_monitor")) == 1
 
 
@@ -405,7 +447,7 @@ def in_bucket(*results: object) -> dict[str, object]:
 )
 def test_a_value_that_is_not_a_number_is_left_out(stack: Stack, bucket: object, points: int) -> None:
     with OnePage(bucket) as server:
-        result = collect(stack, code=f"books._base_url = {server.url!r}")
+        result = collect(stack, openai_base_url=server.url)
     assert (result.data["usage_points"], result.data["problem"]) == (points, "")
     assert len(stack.points("openai_usage")) == points
 
