@@ -1,10 +1,17 @@
 """The probe of collect(): whether OpenAI's API is up, in words and as a point."""
 
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from stack import KEY, STARTUP, Stack
 
+from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.metrics import PROBE_FIELDS, PROBE_TAGS
 from guance_chatgpt_monitor.local.datakit.server import Point
+from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
 pytestmark = pytest.mark.slow
@@ -129,13 +136,30 @@ def test_without_a_key_nothing_is_asked(stack: Stack, key: str, said: str) -> No
     assert len(stack.points("openai_monitor")) == 1
 
 
-def test_without_the_package_nothing_is_asked(stack: Stack) -> None:
-    stack.patch("def connect():\n    import openai.no_such\nmonitor._task.import_openai = connect")
+@pytest.fixture
+def stack_with(
+    built: Built, shared_redis: LocalRedis | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Stack]]:
+    """Starts a Func where the package `openai` consists of this code."""
+    with contextlib.ExitStack() as running:
+
+        def start(code: str) -> Stack:
+            (tmp_path / "openai.py").write_text(code)
+            monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+            stack = running.enter_context(Stack(built, redis_url=shared_redis.url if shared_redis else ""))
+            stack.reset()
+            return stack
+
+        yield start
+
+
+def test_without_the_package_nothing_is_asked(stack_with: Callable[[str], Stack]) -> None:
+    stack = stack_with("import no_such_dependency")
     result = stack.collect()
     assert (result.status, result.data["openai_up"]) == ("success", None)
-    assert (
-        "OpenAI is not probed: the Python package openai.no_such is not installed in this Func" in result.log
-    )
+    said = "OpenAI is not probed: the Python package no_such_dependency is not installed in this Func"
+    assert said in result.log
+    assert stack.openai.requests == []
 
 
 def test_switched_off(stack: Stack) -> None:
@@ -175,11 +199,11 @@ def test_a_refused_key_is_not_quoted(stack: Stack) -> None:
     assert "sk-refused" not in f"{result} {stack.points('openai_probe')}"
 
 
-def test_a_bug_of_ours_does_not_stop_collect(stack: Stack) -> None:
-    stack.patch("monitor._monitor._probe.run = lambda connect: 1 / 0")
+def test_a_probe_that_fails_does_not_stop_collect(stack_with: Callable[[str], Stack]) -> None:
+    stack = stack_with("raise RuntimeError('a broken package')")
     result = stack.collect()
     assert (result.status, result.data["openai_up"], result.data["problem"]) == ("success", None, "")
-    assert "the probe failed (ZeroDivisionError)" in result.log
+    assert "the probe failed (RuntimeError)" in result.log
     assert len(stack.points("openai_monitor")) == 1
 
 

@@ -56,9 +56,20 @@ def test_a_key_quoted_by_the_api_is_removed(stack: Stack) -> None:
     assert answer.json()["error"]["message"].startswith("Incorrect API key provided: ***")
 
 
-def test_a_bug_of_ours_is_not_a_traceback(stack: Stack) -> None:
-    stack.patch("monitor._monitor._chatgpt.ask = lambda request, *_: 1 / len(request.body['secret'])")
+# The startup script is the user's, who may hand us more than JSON.
+ODD_BODY = """
+class OddBody(dict):
+    def items(self):
+        raise KeyError(self["question"])
+
+"""
+
+
+def test_a_failure_inside_is_not_a_traceback(stack: Stack) -> None:
+    code = stack.func.script(STARTUP).replace("monitor.chat(body)", "monitor.chat(OddBody(body))")
+    stack.func.edit(STARTUP, ODD_BODY + code)
     answer = stack.ask(PROMPT)
     assert answer.status_code == 500
     assert answer.json()["error"]["message"] == "the monitor failed (KeyError): please report it"
     assert stack.point().tags["error_type"] == "other"
+    assert PROMPT not in everything_but_the_answer(stack)
