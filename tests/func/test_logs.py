@@ -5,11 +5,15 @@ from typing import Any
 import interpreters
 import pytest
 from cache_client import cache_of
+from in_process import Task, places_of, settings_at
 from stack import KEY, Stack
 
 from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.core.content.log_line import ContentLog
+from guance_chatgpt_monitor.core.content.transcript import Conversation
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
 from guance_chatgpt_monitor.func.content_logs import LOGS_SCOPE
+from guance_chatgpt_monitor.func.monitor import Monitor
 from guance_chatgpt_monitor.local.datakit.server import Point
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.func.worker import Backend
@@ -116,17 +120,23 @@ def test_keys_and_the_users_patterns_are_redacted(stack: Stack) -> None:
     assert str(log.fields["question"]).endswith("??…[cut]")
 
 
-def test_a_bug_of_ours_costs_only_the_log(stack: Stack) -> None:
-    stack.configure(log_content=True)
-    stack.patch("monitor._monitor._content_log.line = None")
-    answer = stack.ask(QUESTION)
-    assert answer.ok
-    assert stack.point().tags["status"] == "ok"
-    result = stack.collect()
-    assert logs(stack) == []
+def fail_to_read(request: dict[str, Any], answer: str) -> Conversation:
+    """In place of what reads what was said."""
+    raise ValueError(f"{request} {answer}")
+
+
+def test_a_bug_of_ours_costs_only_the_log(logging: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    places = places_of(logging)
+    task, settings = Task(places), settings_at(places, log_content=True)
+    monitor = Monitor(settings, {}, content_log=ContentLog(), read_conversation=fail_to_read)
+    assert monitor.chat(task, {"question": QUESTION}).control["status_code"] == 200
+    assert logging.point().tags["status"] == "ok"
+    assert task.log == ["what was said in a call could not be read (ValueError): not logged"]
+    result = logging.collect()
+    assert logs(logging) == []
     assert result.data["logs"]["dropped"] == {"monitor_error": 1}
     assert "dropped 1 log line(s): monitor_error" in result.log
-    assert "zhang" not in f"{result.log} {stack.func.worker_stderr()}"
+    assert "zhang" not in f"{result.log} {caplog.text}"
 
 
 # -- outages ---------------------------------------------------------------------------------------
