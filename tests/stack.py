@@ -1,7 +1,6 @@
 """Func with the built set deployed, OpenAI and DataKit: what most tests call and look at."""
 
 import sys
-import uuid
 from typing import Any
 
 import requests
@@ -65,14 +64,6 @@ class Stack:
         """Edit the startup script: what was deployed, with these settings."""
         lines = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
         self.func.edit(STARTUP, self._template.replace("    DFF,\n", "    DFF,\n" + lines))
-
-    def patch(self, code: str) -> None:
-        """Append `code` to the startup script; what it changes is kept apart from the rest."""
-        own = (
-            "import guance_chatgpt_monitor__main\n"
-            f"guance_chatgpt_monitor__main._PROCESS_MODULE = 'patched_{uuid.uuid4().hex}'\n"
-        )
-        self.func.edit(STARTUP, f"{own}{self.func.script(STARTUP)}\n{code}\n")
 
     def reset(self) -> None:
         self.configure(**self._settings)
