@@ -11,7 +11,6 @@ from stack import KEY, STARTUP, Stack
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.metrics import PROBE_FIELDS, PROBE_TAGS
 from guance_chatgpt_monitor.local.datakit.server import Point
-from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
 pytestmark = pytest.mark.slow
@@ -138,7 +137,7 @@ def test_without_a_key_nothing_is_asked(stack: Stack, key: str, said: str) -> No
 
 @pytest.fixture
 def stack_with(
-    built: Built, shared_redis: LocalRedis | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Stack]]:
     """Starts a Func where the package `openai` consists of this code."""
     with contextlib.ExitStack() as running:
@@ -146,9 +145,7 @@ def stack_with(
         def start(code: str) -> Stack:
             (tmp_path / "openai.py").write_text(code)
             monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-            stack = running.enter_context(Stack(built, redis_url=shared_redis.url if shared_redis else ""))
-            stack.reset()
-            return stack
+            return running.enter_context(Stack(built))
 
         yield start
 
