@@ -18,7 +18,7 @@ from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import read_usage
 from ..core.validators import can_be_key
-from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending
+from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending, missing_package
 from .request import Answer, Request, error_body
 from .time_limit import within
 
@@ -264,7 +264,7 @@ def _failure(error: Exception) -> _Outcome:
         if isinstance(error, kind):
             return _Outcome(failure=failure)
     if isinstance(error, ImportError):
-        return _Outcome(failure=f"the Python package {error.name or 'openai'} is not installed in this Func")
+        return _Outcome(failure=missing_package(error))
     # Only its class: the message of an unforeseen error may quote the request.
     return _Outcome(failure=f"the request could not be sent ({type(error).__name__})")
 

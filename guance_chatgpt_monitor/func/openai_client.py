@@ -48,6 +48,13 @@ def make_client(openai: Any, api_key: str, base_url: str) -> Any:
     return client
 
 
+def missing_package(error: ImportError) -> str:
+    """What to tell somebody whose Func cannot make a client."""
+    # httpx names no module when it lacks the package for a SOCKS proxy, which the environment may ask for.
+    name = error.name or ("socksio" if "socksio" in str(error) else "openai")
+    return f"the Python package {name} is not installed in this Func"
+
+
 def before_sending(check: Optional[Callable[[Any], None]]) -> None:
     """Have `check` called with each HTTP request of this thread right before it is sent; it may raise."""
     _thread.check = check

@@ -11,6 +11,7 @@ from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_FIELDS, PROBE_MEASUREMENT
 from ..core.settings_table import DEFAULT_PROBE_TIMEOUT_S
 from ..core.validators import can_be_key
+from .openai_client import missing_package
 from .time_limit import within
 
 
@@ -57,8 +58,7 @@ class Probe:
         try:
             client = connect()
         except ImportError as error:
-            name = error.name or "openai"
-            return _not_probed(f"the Python package {name} is not installed in this Func")
+            return _not_probed(missing_package(error))
         started_s = time.perf_counter()
         try:
             finding = within(self._timeout_s, lambda: _ask(client, self._timeout_s))

@@ -159,6 +159,19 @@ def test_without_the_package_nothing_is_asked(stack_with: Callable[[str], Stack]
     assert stack.openai.requests == []
 
 
+def test_without_the_package_for_its_proxy_nothing_is_asked(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # for the test's own request
+    said = "the Python package socksio is not installed in this Func"
+    with Stack(built) as stack:
+        assert f"OpenAI is not probed: {said}" in stack.collect().log
+        answer = stack.ask()
+    assert answer.status_code == 500
+    assert answer.json()["error"]["message"] == said
+
+
 def test_switched_off(stack: Stack) -> None:
     stack.configure(probe=False)
     result = stack.collect()
