@@ -1,5 +1,6 @@
 """Explains why a server does not answer, and what to do about it."""
 
+import re
 import socket
 import ssl
 from urllib.parse import SplitResult, urlsplit
@@ -17,12 +18,14 @@ def explain_unreachable(error: Exception, url: str) -> UserError:
     parts, shown = urlsplit(url), without_credentials(url)
     host, address = parts.hostname or "", parts.netloc.rpartition("@")[2]
     said = str(error)
+    if isinstance(error, requests.exceptions.InvalidSchema):  # all addresses are HTTP: it is the proxy's
+        return UserError("common.no_socks", shown=shown, host=host)
+    if isinstance(error, requests.exceptions.ProxyError) or re.search("SOCKS|proxy URL", said, re.IGNORECASE):
+        return UserError("common.proxy", shown=shown, host=host)
     if isinstance(error, ValueError):  # not a host name: a label is empty or too long
         return UserError("common.no_such_host", host=host)
     if not isinstance(error, requests.RequestException) or "NO_CERTIFICATE_OR_CRL_FOUND" in said:
         return UserError("common.no_ca_file", shown=shown)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return UserError("common.proxy", shown=shown, host=host)
     if isinstance(error, requests.exceptions.SSLError):
         return UserError(_explain_tls(said), shown=shown, host=host)
     if isinstance(error, requests.exceptions.ConnectTimeout):

@@ -234,6 +234,32 @@ def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: 
     assert "export NO_PROXY=127.0.0.1" in what
 
 
+@pytest.mark.parametrize(
+    "proxy", [NOBODY.replace("http", "socks5"), "ftp://127.0.0.1:9", "http://", "socks9://x"]
+)
+def test_a_proxy_that_cannot_be_used(run: CommandLine, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+    _, what = findings(run("check", "--openai", "--openai-base-url", "https://openai.example/v1"))[
+        "OpenAI reachable"
+    ]
+    assert "the proxy does not let requests through to https://openai.example/v1/models" in what
+
+
+def test_a_socks_proxy_without_its_package() -> None:
+    code = (
+        "import sys; sys.modules['socks'] = None\n"
+        "from guance_chatgpt_monitor.cli.main import main\n"
+        "main(['check', '--openai', '--openai-base-url', 'https://openai.example/v1'])"
+    )
+    environment = {**os.environ, "all_proxy": "socks5://127.0.0.1:9", "OPENAI_API_KEY": KEY}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (
+        "sets a SOCKS proxy for https://openai.example/v1/models, and this Python has no package"
+        in said.stdout
+    )
+    assert "pip install PySocks" in said.stdout
+
+
 def test_a_proxy_that_wants_a_password(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     with FixedServer(407, "proxy") as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)

@@ -49,7 +49,11 @@ TEXTS: Texts = {
     # ---- no answer ----
     "proxy": (
         "the proxy does not let requests through to {shown}",
-        "correct HTTP_PROXY and HTTPS_PROXY, or bypass the proxy: export NO_PROXY={host}",
+        "correct HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or bypass the proxy: export NO_PROXY={host}",
+    ),
+    "no_socks": (
+        "the environment sets a SOCKS proxy for {shown}, and this Python has no package for it",
+        "run pip install PySocks, or bypass the proxy: export NO_PROXY={host}",
     ),
     "connect_timeout": (
         "connecting to {address} timed out",

@@ -49,7 +49,11 @@ TEXTS: Texts = {
     # ---- 没有响应 ----
     "proxy": (
         "代理不允许访问 {shown}",
-        "修正 HTTP_PROXY 和 HTTPS_PROXY，或绕过代理：export NO_PROXY={host}",
+        "修正 HTTP_PROXY、HTTPS_PROXY 和 ALL_PROXY，或绕过代理：export NO_PROXY={host}",
+    ),
+    "no_socks": (
+        "环境变量为 {shown} 设置了 SOCKS 代理，但该 Python 没有支持它的包",
+        "执行 pip install PySocks，或绕过代理：export NO_PROXY={host}",
     ),
     "connect_timeout": ("连接 {address} 超时", "检查地址，以及中间的防火墙"),
     "read_timeout": ("{shown} 接受了连接但没有响应", "查看该服务的日志"),
