@@ -29,7 +29,8 @@ class Faults:
         self.queue: Deque[str] = deque()
         self._mode: Optional[str] = None
         self._modes_set = 0
-        self._stops = 0
+        self._starts = 0
+        self._is_stopped = False
         self._changed = threading.Condition()
 
     @property
@@ -56,19 +57,26 @@ class Faults:
         """The same for a ping."""
         return self._outlast_hang(lambda: self._mode)
 
-    def end_hangs(self) -> None:
-        """Say that the server was stopped."""
+    def begin(self) -> None:
+        """The server is started."""
         with self._changed:
-            self._stops += 1
+            self._starts += 1
+            self._is_stopped = False
+
+    def end_hangs(self) -> None:
+        """The server is stopped."""
+        with self._changed:
+            self._is_stopped = True
             self._changed.notify_all()
 
     def _outlast_hang(self, next_fault: Callable[[], Optional[str]]) -> str:
         with self._changed:
             fault = next_fault() or "ok"
-            modes_set, stops = self._modes_set, self._stops
+            modes_set, starts = self._modes_set, self._starts
             while fault == "hang":
-                self._changed.wait()
-                if stops != self._stops:
+                if not self._is_stopped:
+                    self._changed.wait()
+                if self._is_stopped or starts != self._starts:
                     return STOPPED
                 if modes_set != self._modes_set:
                     fault, modes_set = self._mode or "ok", self._modes_set

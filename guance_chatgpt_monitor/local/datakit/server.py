@@ -145,6 +145,7 @@ class LocalDataKit(LocalServer):
         if self._forgetful:
             self._store.forget_last(FORGOTTEN_NS)
         self._store.note_alive(now_ns)
+        self._faults.begin()
         super().start()
         if self._forgetful:
             threading.Thread(target=self._note_alive, daemon=True).start()
