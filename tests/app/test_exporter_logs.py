@@ -173,6 +173,7 @@ def test_refused_logs_do_not_hold_back_the_points(
     assert sorted(logged(datakit)) == first + second
 
 
+@pytest.mark.slow
 def test_an_outage_loses_neither_points_nor_logs(
     make: Callable[..., Exporter], datakit: WatchedDataKit, path: Path
 ) -> None:
@@ -227,6 +228,7 @@ class Avalanche(Said):
         return super().to_conversation()
 
 
+@pytest.mark.slow
 def test_logs_beyond_the_queue_are_counted_and_every_point_arrives(
     make: Callable[..., Exporter], datakit: WatchedDataKit
 ) -> None:

@@ -313,6 +313,7 @@ def start(code: str, *args: object, **options: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)
 
 
+@pytest.mark.slow
 def test_processes_share_the_file(path: Path) -> None:
     processes = [start(PUSHER, path, 1 + 10_000 * n, 40, 25) for n in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
@@ -323,6 +324,7 @@ def test_processes_share_the_file(path: Path) -> None:
     assert set(drain(backlog)) == pushed
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_it_had_pushed(path: Path) -> None:
     """Two push endlessly and are killed at a random moment; each batch is there as a whole or not at all."""
     pushed: dict[int, int] = {}

@@ -111,6 +111,7 @@ def test_an_error_is_a_point_and_reaches_the_application(api, datakit):
     assert (found.tags["status"], found.tags["status_code"]) == ("error", "429")
 
 
+@pytest.mark.slow
 def test_beyond_two_hundred_models_the_model_tag_is_other(api, datakit):
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
     body = {"choices": [choice], "usage": USAGE}

@@ -153,6 +153,7 @@ def test_a_script_gets_an_error_as_json(arguments: list[str]) -> None:
     assert result.stderr
 
 
+@pytest.mark.slow
 def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("build", "--out", str(tmp_path / "file"))
@@ -162,6 +163,7 @@ def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -187,6 +189,7 @@ def test_an_ascii_only_terminal_gets_escapes(command: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m guance_chatgpt_monitor build --out {tmp_path} --json | head -c 1"
     result = subprocess.run(
@@ -196,6 +199,7 @@ def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     assert result.returncode in (0, 141)  # as much as fits in a pipe may be written before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["--version", "--help", "build --out OUT"])
 @pytest.mark.parametrize(
     ("where", "codes"), [("| true", (0, 141)), (">&-", (0,)), ("2>&-", (0,)), (">&- 2>&-", (0,))]
@@ -211,6 +215,7 @@ def test_a_closed_output_is_not_an_error(
     assert result.returncode in codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["--version", "build --out OUT --json", "build --out OUT"])
 def test_a_full_output_is_a_two_line_error(command: str, tmp_path: Path) -> None:
     line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} > /dev/full"

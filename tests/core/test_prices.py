@@ -109,6 +109,7 @@ def table_cost(provider: str, model: str, tokens: Dict[str, int]) -> float:
     return float(found.total_price)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "groq", "openrouter"])
 def test_costs_agree_with_genai_prices(provider: str) -> None:
     prices = Prices()
@@ -391,6 +392,7 @@ print(sorted(point("gpt-4o", usage)), points.unpriced)
     assert line.endswith(" {}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "unpriced"),
     [

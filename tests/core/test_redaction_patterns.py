@@ -35,11 +35,13 @@ EXPLODING = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", HARMLESS)
 def test_a_harmless_pattern_is_accepted(pattern: str) -> None:
     assert compile_patterns([pattern])[0].pattern == re.compile(pattern)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", EXPLODING)
 def test_a_pattern_that_may_explode_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="must have patterns that provably take little time") as caught:

@@ -287,6 +287,7 @@ def test_a_function_not_listed_in_the_meta_does_not_exist(scripts: Scripts) -> N
     assert (answer.status_code, answer.json()["message"]) == (404, "No such Func")
 
 
+@pytest.mark.slow
 def test_five_workers_run_side_by_side(tmp_path: Path) -> None:
     with LocalFunc() as func:
         pids = func.worker_pids()

@@ -228,6 +228,7 @@ def test_an_incomplete_body_is_discarded(datakit):
     assert datakit.count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", RAW_HEAD, RAW_HEAD + b"\r\n\r\nm f"], ids=["no", "head", "body"])
 def test_slow_senders_are_disconnected_and_block_nobody(server, session, monkeypatch, sent):
     before = server.connections
@@ -261,6 +262,7 @@ def test_the_viewer_refuses_other_hosts_and_origins_too(datakit, session, header
 # --- the key of the local Func
 
 
+@pytest.mark.slow
 def test_the_local_func_has_a_new_key_at_each_start():
     secrets = []
     for _ in range(2):

@@ -655,6 +655,7 @@ def test_the_record_of_requests_is_bounded(server, session):
     assert (len(server.requests_received), server.requests_total) == (MAX_REQUESTS_KEPT, n)
 
 
+@pytest.mark.slow
 def test_every_point_of_large_batches_is_stored(make, session):
     server = make(clock_ns=time.time_ns)
     start_ns = time.time_ns()
@@ -1046,6 +1047,7 @@ threading.Event().wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("speed", "kept"), [(1, 0), (100, 1)])
 def test_a_forgetful_one_loses_its_last_ten_seconds_when_killed(tmp_path, session, speed, kept):
     database = str(tmp_path / "points.sqlite")
@@ -1060,6 +1062,7 @@ def test_a_forgetful_one_loses_its_last_ten_seconds_when_killed(tmp_path, sessio
         assert started.count() == kept
 
 
+@pytest.mark.slow
 def test_the_command_can_keep_its_points_in_a_file(tmp_path, session, capsys):
     database = str(tmp_path / "points.sqlite")
     counts = []

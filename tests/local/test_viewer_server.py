@@ -216,6 +216,7 @@ def test_points_lost_by_a_stopped_datakit_disappear(page):
     assert page.number(REQUESTS) == 1
 
 
+@pytest.mark.slow
 def test_many_points_are_all_read(page):
     lines = [f"openai,service_name=shop question=1 {NOW_NS - n * 10**6}" for n in range(1, 12_001)]
     page.write_lines("metric", *lines)
