@@ -339,6 +339,7 @@ def test_lines_lost_with_the_process_are_reported(
     assert "30 point(s) or log line(s) end with this process" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("up", [True, False])
 def test_a_backlog_locked_by_another_process_loses_no_call(
     make: Callable[..., Exporter],

@@ -190,6 +190,7 @@ def test_an_outage_loses_neither_points_nor_logs(
     assert (stamps_in(path), logs_in(path)) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_hanging_datakit_is_waited_for_once(make: Callable[..., Exporter], datakit: WatchedDataKit) -> None:
     datakit.mode = "hang"
     exporter = make()

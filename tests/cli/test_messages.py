@@ -176,6 +176,7 @@ def test_what_the_package_says_elsewhere_is_translated(name: str, chinese: None)
             assert not ENGLISH.search(said), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     ["", "no such value", "x" * 5000, -1, None, [], ["x"] * 200, {"question": "1"}, {"": ""}, ["("], [""]],
@@ -184,6 +185,7 @@ def test_a_wrong_setting_is_reported_in_chinese(value: Any, chinese: None) -> No
     assert_reported_in_chinese(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", [["(a+)+b"], ["x" * 600], {str(n): "x" for n in range(300)}, "/", "\0", float("nan"), b"x"]
 )
