@@ -18,7 +18,7 @@ from ..core.fields import fields_of, parse_json, read_field, read_text
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
 from ..core.usage import read_usage
 from ..core.validators import can_be_key
-from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, before_sending, missing_package
+from .openai_client import MAX_ANSWER_BYTES, AnswerTooLargeError, Sdk, before_sending, missing_package
 from .request import Answer, Request, error_body
 from .time_limit import within
 
@@ -29,15 +29,9 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 8.0
 LONGEST_RETRY_AFTER_S = 60.0
 
+_PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 # "Incorrect API key provided: sk-abc…": the API repeats part of a refused key.
 _KEY_PATTERN = re.compile(r"\bsk-[\w*.…-]+")
-
-
-class Sdk(NamedTuple):
-    """The module `openai` and its client."""
-
-    openai: Any
-    client: Any
 
 
 class ChatGPT:
@@ -176,7 +170,8 @@ class _Exchange:
     """The requests of one call. `requests_sent` is correct at any time, on any thread."""
 
     def __init__(self, sdk: Sdk, request: Request, deadline_s: float) -> None:
-        self._openai, self._client = sdk
+        self._sdk = sdk
+        self._openai = sdk.openai
         self._request = request
         self._deadline_s = deadline_s  # on the clock of time.perf_counter()
         self._abandoned = threading.Event()
@@ -200,8 +195,6 @@ class _Exchange:
             before_sending(None)  # the thread is kept
 
     def _send_until_done(self) -> _Outcome:
-        if self._request.operation_name == "responses" and not hasattr(self._client, "responses"):
-            return _Outcome(failure="the Responses API needs the Python package openai 1.66 or later")
         for retries_left in range(MAX_RETRIES, -1, -1):
             result = self._send_once()
             if isinstance(result, _Outcome):
@@ -233,8 +226,14 @@ class _Exchange:
         if not hasattr(self._openai, "DefaultHttpxClient"):  # before 1.17, _before_sending() is not called
             self.requests_sent += 1
         try:
-            answer = _send(self._client, self._request, timeout)
-            return _outcome_of(answer.http_response)
+            return _outcome_of(
+                self._sdk.client.post(
+                    _PATHS[self._request.operation_name],
+                    cast_to=self._sdk.response_class,
+                    body=self._request.body,
+                    options={"timeout": timeout},
+                )
+            )
         except self._openai.APIStatusError as error:
             outcome = _outcome_of(error.response)
             pause_s = _retry_after_s(error.response.headers)
@@ -267,19 +266,6 @@ def _failure(error: Exception) -> _Outcome:
         return _Outcome(failure=missing_package(error))
     # Only its class: the message of an unforeseen error may quote the request.
     return _Outcome(failure=f"the request could not be sent ({type(error).__name__})")
-
-
-def _send(client: Any, request: Request, timeout: Any) -> Any:
-    # The body goes out unchanged in extra_body. As keyword arguments, it could set the SDK's own options
-    # (extra_headers, timeout), and the SDK would refuse parameters that it does not know yet. The messages,
-    # too: the SDK takes 0.3 ms to look through each.
-    if request.operation_name == "responses":
-        return client.responses.with_raw_response.create(
-            model=request.model, input="", extra_body=request.body, timeout=timeout
-        )
-    return client.chat.completions.with_raw_response.create(
-        model=request.model, messages=[], extra_body=request.body, timeout=timeout
-    )
 
 
 def _worth_retrying(error: Any) -> bool:

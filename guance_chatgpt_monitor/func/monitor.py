@@ -15,12 +15,12 @@ from ..core.host import own_host
 from ..core.line_protocol import encode
 from ..core.metrics import RESERVED_FROM_CALLERS, PointMaker
 from .cache_backlog import SCOPE, CacheBacklog
-from .chatgpt import ChatGPT, Sdk
+from .chatgpt import ChatGPT
 from .collection import Collection, contained
 from .content_logs import Logs
 from .daily_tokens import DailyTokens
 from .guard_rails import Admission, GuardRails
-from .openai_client import make_client
+from .openai_client import Sdk, make_sdk
 from .probe import Probe
 from .request import Answer, BadRequestError, error_body, read_request
 from .taken_lines import TakenLines
@@ -141,7 +141,7 @@ class Monitor:
         health.count_unpriced(self._points.unpriced)
 
     def _run_probe(self, task: Any) -> Callable[[], Any]:
-        return lambda: self._probe.run(lambda: self._connect(task).client)
+        return lambda: self._probe.run(lambda: self._connect(task))
 
     # ---- parts made for each task ----
 
@@ -175,8 +175,7 @@ class Monitor:
     def _connect(self, task: Any) -> Sdk:
         """The SDK and its client, made by the first task that needs them. Raises ImportError."""
         if self._sdk is None:
-            openai = task.import_openai()
-            self._sdk = Sdk(openai, make_client(openai, self._api_key, self._base_url))
+            self._sdk = make_sdk(task.import_openai(), self._api_key, self._base_url)
         return self._sdk
 
     def _memory_of(self, part: str) -> Dict[str, Any]:

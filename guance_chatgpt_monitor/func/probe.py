@@ -1,7 +1,7 @@
 """Whether OpenAI's API is up: GET /v1/models, which costs no token."""
 
 import time
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Callable, Dict, NamedTuple, Optional
 
 from ..core.answers import error_in
 from ..core.call import provider_name, without_credentials
@@ -11,7 +11,7 @@ from ..core.line_protocol import Point, encode
 from ..core.metrics import PROBE_FIELDS, PROBE_MEASUREMENT
 from ..core.settings_table import DEFAULT_PROBE_TIMEOUT_S
 from ..core.validators import can_be_key
-from .openai_client import missing_package
+from .openai_client import Sdk, missing_package
 from .time_limit import within
 
 
@@ -46,8 +46,8 @@ class Probe:
         self._tags = {name: text for name, text in (tags or {}).items() if name not in PROBE_FIELDS}
         self._tags.update(service_name=service_name, provider_name=provider_name(base_url))
 
-    def run(self, connect: Callable[[], Any]) -> Probed:
-        """Probe once, within the timeout, with the client that `connect()` returns.
+    def run(self, connect: Callable[[], Sdk]) -> Probed:
+        """Probe once, within the timeout, with what `connect()` returns.
 
         `connect()` may raise ImportError.
         """
@@ -56,12 +56,12 @@ class Probe:
         if not can_be_key(self._api_key):
             return _not_probed("the OpenAI key contains characters that no key has")
         try:
-            client = connect()
+            sdk = connect()
         except ImportError as error:
             return _not_probed(missing_package(error))
         started_s = time.perf_counter()
         try:
-            finding = within(self._timeout_s, lambda: _ask(client, self._timeout_s))
+            finding = within(self._timeout_s, lambda: _ask(sdk, self._timeout_s))
         except TimeoutError:
             finding = _Finding(error_type="timeout")
         return self._conclude(finding, time.perf_counter() - started_s)
@@ -87,9 +87,9 @@ def _not_probed(reason: str) -> Probed:
     return Probed(words=f"OpenAI is not probed: {reason}")
 
 
-def _ask(client: Any, timeout_s: float) -> _Finding:
+def _ask(sdk: Sdk, timeout_s: float) -> _Finding:
     try:
-        answer = client.models.with_raw_response.list(timeout=timeout_s).http_response
+        answer = sdk.client.get("/models", cast_to=sdk.response_class, options={"timeout": timeout_s})
     except Exception as error:
         return _Finding(status_code_of(error), classify_exception(error))
     return _Finding(int(answer.status_code), _error_in(int(answer.status_code), str(answer.text)))
