@@ -22,6 +22,7 @@ MAX_AGE_S = 3600.0
 MAX_COUNTED = 100_000  # batches whose ids are remembered, so that each is one call
 
 _RESPONSE, _RUN, _BATCH = "responses", "assistant_run", "batch"
+JOB_OPERATIONS = (_RESPONSE, _RUN)
 # Requests that are answered with one of them, or with a page of them.
 _PATH = re.compile(
     r"/?(?:responses/[^/?]+(?:/cancel)?"
@@ -112,9 +113,9 @@ class JobRequest(Observation):
 
 
 def goes_on(operation_name: str, options: Any) -> bool:
-    """Whether what is asked for may go on after the request for it."""
-    if operation_name != _RESPONSE:
-        return operation_name == _RUN
+    """Whether what one of the JOB_OPERATIONS asks for may go on after the request for it."""
+    if operation_name == _RUN:
+        return True
     bodies = fields_of(options.extra_json), fields_of(options.json_data)
     return any(body.get("background") for body in bodies)
 

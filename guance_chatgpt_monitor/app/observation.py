@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
-from ..core.answers import error_in, has_content, is_answer, named_finish_reason, read_finish_reason
-from ..core.call import Call, provider_name
+from ..core.answers import error_in, has_content, is_answer, read_finish_reason
+from ..core.call import AZURE_OPENAI, Call, provider_name
 from ..core.errors import classify_error, classify_exception, rejected_answer, status_code_of
 from ..core.fields import fields_of, parse_events, parse_object
 from ..core.response_headers import Picked, pick_headers, read_numbers, read_request_id
@@ -31,8 +31,8 @@ under_way: "ContextVar[Any]" = ContextVar("guance_chatgpt_monitor_call", default
 MAX_PARSED_BYTES = 1 << 20
 END_BYTES = 4096
 
-# The finish reasons of Chat Completions that are not errors, in its own words.
-_PLAIN_ENDS = ("stop", "length", "tool_calls", "function_call")
+# The finish reasons of Chat Completions that are not errors, in its own words and in ours.
+_PLAIN_ENDS = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 # After these events of the Responses API and of assistants, a stream says nothing more about the answer.
 _LAST_EVENTS = (
     *("response.completed", "response.failed", "response.incomplete", "response.cancelled"),
@@ -61,7 +61,8 @@ class Observation:
     status_code: Optional[int] = None
     headers: Optional[Picked] = None
     error_type: Optional[str] = None
-    provider_name = ""  # empty: derived from the URL
+    provider_name = ""  # empty: derived from these two
+    client_class: type = object
     base_url: Any = ""
     response_model: Any = None
     service_tier: Any = None
@@ -151,8 +152,9 @@ class Observation:
             fields = answer.__dict__
             (choice,) = fields["choices"]
             usage = fields["usage"]
+            finish_reason = _PLAIN_ENDS.get(choice.finish_reason)
             if (
-                choice.finish_reason not in _PLAIN_ENDS
+                finish_reason is None
                 or answer.__pydantic_extra__
                 or choice.__pydantic_extra__
                 or usage.__pydantic_extra__
@@ -169,7 +171,7 @@ class Observation:
         self._usage_fields = copied
         self.response_model = fields.get("model")
         self.service_tier = fields.get("service_tier")
-        self.finish_reason = named_finish_reason(choice.finish_reason)
+        self.finish_reason = finish_reason
         return True
 
     def _note(self, source: Any, is_whole: bool) -> None:
@@ -233,7 +235,7 @@ class Observation:
         return Call(
             operation_name=self.operation_name,
             request_model=_text(self.request_model),
-            provider_name=self.provider_name or _provider_of(str(self.base_url)),
+            provider_name=self.provider_name or _provider_of(self.client_class, str(self.base_url)),
             response_model=_text(self.response_model),
             stream=self.stream,
             requests_sent=self.requests_sent,
@@ -274,7 +276,9 @@ class Observation:
 
 
 @lru_cache(maxsize=64)
-def _provider_of(base_url: str) -> str:
+def _provider_of(client_class: type, base_url: str) -> str:
+    if any(cls.__name__ in ("AzureOpenAI", "AsyncAzureOpenAI") for cls in client_class.__mro__):
+        return AZURE_OPENAI  # whatever host is in front of it
     return provider_name(base_url)
 
 

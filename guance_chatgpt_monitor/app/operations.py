@@ -21,7 +21,7 @@ _PATHS: Dict[str, str] = {
     "moderations": "moderation",
 }
 # As the SDK writes nearly all of them, and as they are posted by hand.
-_AS_WRITTEN = {f"{slash}{path}": operation for path, operation in _PATHS.items() for slash in ("/", "")}
+AS_WRITTEN = {f"{slash}{path}": operation for path, operation in _PATHS.items() for slash in ("/", "")}
 # Longest first: `chat/completions` ends in `completions`, too.
 _ENDS = sorted(_PATHS, key=len, reverse=True)
 
@@ -38,7 +38,7 @@ MAY_BE_PLAIN = frozenset(["transcription", "translation", "speech"])
 
 def operation_of(url: Any) -> Optional[str]:
     """What a POST to `url`, relative to the base URL or absolute, asks for; None if it uses no model."""
-    operation = _AS_WRITTEN.get(url)
+    operation = AS_WRITTEN.get(url)
     return operation if operation is not None or type(url) is not str else _look_up(url)
 
 
