@@ -2,7 +2,8 @@
 
 release.py check TAG             check that version, changelog and manifest agree with the tag
 release.py notes TAG             print the changelog section of this release
-release.py links URL TAG         make the README's relative links absolute: PyPI has only the README
+release.py links URL TAG         make the README's relative links absolute, as PyPI has only the README, and
+                                 add the repository's pages to the project's links there
 release.py market TAG REMOTE     push dist/script-market to the branch `script-market` of a git remote
 """
 
@@ -60,6 +61,11 @@ def links(url: str, tag: str, root: Path = ROOT) -> None:
         text = re.sub(r"(!\[[^\]]*\]\()(?![a-z]+:|#)", rf"\1{url}/raw/{tag}/", text)
         text = re.sub(r"((?<!!)\[[^\[\]]*\]\()(?![a-z]+:|#)", rf"\1{url}/blob/{tag}/", text)
         path.write_text(text, "utf-8")
+    pages = {"Source": url, "Issues": f"{url}/issues", "Changelog": f"{url}/blob/{tag}/CHANGELOG.md"}
+    lines = "".join(f'{name} = "{page}"\n' for name, page in pages.items())
+    path = root / "pyproject.toml"
+    text = path.read_text("utf-8").replace("[project.urls]\n", f"[project.urls]\n{lines}", 1)
+    path.write_text(text, "utf-8")
 
 
 def market(tag: str, remote: str, root: Path = ROOT) -> None:

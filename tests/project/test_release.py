@@ -59,6 +59,7 @@ def clone(tmp_path: Path, built: Built) -> Path:
         (root / name).write_text(
             "![all](docs/images/a.png) [more](docs/func.md) [site](https://x.example) [up](#up)\n"
         )
+    shutil.copy(ROOT / "pyproject.toml", root)
     shutil.copytree(built.market_dir, root / "dist" / "script-market")
     git(tmp_path, "init", "--quiet", str(root))
     git(root, "add", "CHANGELOG.md")
@@ -89,12 +90,19 @@ def test_an_inconsistent_tag_is_refused(
         release.check(tag, clone)
 
 
-def test_the_readmes_links_become_absolute(release: ModuleType, clone: Path) -> None:
+def test_pypi_gets_absolute_links_to_the_repository(release: ModuleType, clone: Path) -> None:
     release.links("https://git.example/ours", "v0.2.0", clone)
     assert (clone / "README.md").read_text() == (
         "![all](https://git.example/ours/raw/v0.2.0/docs/images/a.png) "
         "[more](https://git.example/ours/blob/v0.2.0/docs/func.md) [site](https://x.example) [up](#up)\n"
     )
+    urls = (clone / "pyproject.toml").read_text().split("[project.urls]\n")[1].split("\n\n")[0]
+    assert urls.splitlines() == [
+        'Source = "https://git.example/ours"',
+        'Issues = "https://git.example/ours/issues"',
+        'Changelog = "https://git.example/ours/blob/v0.2.0/CHANGELOG.md"',
+        'Documentation = "https://docs.guance.com/integrations/openai/"',
+    ]
 
 
 def test_the_market_is_pushed_to_its_branch_and_installed_from_there(
