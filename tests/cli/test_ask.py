@@ -32,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return CommandLine(capsys)
 
 
-def test_ask_prints_the_answer_with_model_tokens_seconds(run: CommandLine, stack: Stack) -> None:
+def test_ask_prints_the_answer_the_model_the_tokens_and_the_seconds(run: CommandLine, stack: Stack) -> None:
     said = run("ask", "What is Guance?", "--link", stack.link)
     assert said.code == 0
     assert said.out.startswith("This is the local answer")
@@ -40,7 +40,7 @@ def test_ask_prints_the_answer_with_model_tokens_seconds(run: CommandLine, stack
     assert stack.point().fields["question"] == 1.0
 
 
-def test_ask_as_json_with_model_and_system(
+def test_ask_sends_model_and_system_and_prints_json(
     run: CommandLine, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHATGPT_MONITOR_LINK", stack.link)
@@ -51,7 +51,7 @@ def test_ask_as_json_with_model_and_system(
     assert stack.openai.requests[-1].body["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_an_answer_without_usage(run: CommandLine, stack: Stack) -> None:
+def test_an_answer_without_usage_has_unknown_tokens(run: CommandLine, stack: Stack) -> None:
     stack.openai.faults.append("no_usage")
     assert ", tokens unknown, " in run("ask", "Hi", "--link", stack.link).err
 
@@ -75,7 +75,7 @@ def test_an_error_from_openai_is_reported(run: CommandLine, stack: Stack) -> Non
         ([], "no link was given\nnext: give --link, or export CHATGPT_MONITOR_LINK=…"),
     ],
 )
-def test_a_wrong_link_is_two_lines(run: CommandLine, arguments: list[str], said: str) -> None:
+def test_a_wrong_link_is_reported_in_two_lines(run: CommandLine, arguments: list[str], said: str) -> None:
     result = run("ask", "Hi", *arguments)
     assert (result.code, result.out) == (1, "")
     assert said in result.err
@@ -102,7 +102,7 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str], run
         ("--task-records", "10001", "10001 is above the limit of 10000"),
     ],
 )
-def test_numbers_are_checked(run: CommandLine, option: str, value: str, said: str) -> None:
+def test_an_invalid_number_is_refused(run: CommandLine, option: str, value: str, said: str) -> None:
     result = run("install", f"{option}={value}")
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"error: {said}\nnext: ")
@@ -135,7 +135,7 @@ def test_bash_completes_commands_options_and_choices(run: CommandLine, tmp_path:
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
-def test_zsh_takes_its_script(run: CommandLine, tmp_path: Path) -> None:
+def test_zsh_accepts_the_completion_script(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(run("completion", "zsh").out)
     script = f'autoload -U compinit && compinit -u -D\neval "$(cat {tmp_path}/script)"\n'
     script += "print -- $_comps[guance-chatgpt-monitor]"
@@ -144,7 +144,7 @@ def test_zsh_takes_its_script(run: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
-def test_fish_completes(run: CommandLine, tmp_path: Path) -> None:
+def test_fish_completes_commands(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(run("completion", "fish").out)
     script = f"source {tmp_path}/script; complete -C 'guance-chatgpt-monitor inst'"
     done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True)
@@ -160,7 +160,7 @@ def test_without_shtab_completion_names_the_next_step(
     assert "next: pip install 'guance-chatgpt-monitor[completion]'" in said.err
 
 
-def test_the_command_as_a_process_shows_no_traceback() -> None:
+def test_a_failed_command_shows_no_traceback() -> None:
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "ask", "Hi", "--link", NOBODY]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

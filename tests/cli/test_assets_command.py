@@ -25,7 +25,7 @@ def guance(monkeypatch):
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_files_are_written(language, tmp_path, capsys):
+def test_assets_writes_the_committed_files(language, tmp_path, capsys):
     assert main(["assets", "--lang", language, "--out", str(tmp_path)]) == 0
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert len(paths) == 3
@@ -33,7 +33,7 @@ def test_the_files_are_written(language, tmp_path, capsys):
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
 
 
-def test_they_are_imported_and_reported(guance, capsys, monkeypatch):
+def test_apply_imports_the_assets_once_and_reports_them(guance, capsys, monkeypatch):
     monkeypatch.setenv("DF_API_KEY", KEY)
     assert main(["assets", "--lang", "en", "--apply", "--endpoint", guance.url]) == 0
     head, *items, total = capsys.readouterr().out.splitlines()
@@ -45,7 +45,7 @@ def test_they_are_imported_and_reported(guance, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 created, 16 skipped")
 
 
-def test_json_output_serves_scripts(guance, capsys):
+def test_json_output_lists_what_was_created(guance, capsys):
     assert main(["assets", "--apply", "--endpoint", guance.url, "--api-key", KEY, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["endpoint"] == guance.url
@@ -75,7 +75,7 @@ def test_help_names_every_site(capsys):
     assert "TrueWatch" in said
 
 
-def test_an_import_that_fails_does_not_show_the_key():
+def test_a_failed_import_does_not_show_the_key():
     command = [sys.executable, "-m", "guance_chatgpt_monitor"]
     command += ["assets", "--apply", "--endpoint", "http://127.0.0.1:9"]
     environment = {**os.environ, "DF_API_KEY": "secret-key"}

@@ -88,14 +88,14 @@ def openai(openai_server: LocalOpenAI) -> LocalOpenAI:
     return openai_server
 
 
-def test_openai_is_asked_where_the_sdk_asks_it(
+def test_openai_is_asked_at_the_address_the_sdk_uses(
     run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", openai.base_url)
     assert findings(run("check", "--openai"))["OpenAI reachable"] == ("ok", openai.base_url)
 
 
-def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI) -> None:
+def test_checking_a_working_openai_uses_no_tokens(run: CommandLine, openai: LocalOpenAI) -> None:
     said = run("check", "--openai", "--openai-base-url", openai.base_url)
     assert said.code == 0
     assert findings(said)["OpenAI key"] == ("ok", "accepted (from $OPENAI_API_KEY)")
@@ -123,7 +123,7 @@ def test_openai_that_works_costs_no_token(run: CommandLine, openai: LocalOpenAI)
         ("reset", "OpenAI reachable", "broke before an answer came"),
     ],
 )
-def test_an_openai_that_does_not_work_is_a_failure(
+def test_each_fault_of_openai_is_a_failure_with_its_cause(
     run: CommandLine, openai: LocalOpenAI, fault: str, name: str, said: str
 ) -> None:
     openai.faults.append(fault)
@@ -134,7 +134,7 @@ def test_an_openai_that_does_not_work_is_a_failure(
     assert said in what
 
 
-def test_a_model_that_is_not_allowed(run: CommandLine, openai: LocalOpenAI) -> None:
+def test_a_model_the_key_does_not_allow_is_a_failure(run: CommandLine, openai: LocalOpenAI) -> None:
     said = run("check", "--openai", "--openai-base-url", openai.base_url, "--model", "gpt-none")
     status, what = findings(said)["default model"]
     assert (said.code, status) == (2, "fail")
@@ -142,7 +142,7 @@ def test_a_model_that_is_not_allowed(run: CommandLine, openai: LocalOpenAI) -> N
     assert "gpt-4o-mini" in what
 
 
-def test_no_key(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_a_failure(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     said = run("check", "--openai")
     assert findings(said)["OpenAI key"] == (
@@ -164,7 +164,7 @@ def test_a_key_that_cannot_be_sent_is_reported_but_not_shown(
 # ---- in between: refusal, proxy, TLS ----
 
 
-def test_nothing_listens(run: CommandLine) -> None:
+def test_a_refused_connection_is_explained(run: CommandLine) -> None:
     said = run("check", "--openai", "--openai-base-url", NOBODY)
     assert findings(said)["OpenAI reachable"] == (
         "fail",
@@ -187,7 +187,7 @@ def test_a_login_page_is_not_a_refusal_of_the_key(run: CommandLine) -> None:
         ("DataKit reachable", "--datakit", ""),
     ],
 )
-def test_a_redirect_says_where_to(run: CommandLine, part: str, option: str, path: str) -> None:
+def test_a_redirect_is_reported_with_its_target(run: CommandLine, part: str, option: str, path: str) -> None:
     with Instead(Response(302, headers={"Location": "https://u:p@login.example/in?next=x"})) as server:
         status, what = findings(run("check", option, server.url + path))[part]
     assert status == "fail"
@@ -196,12 +196,12 @@ def test_a_redirect_says_where_to(run: CommandLine, part: str, option: str, path
 
 
 @pytest.mark.parametrize("option", ["--openai-base-url", "--datakit"])
-def test_no_password_of_an_address_is_shown(run: CommandLine, option: str) -> None:
+def test_a_password_in_an_address_is_not_shown(run: CommandLine, option: str) -> None:
     assert "hunter2" not in run("check", option, "http://me:hunter2@127.0.0.1:9").everything
 
 
 @pytest.mark.parametrize("option", ["--openai-base-url", "--datakit"])
-def test_a_name_that_no_host_can_have(run: CommandLine, option: str) -> None:
+def test_an_impossible_host_name_is_reported(run: CommandLine, option: str) -> None:
     assert "cannot be resolved" in run("check", option, f"http://{'x' * 70}:9").out
 
 
@@ -213,7 +213,9 @@ def test_a_missing_certificate_file_is_refused(
     assert "are missing, or not a PEM file next: correct the path in REQUESTS_CA_BUNDLE" in what
 
 
-def test_a_wrong_setting_of_the_environment(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_in_the_environment_is_a_failure(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHATGPT_MONITOR_MAX_QUEUE", "many")
     status, what = findings(run("check"))["settings"]
     assert status == "fail"
@@ -226,7 +228,9 @@ def test_logs_that_are_switched_off_are_not_tried(run: CommandLine, monkeypatch:
         assert "DataKit logs" not in findings(run("check", "--datakit", datakit.url))
 
 
-def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_proxy_is_explained(
+    run: CommandLine, openai: LocalOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", NOBODY)
     said = run("check", "--openai", "--openai-base-url", openai.base_url)
     _, what = findings(said)["OpenAI reachable"]
@@ -237,7 +241,9 @@ def test_a_proxy_in_the_way(run: CommandLine, openai: LocalOpenAI, monkeypatch: 
 @pytest.mark.parametrize(
     "proxy", [NOBODY.replace("http", "socks5"), "ftp://127.0.0.1:9", "http://", "socks9://x"]
 )
-def test_a_proxy_that_cannot_be_used(run: CommandLine, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_explained(
+    run: CommandLine, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("all_proxy", proxy)
     _, what = findings(run("check", "--openai", "--openai-base-url", "https://openai.example/v1"))[
         "OpenAI reachable"
@@ -245,7 +251,7 @@ def test_a_proxy_that_cannot_be_used(run: CommandLine, proxy: str, monkeypatch: 
     assert "the proxy does not let requests through to https://openai.example/v1/models" in what
 
 
-def test_a_socks_proxy_without_its_package() -> None:
+def test_a_socks_proxy_without_its_package_is_explained() -> None:
     code = (
         "import sys; sys.modules['socks'] = None\n"
         "from guance_chatgpt_monitor.cli.main import main\n"
@@ -260,14 +266,14 @@ def test_a_socks_proxy_without_its_package() -> None:
     assert "pip install PySocks" in said.stdout
 
 
-def test_a_proxy_that_wants_a_password(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_wants_a_password_is_reported(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     with FixedServer(407, "proxy") as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         said = run("check", "--openai", "--openai-base-url", "http://127.0.0.1:1/v1")
     assert "the proxy wants a user name and password" in findings(said)["OpenAI reachable"][1]
 
 
-def test_datakit_is_asked_past_any_proxy(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datakit_is_asked_directly_despite_a_proxy(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", NOBODY)
     with LocalDataKit() as datakit:
         assert run("check", "--datakit", datakit.url).code == 0
@@ -305,7 +311,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
         server.shutdown()
 
 
-def test_a_certificate_that_is_not_trusted(
+def test_an_untrusted_certificate_is_explained(
     run: CommandLine, tls: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, certificate = tls
@@ -321,7 +327,7 @@ def test_a_certificate_that_is_not_trusted(
     assert "is not for localhost" in what
 
 
-def test_https_where_plain_http_is_spoken(run: CommandLine, openai: LocalOpenAI) -> None:
+def test_https_to_a_plain_http_port_is_explained(run: CommandLine, openai: LocalOpenAI) -> None:
     url = openai.base_url.replace("http://", "https://")
     _, what = findings(run("check", "--openai", "--openai-base-url", url))["OpenAI reachable"]
     assert "if it speaks plain HTTP, start the address with http://" in what
@@ -330,7 +336,7 @@ def test_https_where_plain_http_is_spoken(run: CommandLine, openai: LocalOpenAI)
 # ---- DataKit ----
 
 
-def test_datakit_that_works_gets_one_point(run: CommandLine) -> None:
+def test_a_working_datakit_gets_one_point(run: CommandLine) -> None:
     with LocalDataKit(hostname="kit-1") as datakit:
         said = run("check", "--datakit", datakit.url)
         assert said.code == 0
@@ -358,7 +364,7 @@ def test_datakit_that_works_gets_one_point(run: CommandLine) -> None:
         ({"clock_ns": lambda: time.time_ns() - HOUR_NS}, "clock", "warn", "differs by -3"),
     ],
 )
-def test_a_datakit_that_does_not_work_is_reported(
+def test_a_misconfigured_datakit_is_reported(
     run: CommandLine, settings: Any, name: str, status: str, said: str
 ) -> None:
     with LocalDataKit(**settings) as datakit:
@@ -379,7 +385,7 @@ def test_a_datakit_that_does_not_work_is_reported(
         ("reset", "DataKit reachable", "broke before an answer came"),
     ],
 )
-def test_datakit_that_fails(run: CommandLine, mode: str, name: str, said: str) -> None:
+def test_a_failing_datakit_is_reported(run: CommandLine, mode: str, name: str, said: str) -> None:
     with LocalDataKit() as datakit:
         datakit.mode = mode
         result = run("check", "--datakit", datakit.url)
@@ -387,7 +393,7 @@ def test_datakit_that_fails(run: CommandLine, mode: str, name: str, said: str) -
     assert said in findings(result)[name][1]
 
 
-def test_a_datakit_that_is_not_running(run: CommandLine) -> None:
+def test_a_datakit_that_is_not_running_is_explained(run: CommandLine) -> None:
     _, what = findings(run("check", "--datakit", "127.0.0.1:9"))["DataKit reachable"]
     assert "start DataKit: datakit service -S. In a container, localhost is the container" in what
     assert '[http_api] listen = "0.0.0.0:9529"' in what
@@ -396,7 +402,7 @@ def test_a_datakit_that_is_not_running(run: CommandLine) -> None:
     assert "http_listen" not in what
 
 
-def test_something_else_at_its_address(run: CommandLine) -> None:
+def test_something_else_at_datakits_address_is_reported(run: CommandLine) -> None:
     with FixedServer(404, "<html>") as server:
         said = run("check", "--datakit", server.url)
     assert "check the address: something else listens there" in findings(said)["DataKit reachable"][1]
@@ -456,13 +462,13 @@ def test_a_page_that_accepts_writes_is_not_a_datakit(run: CommandLine) -> None:
     assert "answers a write with a web page: it is not DataKit" in what
 
 
-def test_plain_http_to_a_tls_port(run: CommandLine, tls: tuple[int, Path]) -> None:
+def test_plain_http_to_a_tls_port_is_explained(run: CommandLine, tls: tuple[int, Path]) -> None:
     _, what = findings(run("check", "--datakit", f"http://127.0.0.1:{tls[0]}"))["DataKit reachable"]
     assert "expects TLS" in what
     assert "start the address with https://" in what
 
 
-def test_a_datakit_that_is_too_old_is_named(run: CommandLine) -> None:
+def test_an_outdated_datakit_causes_a_warning(run: CommandLine) -> None:
     with LocalDataKit(version="1.4.6") as datakit:
         status, what = findings(run("check", "--datakit", datakit.url))["DataKit version"]
     assert status == "warn"
@@ -482,13 +488,13 @@ def test_a_dataway_is_checked_without_a_datakit(run: CommandLine) -> None:
     assert "tkn_" not in said.everything + wrong.everything
 
 
-def test_a_socket_that_does_not_exist_is_a_failure(run: CommandLine, tmp_path: Path) -> None:
+def test_a_missing_socket_is_a_failure(run: CommandLine, tmp_path: Path) -> None:
     status, what = findings(run("check", "--datakit", f"unix://{tmp_path}/no.sock"))["DataKit reachable"]
     assert status == "fail"
     assert "listens on this socket (listen_socket in [http_api])" in what
 
 
-def test_datakit_over_https_with_a_ca_of_its_own(
+def test_datakit_over_https_is_trusted_with_its_own_ca(
     run: CommandLine, tls: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, certificate = tls
@@ -498,7 +504,7 @@ def test_datakit_over_https_with_a_ca_of_its_own(
     assert "not trusted" not in findings(run("check", "--datakit", url))["DataKit reachable"][1]
 
 
-def test_logs_are_tried_where_they_are_asked_for(run: CommandLine) -> None:
+def test_logs_are_tried_only_on_request(run: CommandLine) -> None:
     with LocalDataKit() as datakit:
         said = run("check", "--datakit", datakit.url, "--logs")
         assert findings(said)["DataKit logs"] == ("ok", "would be accepted (dry run)")
@@ -507,7 +513,7 @@ def test_logs_are_tried_where_they_are_asked_for(run: CommandLine) -> None:
         assert "DataKit logs" not in findings(run("check", "--datakit", datakit.url))
 
 
-def test_the_rate_limit_that_was_seen_is_named(run: CommandLine) -> None:
+def test_the_rate_limit_that_datakit_sends_is_reported(run: CommandLine) -> None:
     limited = Response(200, headers={"X-Datakit": "1.84.1/kit", "X-Rate-Limit-Limit": "250.00"})
     with Instead(limited, pings=True) as server:
         _, what = findings(run("check", "--datakit", server.url))["rate limit"]
@@ -528,7 +534,7 @@ def test_without_datakits_metrics_delivery_is_not_called_ok(run: CommandLine) ->
         assert "next: run check on DataKit's host" in what
 
 
-def test_a_clock_that_differs_while_datakit_keeps_our_times(run: CommandLine) -> None:
+def test_a_differing_clock_is_only_a_warning_if_datakit_keeps_our_times(run: CommandLine) -> None:
     """Its "now" is its Dataway's: its host's clock alone says nothing of our points."""
     clock = {"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}
     with LocalDataKit(auto_timestamp_correction=False, **clock) as datakit:  # type: ignore[arg-type]
@@ -537,7 +543,7 @@ def test_a_clock_that_differs_while_datakit_keeps_our_times(run: CommandLine) ->
     assert "compare the clocks of both hosts (date -u)" in what
 
 
-def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
+def test_times_overwritten_earlier_cause_a_warning(run: CommandLine) -> None:
     with LocalDataKit() as datakit:
         datakit.counters.count_points("metric", SET, [True, True])
         status, what = findings(run("check", "--datakit", datakit.url))["clock"]
@@ -555,7 +561,9 @@ def test_times_that_were_overwritten_earlier(run: CommandLine) -> None:
         ("unknown", "(unknown); it took 0 next: check that DataKit's host reaches"),
     ],
 )
-def test_points_that_do_not_reach_the_workspace(run: CommandLine, upload_status: str, said: str) -> None:
+def test_points_that_do_not_reach_the_workspace_are_a_failure(
+    run: CommandLine, upload_status: str, said: str
+) -> None:
     with LocalDataKit() as datakit:
         datakit.counters.upload_status = upload_status
         result = run("check", "--datakit", datakit.url)
@@ -565,7 +573,7 @@ def test_points_that_do_not_reach_the_workspace(run: CommandLine, upload_status:
     assert said in what
 
 
-def test_points_that_datakit_skipped_or_dropped(run: CommandLine) -> None:
+def test_points_that_datakit_skipped_or_dropped_are_reported(run: CommandLine) -> None:
     with LocalDataKit() as datakit:
         datakit.counters.count("datakit_io_dataway_skipped_point_total", 3, category="logging")
         assert (
@@ -581,7 +589,7 @@ def test_points_that_datakit_skipped_or_dropped(run: CommandLine) -> None:
 # ---- the price table ----
 
 
-def test_the_price_table_that_is_installed(run: CommandLine) -> None:
+def test_the_installed_price_table_is_reported_with_its_date(run: CommandLine) -> None:
     status, what = findings(run("check", "--datakit", NOBODY))["prices"]
     assert status == "ok"
     version = importlib.metadata.version("genai-prices")
@@ -601,7 +609,7 @@ def test_a_missing_price_table_is_not_a_failure(run: CommandLine, monkeypatch: p
     assert "pip install 'guance-chatgpt-monitor[cost]'" in finding["next_step"]
 
 
-def test_a_price_table_that_is_broken(tmp_path: Path) -> None:
+def test_a_broken_price_table_causes_a_warning(tmp_path: Path) -> None:
     (tmp_path / "genai_prices.py").write_text("import no_such_dependency")
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "check", "--datakit", NOBODY]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -680,7 +688,7 @@ def test_a_working_link_uses_no_tokens(run: CommandLine, parts: Installed) -> No
 
 
 @pytest.mark.parametrize("secret", ["", "wrong"])
-def test_a_link_without_its_secret(
+def test_a_missing_or_wrong_secret_of_the_link_is_explained(
     run: CommandLine, parts: Installed, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHATGPT_MONITOR_LINK_SECRET", secret)
@@ -691,7 +699,7 @@ def test_a_link_without_its_secret(
     assert "CHATGPT_MONITOR_LINK_SECRET (header X-ChatGPT-Monitor-Secret)" in what
 
 
-def test_a_link_that_is_open(run: CommandLine, parts: Installed) -> None:
+def test_an_open_link_causes_a_warning(run: CommandLine, parts: Installed) -> None:
     parts.modify("sync-apis", apiAuthId=None)
     said = run("check", "--link", parts.link)
     assert said.code == 1
@@ -706,7 +714,9 @@ def test_a_link_that_is_open(run: CommandLine, parts: Installed) -> None:
         ({"throttlingJSON": {"byYear": None}}, "the link's throttling limit is reached next: wait "),
     ],
 )
-def test_a_link_that_is_off(run: CommandLine, parts: Installed, settings: Any, said: str) -> None:
+def test_a_disabled_expired_or_throttled_link_is_explained(
+    run: CommandLine, parts: Installed, settings: Any, said: str
+) -> None:
     parts.modify("sync-apis", **settings)
     assert said in findings(run("check", "--link", parts.link))["link"][1]
 
@@ -727,7 +737,7 @@ def test_a_link_that_is_off(run: CommandLine, parts: Installed, settings: Any, s
         ("def chat(**body):\n    return ''", "answers 200, but neither as Func nor as the script"),
     ],
 )
-def test_a_link_whose_script_does_not_run(
+def test_a_link_without_a_working_script_is_a_failure(
     run: CommandLine, parts: Installed, code: str | None, said: str
 ) -> None:
     if code is None:
@@ -763,7 +773,7 @@ def test_func_reports_its_auto_trigger_and_delivery(run: CommandLine, parts: Ins
     assert found["links"] == ("ok", "1, with API authentication")
 
 
-def test_an_auto_trigger_that_stopped(run: CommandLine, parts: Installed) -> None:
+def test_a_stopped_auto_trigger_is_a_failure(run: CommandLine, parts: Installed) -> None:
     parts.clock_offset_s = -600.0
     parts.func.fire_cron()
     parts.clock_offset_s = 0.0
@@ -772,7 +782,7 @@ def test_an_auto_trigger_that_stopped(run: CommandLine, parts: Installed) -> Non
     assert what.startswith("last ran 10 min ago next: check that Func's beat and workers run")
 
 
-def test_an_auto_trigger_that_fails_is_off_or_gone(run: CommandLine, parts: Installed) -> None:
+def test_a_failing_disabled_or_missing_auto_trigger_is_reported(run: CommandLine, parts: Installed) -> None:
     code = parts.func.script(STARTUP)
     parts.func.edit(STARTUP, "1 / 0")
     parts.func.fire_cron()
@@ -787,7 +797,7 @@ def test_an_auto_trigger_that_fails_is_off_or_gone(run: CommandLine, parts: Inst
     assert "none calls startup__" in findings(run("check", *parts.access))["auto-trigger"][1]
 
 
-def test_what_func_could_not_deliver(run: CommandLine, parts: Installed) -> None:
+def test_a_datakit_unreachable_from_func_is_a_failure(run: CommandLine, parts: Installed) -> None:
     parts.datakit.stop()
     try:
         parts.func.fire_cron()
@@ -811,7 +821,9 @@ def test_missing_parts_in_func_are_reported(run: CommandLine, parts: Installed) 
     assert findings(said)["startup script"][0] == "fail"
 
 
-def test_the_price_table_in_func(run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_price_table_in_func_is_reported(
+    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parts.func.fire_cron()
     said = run("check", *parts.access)
     assert (said.code, findings(said)["prices in Func"][0]) == (0, "ok")
@@ -830,7 +842,7 @@ def test_a_rejected_access_key_is_reported(run: CommandLine, parts: Installed) -
 # ---- what collect() reports ----
 
 
-def test_a_func_in_which_every_call_fails(run: CommandLine, parts: Installed) -> None:
+def test_a_func_that_cannot_use_openai_is_a_failure(run: CommandLine, parts: Installed) -> None:
     parts.openai.faults.append("401")
     parts.func.fire_cron()
     said = run("check", *parts.access)
@@ -842,7 +854,7 @@ def test_a_func_in_which_every_call_fails(run: CommandLine, parts: Installed) ->
     assert "next: check the key in Func's environment variable OPENAI_API_KEY" in what
 
 
-def test_a_func_without_the_package(run: CommandLine, parts: Installed) -> None:
+def test_a_func_without_the_openai_package_is_a_failure(run: CommandLine, parts: Installed) -> None:
     record = {"openai_up": None, "datakit_up": True, "dropped": {}, "backlog_lines": 0, "problem": ""}  # type: ignore[var-annotated]
     log = "[00:00] OpenAI is not probed: the Python package openai is not installed in this Func"
     parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    print({log!r})\n    return {record!r}\n")
@@ -853,7 +865,7 @@ def test_a_func_without_the_package(run: CommandLine, parts: Installed) -> None:
     assert "install again, which adds the packages" in what
 
 
-def test_a_backlog_that_grows(run: CommandLine, parts: Installed) -> None:
+def test_a_growing_backlog_is_a_failure(run: CommandLine, parts: Installed) -> None:
     for lines in (10, 40):
         record = {"openai_up": True, "datakit_up": True, "dropped": {}, "backlog_lines": lines, "problem": ""}
         parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    return {record!r}\n")
@@ -908,7 +920,7 @@ def test_a_link_that_keeps_records_causes_a_warning(run: CommandLine, parts: Ins
 # ---- as a picture ----
 
 
-def test_the_worst_stands_last(run: CommandLine, openai: LocalOpenAI) -> None:
+def test_the_worst_findings_come_last(run: CommandLine, openai: LocalOpenAI) -> None:
     with LocalDataKit(metrics_public=False) as datakit:
         said = run("check", "--datakit", datakit.url, "--openai", "--openai-base-url", NOBODY)
     heads = [line for line in said.out.splitlines()[:-1] if not line.startswith(" ")]
@@ -958,7 +970,7 @@ def test_without_arguments_the_environments_addresses_are_checked(
         ("--ak-id", "no address of Func was given"),
     ],
 )
-def test_an_option_is_never_without_effect(
+def test_an_option_that_would_have_no_effect_is_refused(
     option: str, said: str, run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("OPENAI_API_KEY", "CHATGPT_MONITOR_LINK", "FUNC_URL"):
@@ -968,7 +980,7 @@ def test_an_option_is_never_without_effect(
     assert said in result.out
 
 
-def test_settings_that_are_wrong(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_access_key_id_is_a_failure(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     said = run("check", "--func", "func:8088", "--json")
     assert said.code == 2
     (finding,) = json.loads(said.out)["findings"]

@@ -30,14 +30,14 @@ def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[s
     assert re.search(r"examples?:\n  guance-chatgpt-monitor ", capsys.readouterr().out)
 
 
-def test_build_says_what_to_do_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_says_what_to_do_with_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "script market: serve the folder" in said
     assert (tmp_path / "guance_chatgpt_monitor.zip").is_file()
 
 
-def test_build_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_reports_its_files_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--out", str(tmp_path), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["set_id"] == "guance_chatgpt_monitor"
@@ -107,7 +107,7 @@ def demo() -> Any:
 
 
 @pytest.mark.slow
-def test_demo_as_json_asks_no_real_openai(demo: Any) -> None:
+def test_demo_is_complete_without_the_real_openai(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
     assert demo["totals"]["question"] == len(demo["calls"])
@@ -119,7 +119,7 @@ def test_demo_as_json_asks_no_real_openai(demo: Any) -> None:
 
 
 @pytest.mark.slow
-def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
+def test_demo_shows_what_openai_booked_beyond_the_answers(demo: Any) -> None:
     answered = [point for point in demo["points"] if point["tags"]["status"] == "ok"]
     booked = sum(point["fields"].get("requests", 0) for point in demo["usage"])
     # One was generated past our deadline, one three times for a connection that was reset.
@@ -127,7 +127,7 @@ def test_demo_compares_with_what_openai_booked(demo: Any) -> None:
 
 
 @pytest.mark.slow
-def test_demo_says_what_it_does_and_ends_well() -> None:
+def test_demo_reports_its_results_and_succeeds() -> None:
     result = run("demo", OPENAI_API_KEY="")
     assert result.returncode == 0, result.stderr
     *_, last_but_one, last = result.stdout.splitlines()
@@ -146,7 +146,7 @@ def test_demo_says_what_it_does_and_ends_well() -> None:
         ["build", "--manifest", "no-such-file"],
     ],
 )
-def test_a_script_gets_an_error_as_json(arguments: list[str]) -> None:
+def test_with_json_an_error_is_printed_as_json(arguments: list[str]) -> None:
     result = run(*arguments, "--json")
     assert result.returncode == 1
     assert json.loads(result.stdout)["error"]
@@ -217,7 +217,7 @@ def test_a_closed_output_is_not_an_error(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["--version", "build --out OUT --json", "build --out OUT"])
-def test_a_full_output_is_a_two_line_error(command: str, tmp_path: Path) -> None:
+def test_output_to_a_full_disk_is_a_two_line_error(command: str, tmp_path: Path) -> None:
     line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} > /dev/full"
     result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert result.returncode == 1

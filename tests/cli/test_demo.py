@@ -35,7 +35,7 @@ def openai():
         yield openai
 
 
-def test_the_real_openai_is_asked_in_few_calls_and_it_says_so_first(openai):
+def test_demo_announces_its_few_calls_to_the_real_openai(openai):
     result = run("--real", OPENAI_API_KEY=REAL_KEY, OPENAI_BASE_URL=openai.base_url)
     assert result.returncode == 0, result.stderr
     first, *_ = result.stdout.splitlines()
@@ -60,7 +60,7 @@ def test_options_that_conflict_with_open_are_refused(other):
     assert "--open" in result.stderr
 
 
-def test_it_is_kept_open_with_calls_until_ctrl_c(tmp_path):
+def test_an_open_demo_makes_calls_until_ctrl_c(tmp_path):
     opened = tmp_path / "opened"
     process = subprocess.Popen(
         [sys.executable, "-m", "guance_chatgpt_monitor", "demo", "--open"],

@@ -42,7 +42,7 @@ def test_both_functions_answer_when_nothing_is_reachable(func: LocalFunc) -> Non
     assert "DataKit at http://127.0.0.1:9 cannot be reached" in result.data["problem"]
 
 
-def test_installed_from_a_market_over_http(built: Built) -> None:
+def test_func_installs_the_set_from_a_market_over_http(built: Built) -> None:
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(built.market_dir))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as market:
         threading.Thread(target=market.serve_forever, daemon=True).start()
@@ -119,7 +119,7 @@ def test_a_wrong_setting_is_reported_on_deployment(func: LocalFunc, setting: str
     assert result.exception.startswith(f"ValueError: {name} must ")
 
 
-def test_an_upgrade_leaves_the_startup_script(func: LocalFunc, built: Built) -> None:
+def test_an_upgrade_keeps_the_startup_script(func: LocalFunc, built: Built) -> None:
     func.deploy(SET, {"Service name": "mine"})
     before = func.script(STARTUP)
     func.install(str(built.zip_path))

@@ -157,7 +157,7 @@ def test_install_creates_everything_a_call_needs(parts: Parts, run: CommandLine,
     assert (env["id"], env["autoTypeCasting"]) == ("OPENAI_API_KEY", "password")
 
 
-def test_the_link_wants_the_secret_that_was_printed(parts: Parts, installed: Said) -> None:
+def test_the_link_requires_the_printed_secret(parts: Parts, installed: Said) -> None:
     url, secret = re.findall(r"export CHATGPT_MONITOR_LINK(?:_SECRET)?=(\S+)", installed.out)
     assert requests.post(url, json={"question": "Hi"}, timeout=60).status_code == 401
     answer = requests.post(url, json={"question": "Hi"}, headers={HEADER: secret}, timeout=60)
@@ -205,7 +205,7 @@ def test_a_failing_package_stops_install_with_pips_last_lines(parts: Parts, run:
     assert run("install", "--no-packages", *parts.servers).code == 0
 
 
-def test_open_leaves_the_authentication_out_and_warns(parts: Parts, run: CommandLine) -> None:
+def test_open_omits_the_authentication_and_warns(parts: Parts, run: CommandLine) -> None:
     said = run("install", "--open", *parts.servers)
     assert said.code == 0
     assert "warning: the link is open" in said.out
@@ -215,13 +215,13 @@ def test_open_leaves_the_authentication_out_and_warns(parts: Parts, run: Command
     assert requests.post(url, json={"question": "Hi"}, timeout=60).status_code == 200
 
 
-def test_limits_of_the_link_are_options(parts: Parts, run: CommandLine) -> None:
+def test_the_limits_of_the_link_can_be_set_by_options(parts: Parts, run: CommandLine) -> None:
     assert run("install", *parts.servers, "--calls-per-minute", "7", "--task-records", "3").code == 0
     link = parts.link()
     assert (link["throttlingJSON"], link["taskRecordLimit"]) == ({"byMinute": 7}, 3)
 
 
-def test_it_waits_until_func_notices(monkeypatch: pytest.MonkeyPatch, run: CommandLine) -> None:
+def test_install_waits_until_func_notices_the_link(monkeypatch: pytest.MonkeyPatch, run: CommandLine) -> None:
     keys = [LocalKey("ak-1", AK_SECRET)]
     with LocalFunc(workers=1, visible_after_s=0.6, access_keys=keys) as func, LocalOpenAI() as openai:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -290,7 +290,7 @@ def test_a_failed_deployment_removes_its_script(parts: Parts, run: CommandLine) 
     assert run("install", *parts.servers).code == 0
 
 
-def test_without_a_key_it_asks_and_does_not_echo(parts: Parts) -> None:
+def test_install_asks_for_missing_secrets_without_echoing_them(parts: Parts) -> None:
     env = {**os.environ, **parts.env, "OPENAI_API_KEY": "", "FUNC_AK_SECRET": ""}
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
     terminal, terminal_of_child = pty.openpty()
@@ -320,7 +320,7 @@ def test_without_a_key_it_asks_and_does_not_echo(parts: Parts) -> None:
     assert parts.openai.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_without_a_key_or_a_terminal_it_says_which_variable(
+def test_without_a_terminal_install_names_the_variable_to_export(
     parts: Parts, run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
@@ -345,7 +345,7 @@ def test_a_second_run_changes_nothing(parts: Parts, run: CommandLine, installed:
     assert after == before
 
 
-def test_a_key_in_the_environment_does_not_replace_funcs_and_a_named_one_does(
+def test_only_a_key_that_is_named_replaces_the_one_in_func(
     parts: Parts, run: CommandLine, installed: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-my-own-for-something-else")
@@ -366,7 +366,7 @@ def test_a_lost_key_is_restored_from_the_environment(
     assert parts.openai.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_key_in_a_script_that_was_deployed_by_hand_is_moved_only_when_one_is_named(
+def test_a_key_in_a_script_deployed_by_hand_is_replaced_only_by_a_named_one(
     parts: Parts, run: CommandLine, built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.func.install(str(built.zip_path))
@@ -467,9 +467,7 @@ def test_an_open_link_stays_open_for_its_callers(parts: Parts, run: CommandLine)
     assert "delete it in Func and run install again" in said.out
 
 
-def test_open_given_later_takes_the_authentication_off(
-    parts: Parts, run: CommandLine, installed: Said
-) -> None:
+def test_open_given_later_removes_the_authentication(parts: Parts, run: CommandLine, installed: Said) -> None:
     said = run("install", "--open", "--json")
     assert actions(said)["API authentication"] == "change"
     assert parts.link()["apiAuthId"] is None
@@ -508,7 +506,7 @@ def test_what_the_user_disabled_stays_disabled_and_is_reported(
 # ---- uninstall ----
 
 
-def test_uninstall_leaves_nothing_of_it(parts: Parts, run: CommandLine) -> None:
+def test_uninstall_removes_everything_that_install_made(parts: Parts, run: CommandLine) -> None:
     parts.func.set_env("OTHER", "x")
     before = snapshot(parts)
     run("install", *parts.servers)
@@ -618,7 +616,7 @@ def test_uninstall_never_opens_another_link(parts: Parts, run: CommandLine, inst
     assert [row["id"] for row in parts.client.list("api-auth")] == [auth["id"]]
 
 
-def test_the_token_of_funcs_own_host_does_as_well(
+def test_funcs_localhost_token_works_instead_of_an_access_key(
     parts: Parts, run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FUNC_AK_ID")

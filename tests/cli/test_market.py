@@ -55,7 +55,7 @@ def test_meta_lists_what_func_needs(built: Built) -> None:
     assert (chat["defOrder"], collect["defOrder"]) == (0, 1)
 
 
-def test_the_form_has_exactly_these_labels(built: Built) -> None:
+def test_the_form_asks_for_keys_addresses_model_and_service_name(built: Built) -> None:
     import re
 
     code = built.scripts[f"{SET}__example"]
@@ -81,7 +81,7 @@ def script_file(package_dir: Path, name: str) -> Path:
     return path
 
 
-def test_imports_of_siblings_are_the_only_difference(built: Built, package_dir: Path) -> None:
+def test_a_built_script_differs_from_its_source_only_in_its_imports(built: Built, package_dir: Path) -> None:
     for script_id, code in built.scripts.items():
         source = script_file(package_dir, script_id.split("__", 1)[1]).read_text("utf-8")
         changed = [
@@ -94,9 +94,7 @@ def test_imports_of_siblings_are_the_only_difference(built: Built, package_dir: 
             assert after == re.sub(r"from \.+(?:\w+\.)*", f"from {SET}__", before, count=1)
 
 
-def test_main_tells_the_set_from_one_with_any_other_code(
-    built: Built, package_dir: Path, tmp_path: Path
-) -> None:
+def test_the_version_in_main_changes_with_any_script(built: Built, package_dir: Path, tmp_path: Path) -> None:
     def version(scripts: dict[str, str]) -> str:
         (line,) = re.findall(r"^SET_VERSION = .*", scripts[f"{SET}__main"], re.MULTILINE)
         return str(line)
@@ -179,7 +177,7 @@ def test_a_circular_import_is_refused(copy: Path) -> None:
         rebuild(copy)
 
 
-def test_a_name_with_a_false_value_is_refused(copy: Path) -> None:
+def test_a_name_with_a_falsy_value_is_refused(copy: Path) -> None:
     path = copy / SET / "core" / "metrics.py"
     path.write_text(path.read_text("utf-8").replace('MEASUREMENT = "openai"', 'MEASUREMENT = ""'))
     with pytest.raises(BuildError, match=r"settings\w*.py:\d+: MEASUREMENT is ''"):

@@ -62,7 +62,7 @@ def test_each_language_has_the_same_messages() -> None:
         assert set().union(*fields(text)) == set().union(*fields(chinese[key])), key
 
 
-def test_chinese_is_chinese() -> None:
+def test_each_chinese_message_is_in_chinese() -> None:
     """But for what has no words: an address, a number, a command."""
     for key, text in texts("zh").items():
         whole = text if isinstance(text, str) else "".join(text)
@@ -82,7 +82,7 @@ def test_a_problem_has_a_next_step_in_each_language() -> None:
                 assert len(next_step.strip()) >= 4, key
 
 
-def test_what_the_code_says_is_there_and_nothing_else() -> None:
+def test_each_used_message_exists_and_each_message_is_used() -> None:
     used, there = keys_in_code(), set(texts("en"))
     used |= {"common.error", "common.next", "common.warning"}
     used |= {f"help.{name}" for name in COMMANDS} | {f"help.{name}_example" for name in COMMANDS}
@@ -165,7 +165,7 @@ def in_words(expression: "ast.Constant | ast.JoinedStr") -> str:
 
 
 @pytest.mark.parametrize("name", SPEAKERS)
-def test_what_the_package_says_elsewhere_is_translated(name: str, chinese: None) -> None:
+def test_messages_outside_the_command_line_are_translated(name: str, chinese: None) -> None:
     originals = list(said_in(FOLDER.parent.parent / name, SPEAKERS[name]))
     assert originals
     for message in originals:
@@ -211,7 +211,7 @@ def fault(world: str, name: str, value: Any) -> str:
     return ""
 
 
-def test_a_translation_has_the_values_of_its_original() -> None:
+def test_a_translation_names_only_values_of_its_original() -> None:
     for original, translation in quoted.TEXTS.items():
         assert fields(translation)[0] <= fields(original)[0], original
 

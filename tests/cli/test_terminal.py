@@ -147,7 +147,7 @@ def test_colour_can_be_switched_off(datakit: LocalDataKit, arguments: list[str],
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_at_60_columns_no_line_is_longer(datakit: LocalDataKit, language: str) -> None:
+def test_check_fits_in_60_columns(datakit: LocalDataKit, language: str) -> None:
     datakit.counters.upload_status = "Forbidden"
     terminal = Terminal("check", "--datakit", datakit.url, "--lang", language, columns=60)
     assert terminal.end() == 2
@@ -157,14 +157,14 @@ def test_at_60_columns_no_line_is_longer(datakit: LocalDataKit, language: str) -
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_help_at_60_columns(language: str) -> None:
+def test_help_fits_in_60_columns(language: str) -> None:
     terminal = Terminal("--help", "--lang", language, columns=60)
     assert terminal.end() == 0
     head = re.split(r"^(?:examples:|示例：)", terminal.shown, flags=re.MULTILINE)[0]
     assert [line for line in head.splitlines() if display_width(line) > 60] == []
 
 
-def test_text_is_broken_at_spaces_and_between_chinese_characters() -> None:
+def test_lines_break_at_spaces_and_between_chinese_characters() -> None:
     assert wrap("one two three", 8) == ["one two", "three"]
     assert wrap("数据点的时间会被改写", 8) == ["数据点的", "时间会被", "改写"]
     assert wrap("时间，改写", 4) == ["时", "间，", "改写"]
@@ -187,7 +187,7 @@ def test_a_chinese_locale_gets_chinese(datakit: LocalDataKit) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["instal"], ["check", "--opnai"]])
-def test_help_and_errors_are_chinese_too(arguments: list[str]) -> None:
+def test_help_and_errors_are_in_chinese_too(arguments: list[str]) -> None:
     done = piped(*arguments, CHATGPT_MONITOR_LANG="zh")
     said = (done.stdout + done.stderr).decode()
     assert CHINESE.search(said)
@@ -202,18 +202,18 @@ def test_help_and_errors_are_chinese_too(arguments: list[str]) -> None:
         (["run", "true"], 0, "程序照常启动，但未被监控：CHATGPT_MONITOR_TAGS 应形如 team=web,region=eu\n"),
     ],
 )
-def test_what_run_says_is_chinese(arguments: list[str], code: int, said: str) -> None:
+def test_messages_of_run_are_in_chinese(arguments: list[str], code: int, said: str) -> None:
     done = piped(*arguments, CHATGPT_MONITOR_LANG="zh", CHATGPT_MONITOR_TAGS="web")
     assert done.returncode == code
     assert said in done.stderr.decode()
 
 
-def test_what_a_socket_says_is_chinese() -> None:
+def test_a_socket_error_is_in_chinese() -> None:
     done = piped("check", "--datakit", "unix:///no/such.sock", CHATGPT_MONITOR_LANG="zh")
     assert "无法连接 DataKit（unix:///no/such.sock）：FileNotFoundError" in done.stdout.decode()
 
 
-def test_gbk_output(datakit: LocalDataKit) -> None:
+def test_output_can_be_gbk(datakit: LocalDataKit) -> None:
     done = piped("check", "--datakit", datakit.url, LC_ALL="zh_CN.GBK", PYTHONIOENCODING="gbk")
     assert done.returncode == 0
     assert "正常" in done.stdout.decode("gbk")
@@ -221,7 +221,7 @@ def test_gbk_output(datakit: LocalDataKit) -> None:
     assert "用法：" in done.stdout.decode("gbk")
 
 
-def test_gbk_shows_what_it_lacks_as_escapes() -> None:
+def test_characters_that_gbk_lacks_are_shown_as_escapes() -> None:
     with Link("hi \U0001f600") as link:
         done = piped("ask", "Hi", "--link", link.link, PYTHONIOENCODING="gbk")
     assert (done.returncode, done.stdout) == (0, b"hi \\U0001f600\n")
@@ -236,14 +236,14 @@ def test_json_has_english_names_in_every_language(datakit: LocalDataKit) -> None
     assert CHINESE.search(json.dumps(chinese, ensure_ascii=False))
 
 
-def test_lang_of_assets_is_that_of_the_assets(tmp_path: Any) -> None:
+def test_lang_after_assets_chooses_only_the_language_of_the_assets(tmp_path: Any) -> None:
     done = piped("assets", "--lang", "zh", "--out", str(tmp_path), "--apply", "--site", "nowhere")
     assert done.stderr.startswith(b"error: ")
     done = piped("--lang", "zh", "assets", "--lang", "en", "--out", str(tmp_path))
     assert b"/en/" in done.stdout
 
 
-def test_what_follows_run_is_the_programs() -> None:
+def test_run_passes_on_the_options_of_its_program() -> None:
     done = piped("run", sys.executable, "-c", "import sys; print(sys.argv[1:])", "--lang", "zh", "--no-color")
     assert done.stdout.decode() == "['--lang', 'zh', '--no-color']\n"
 
@@ -251,7 +251,7 @@ def test_what_follows_run_is_the_programs() -> None:
 # ---- waiting ----
 
 
-def test_ask_shows_that_it_waits_and_takes_the_line_away() -> None:
+def test_ask_says_that_it_waits_and_then_clears_the_line() -> None:
     with Link() as link:
         link.released.clear()
         terminal = Terminal("ask", "Hi", "--link", link.link)
@@ -262,7 +262,7 @@ def test_ask_shows_that_it_waits_and_takes_the_line_away() -> None:
     assert last.startswith("hello")
 
 
-def test_in_a_pipe_it_says_once_that_it_waits() -> None:
+def test_in_a_pipe_ask_says_once_that_it_waits() -> None:
     with Link() as link:
         link.released.clear()
         process = subprocess.Popen(
@@ -279,7 +279,7 @@ def test_in_a_pipe_it_says_once_that_it_waits() -> None:
     assert b"waiting" not in errors
 
 
-def test_ctrl_c_ends_with_a_line() -> None:
+def test_ctrl_c_ends_ask_with_a_message() -> None:
     with Link() as link:
         link.released.clear()
         terminal = Terminal("ask", "Hi", "--link", link.link)
@@ -322,7 +322,7 @@ def test_json_has_no_control_characters() -> None:
     assert json.loads(done.stdout)["text"] == ESCAPES
 
 
-def test_printable_leaves_text_as_it_is() -> None:
+def test_printable_returns_a_printable_string_unchanged() -> None:
     text = "Ein Wort, 一个词, \U0001f600\n\tend"
     assert printable(text) == text
 
@@ -333,7 +333,7 @@ def test_printable_leaves_text_as_it_is() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["--help"], ["check", "--help"], ["install", "--help"], ["instal"]]
 )
-def test_nothing_is_imported_that_help_does_not_need(arguments: list[str]) -> None:
+def test_help_imports_nothing_slow(arguments: list[str]) -> None:
     """What takes time: the SDK and HTTP, YAML, the stand-ins."""
     code = f"""import sys
 from guance_chatgpt_monitor.cli.main import main
@@ -350,7 +350,7 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-def test_the_packages_names_exist_without_importing_them() -> None:
+def test_the_package_exports_its_names_without_importing_openai() -> None:
     code = (
         "import guance_chatgpt_monitor as m, sys; assert 'openai' not in sys.modules\n"
         "from guance_chatgpt_monitor import *\n"

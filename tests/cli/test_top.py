@@ -42,7 +42,7 @@ def lines() -> list[str]:
     return [encode(point) for point in points]
 
 
-def test_the_points_of_a_local_datakit(run: CommandLine) -> None:
+def test_top_totals_the_points_of_a_local_datakit_by_model(run: CommandLine) -> None:
     with LocalDataKit() as datakit:
         DataKit(datakit.url).write(lines())
         said = run("top", "--datakit", datakit.url)
