@@ -80,7 +80,7 @@ def test_a_wrong_link_is_reported_in_two_lines(run: CommandLine, arguments: list
     assert (result.code, result.out) == (1, "")
     assert said in result.err
     lines = result.err.splitlines()
-    assert len(lines) == 2 + ("--link-secret" in arguments)  # a warning: others can read it there
+    assert len(lines) == 2 + ("--link-secret" in arguments)  # and a warning: others can read the secret
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "check", "ask", "completion"])
@@ -134,7 +134,7 @@ def test_bash_completes_commands_options_and_choices(run: CommandLine, tmp_path:
     assert found == [f"{tmp_path}/manifest.yaml"]
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_accepts_the_completion_script(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(run("completion", "zsh").out)
     script = f'autoload -U compinit && compinit -u -D\neval "$(cat {tmp_path}/script)"\n'
@@ -143,7 +143,7 @@ def test_zsh_accepts_the_completion_script(run: CommandLine, tmp_path: Path) -> 
     assert "guance_chatgpt_monitor" in done.stdout
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes_commands(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(run("completion", "fish").out)
     script = f"source {tmp_path}/script; complete -C 'guance-chatgpt-monitor inst'"

@@ -1,4 +1,4 @@
-"""The command assets: files, sites, and what it says."""
+"""The assets command: its files, its sites and its output."""
 
 import json
 import os

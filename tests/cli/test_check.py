@@ -1,4 +1,4 @@
-"""check: whatever is wrong is named, with its cause and the next step; the exit code says the worst."""
+"""check: whatever is wrong is named, with its cause and the next step; the exit code is that of the worst."""
 
 import importlib.metadata
 import json
@@ -39,7 +39,7 @@ HOUR_NS = 3600 * 10**9
 
 
 class FixedServer(LocalServer):
-    """Gives the same answer to everything."""
+    """Gives every request the same answer."""
 
     def __init__(self, status_code: int, body: Any, content_type: str = "text/html") -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def findings(said: Said) -> dict[str, tuple[str, str]]:
-    """Of the text output: name -> status, and what with its next step."""
+    """The printed findings: name -> status, and what was found with its next step."""
     found: dict[str, tuple[str, str]] = {}
     name = ""
     for line in said.out.splitlines()[:-1]:
@@ -161,7 +161,7 @@ def test_a_key_that_cannot_be_sent_is_reported_but_not_shown(
     assert "sk-broken" not in said.everything
 
 
-# ---- in between: refusal, proxy, TLS ----
+# ---- in between: refusals, proxies, TLS ----
 
 
 def test_a_refused_connection_is_explained(run: CommandLine) -> None:
@@ -295,9 +295,9 @@ class Models(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """A server with a certificate of its own making, for 127.0.0.1; its port and the certificate."""
+    """A server with a self-signed certificate for 127.0.0.1: its port and the certificate."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
+        pytest.skip("openssl is needed to make the certificate")
     folder = tmp_path_factory.mktemp("tls")
     made = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=test"
     names = ["-addext", "subjectAltName=IP:127.0.0.1"]
@@ -417,11 +417,11 @@ def test_a_malformed_address_is_refused(run: CommandLine) -> None:
     assert "the DataKit URL must look like http://localhost:9529" in said.out
 
 
-# ---- what stands in DataKit's place ----
+# ---- what answers in DataKit's place ----
 
 
 class Instead(LocalServer):
-    """Answers every request with this, in place of DataKit; a ping as DataKit does, where it is told to."""
+    """Answers every request with `response`; with `pings`, a ping as DataKit does."""
 
     def __init__(self, response: Response, pings: bool = False) -> None:
         super().__init__()
@@ -520,7 +520,7 @@ def test_the_rate_limit_that_datakit_sends_is_reported(run: CommandLine) -> None
     assert what.endswith("the limit is 250.00 a second")
 
 
-# ---- the clock and the last link, by DataKit's own counters ----
+# ---- the clock and the uploads, by DataKit's own counters ----
 
 
 def test_without_datakits_metrics_delivery_is_not_called_ok(run: CommandLine) -> None:
@@ -535,7 +535,7 @@ def test_without_datakits_metrics_delivery_is_not_called_ok(run: CommandLine) ->
 
 
 def test_a_differing_clock_is_only_a_warning_if_datakit_keeps_our_times(run: CommandLine) -> None:
-    """Its "now" is its Dataway's: its host's clock alone says nothing of our points."""
+    """DataKit's "now" is its Dataway's; its host's clock alone says nothing about our points."""
     clock = {"clock_ns": lambda: time.time_ns() + 3 * HOUR_NS}
     with LocalDataKit(auto_timestamp_correction=False, **clock) as datakit:  # type: ignore[arg-type]
         status, what = findings(run("check", "--datakit", datakit.url))["clock"]
@@ -621,7 +621,7 @@ def test_a_broken_price_table_causes_a_warning(tmp_path: Path) -> None:
 
 
 class Installed:
-    """Func with the set installed, DataKit, OpenAI."""
+    """Func with the script set installed, DataKit and OpenAI."""
 
     def __init__(self) -> None:
         self.clock_offset_s = 0.0
@@ -656,7 +656,7 @@ def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install
     with parts.openai, parts.datakit, parts.func, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         servers = ["--openai-base-url", parts.openai.base_url, "--datakit", parts.datakit.url]
-        parts.clock_offset_s = -800.0  # it was some time ago; the clocks may differ by 900 s
+        parts.clock_offset_s = -800.0  # as if some time ago; the clocks may differ by 900 s
         assert main(["install", *parts.access, *servers]) == 0
         parts.clock_offset_s = 0.0
         (link,), (auth,) = parts.client.list("sync-apis"), parts.client.list("api-auth")
@@ -917,7 +917,7 @@ def test_a_link_that_keeps_records_causes_a_warning(run: CommandLine, parts: Ins
     assert "install --task-records 0" in what
 
 
-# ---- as a picture ----
+# ---- the order of the findings ----
 
 
 def test_the_worst_findings_come_last(run: CommandLine, openai: LocalOpenAI) -> None:

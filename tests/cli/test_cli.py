@@ -1,4 +1,4 @@
-"""The command line: help, exit codes, one clear line for each error, JSON where a script wants it."""
+"""The command line: help, exit codes, one clear line for each error, JSON for scripts."""
 
 import json
 import os
@@ -96,12 +96,12 @@ def test_a_file_that_is_not_a_manifest_is_refused(
 
 @pytest.fixture(scope="module")
 def demo() -> Any:
-    """The demo of someone who has a key, for an OpenAI that it must not ask."""
+    """The demo as run by someone with a key, whose OpenAI it must not ask."""
     with LocalOpenAI() as openai:
         result = run("demo", "--json", OPENAI_API_KEY="sk-real-0123456789", OPENAI_BASE_URL=openai.base_url)
         assert openai.requests == []
     assert result.returncode == 0, result.stderr
-    assert "the auto-trigger fires" in result.stderr  # it takes some seconds, and says what it does
+    assert "the auto-trigger fires" in result.stderr  # it takes some seconds, so it says what it does
     assert "(stand-in)" in next(line for line in result.stderr.splitlines() if line.startswith("OpenAI"))
     return json.loads(result.stdout)
 
@@ -111,7 +111,7 @@ def test_demo_is_complete_without_the_real_openai(demo: Any) -> None:
     assert demo["complete"] is True
     assert len(demo["points"]) == len(demo["calls"]) >= 17
     assert demo["totals"]["question"] == len(demo["calls"])
-    # The calls of the outage; and, anew, what DataKit took in the seconds before it was stopped.
+    # The calls of the outage and, again, what DataKit took in the seconds before it was stopped.
     assert demo["collected"]["replayed"] >= 5
     assert {call["status_code"] for call in demo["calls"]} == {200, 400, 401, 404, 429, 502, 504}
     assert sum("delay" in point["fields"] for point in demo["points"]) >= 5
@@ -122,7 +122,7 @@ def test_demo_is_complete_without_the_real_openai(demo: Any) -> None:
 def test_demo_shows_what_openai_booked_beyond_the_answers(demo: Any) -> None:
     answered = [point for point in demo["points"] if point["tags"]["status"] == "ok"]
     booked = sum(point["fields"].get("requests", 0) for point in demo["usage"])
-    # One was generated past our deadline, one three times for a connection that was reset.
+    # One answer missed our deadline; one was generated three times because the connection was reset.
     assert booked == len(answered) + 4
 
 

@@ -1,4 +1,4 @@
-"""The demo with the real OpenAI, and kept running to look at; see test_cli for the rest."""
+"""demo --real and demo --open; see test_cli for the rest."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def run(*arguments, **environment):
 
 @pytest.fixture
 def openai():
-    """In place of the real one."""
+    """Stands in for the real OpenAI."""
     with LocalOpenAI() as openai:
         yield openai
 

@@ -1,4 +1,4 @@
-"""install, run again, and uninstall: against Func's management API, with real calls through the link."""
+"""install, install again and uninstall: against Func's management API, with real calls through the link."""
 
 import json
 import os
@@ -34,7 +34,7 @@ HEADER = "X-ChatGPT-Monitor-Secret"
 
 
 class Parts:
-    """Func, empty; OpenAI; DataKit. `env` is what a user would have exported."""
+    """An empty Func, OpenAI and DataKit. `env` is what a user would have exported."""
 
     def __init__(self) -> None:
         keys = [LocalKey("ak-1", AK_SECRET)]
@@ -102,7 +102,7 @@ def test_a_closed_pipe_does_not_stop_the_work_halfway(parts: Parts) -> None:
 
 @pytest.fixture(scope="module")
 def installed_once(shared: Parts) -> tuple[Said, dict[str, Any]]:
-    """What the first install said, and what is in Func then."""
+    """What the first install said, and what is in Func after it."""
     shared.func.clear()
     shared.func.packages.builtin = {"requests": "2.32.3", "openai": "2.2.0"}
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *shared.servers]
@@ -123,7 +123,7 @@ def snapshot(parts: Parts) -> dict[str, Any]:
     """All that is in Func, as its API shows it."""
     names = ("scripts", "sync-apis", "api-auth", "env-variables", "cron-jobs")
     sets = parts.client.list("script-sets", _withScripts="true")
-    # Func's own, made with the first startup script of whatever set.
+    # Func's own, made with the first startup script of any set.
     others = [row for row in sets if row["id"] != "startup"]
     return {"script-sets": others, **{name: parts.client.list(name) for name in names}}
 
@@ -240,7 +240,7 @@ def test_a_key_rejected_by_openai_is_reported_immediately(parts: Parts, run: Com
     assert "export CHATGPT_MONITOR_LINK_SECRET=" in said.out
 
 
-# ---- what it does not take ----
+# ---- what it refuses ----
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_quoted_value_arrives_unchanged(parts: Parts, run: CommandLine) -> Non
     assert parts.datakit.points("openai")[0].tags["service_name"] == '"shop" 50% & more'
 
 
-# Passes for an address here, and the script of the set refuses it.
+# install accepts this address, but the script of the set refuses it.
 REFUSED_BY_THE_SCRIPT = ["--openai-base-url", "HTTP://127.0.0.1:9/v1"]
 
 
@@ -443,7 +443,7 @@ def test_a_failed_renewal_leaves_the_running_script(parts: Parts, run: CommandLi
     said = run("install", *REFUSED_BY_THE_SCRIPT)
     assert said.code == 1
     assert "error: the startup script fails: ValueError: openai_base_url must look like" in said.err
-    assert snapshot(parts)["scripts"] == before  # its draft, too
+    assert snapshot(parts)["scripts"] == before  # including its draft
 
 
 def test_the_settings_of_a_link_stay_unless_others_are_given(
@@ -639,7 +639,7 @@ def test_the_stand_in_says_how_to_try_install(run: CommandLine, monkeypatch: pyt
 
 
 def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
-    """While the test call waits for OpenAI. The last test: it leaves Func's worker busy."""
+    """While the test call waits for OpenAI. Must stay last: it leaves Func's worker busy."""
     parts.openai.faults.append("hang")
     command = [sys.executable, "-m", "guance_chatgpt_monitor", "install", *parts.servers]
     process = subprocess.Popen(
@@ -650,7 +650,7 @@ def test_ctrl_c_says_what_was_done_and_what_was_not(parts: Parts) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
-    # It waits for longer than two seconds, and says so.
+    # It says so when it waits for more than two seconds.
     assert process.stderr.readline().startswith(b"test call: ask one question through the link")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

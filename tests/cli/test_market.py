@@ -109,7 +109,7 @@ def test_the_version_in_main_changes_with_any_script(built: Built, package_dir: 
 
 @pytest.fixture
 def copy(tmp_path: Path, package_dir: Path) -> Path:
-    """A copy of the package and its manifest, to be spoilt."""
+    """A copy of the package and its manifest, for a test to break."""
     package = tmp_path / SET
     for folder in ("core", "func"):
         shutil.copytree(package_dir / folder, package / folder)
@@ -159,7 +159,7 @@ DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x:
     ],
 )
 def test_scripts_that_func_could_not_run_are_refused(copy: Path, line: int, code: str, reason: str) -> None:
-    # health.py is imported by main.py: what that needs stays, below.
+    # Other scripts import Health and Report from it.
     path = copy / SET / "core" / "health.py"
     path.write_text(code + "\n\nclass Health: ...\n\n\nclass Report: ...\n", "utf-8")
     with pytest.raises(BuildError) as caught:

@@ -1,4 +1,4 @@
-"""What the command line says: the same in each language, and with a next step where something is wrong."""
+"""What the command line says: the same in each language, and with a next step for each problem."""
 
 import ast
 import importlib
@@ -32,7 +32,7 @@ def texts(language: str) -> dict[str, Any]:
 
 
 def fields(text: Any) -> list[set[str]]:
-    """The names in braces, of a text or of each part of a problem."""
+    """The names in braces, of a string or of each part of a problem."""
     parts = [text] if isinstance(text, str) else list(text)
     return [{name for _, name, _, _ in string.Formatter().parse(part) if name} for part in parts]
 
@@ -44,7 +44,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def keys_in_code() -> set[str]:
-    """Whole keys; and the beginning, up to a `_`, of those that are put together."""
+    """Whole keys, and the beginning, up to a `_`, of those that are put together."""
     found = set()
     for _, tree in sources():
         for node in ast.walk(tree):
@@ -58,12 +58,12 @@ def test_each_language_has_the_same_messages() -> None:
     assert english.keys() == chinese.keys()
     for key, text in english.items():
         assert type(text) is type(chinese[key]), key
-        # What stands in the one may stand in either part of the other.
+        # A value may be in another part of the translation.
         assert set().union(*fields(text)) == set().union(*fields(chinese[key])), key
 
 
 def test_each_chinese_message_is_in_chinese() -> None:
-    """But for what has no words: an address, a number, a command."""
+    """Except what has no words: an address, a number, a command."""
     for key, text in texts("zh").items():
         whole = text if isinstance(text, str) else "".join(text)
         words = re.sub(r"\{\w+(?:!r)?\}|https?://\S+|[\w.-]+=\S*", "", whole)
@@ -94,7 +94,7 @@ def test_each_used_message_exists_and_each_message_is_used() -> None:
 
 
 def test_each_message_gets_the_values_that_it_names() -> None:
-    """Where its key stands in the call."""
+    """If the call contains its key."""
     there = texts("en")
     for path, tree in sources():
         for node in ast.walk(tree):
@@ -116,7 +116,7 @@ def test_each_message_gets_the_values_that_it_names() -> None:
 # ---- what other parts of the package say, in English only ----
 
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
-# Where users meet what these modules say; of a call of one of these names, every string.
+# The modules whose messages users see, and the calls that get these messages.
 SPEAKERS = {
     "core/validators.py": "ValueError",
     "core/metrics.py": "ValueError",
@@ -194,7 +194,7 @@ def test_an_almost_valid_setting_is_reported_in_chinese(value: Any, chinese: Non
 
 
 def assert_reported_in_chinese(value: Any) -> None:
-    """Of every setting that does not take `value`."""
+    """For every setting that refuses `value`."""
     for world in (APP, FUNC):
         for setting in settings_of(world):
             said = fault(world, setting.name, value)
@@ -203,7 +203,7 @@ def assert_reported_in_chinese(value: Any) -> None:
 
 
 def fault(world: str, name: str, value: Any) -> str:
-    """What the command line says of it; "" where the value is taken."""
+    """What the command line says about the value; "" if it is accepted."""
     try:
         read_settings(world, {name: (f"CHATGPT_MONITOR_{name.upper()}", value)})
     except ValueError as error:
@@ -227,7 +227,7 @@ def test_a_third_partys_message_is_not_translated(chinese: None) -> None:
         ({}, "utf-8", "en"),
         ({"LANG": "zh_CN.UTF-8"}, "utf-8", "zh"),
         ({"LANG": "zh_CN.GBK"}, "gbk", "zh"),
-        ({"LANG": "zh_CN.UTF-8"}, "ascii", "en"),  # it could not be read
+        ({"LANG": "zh_CN.UTF-8"}, "ascii", "en"),  # ASCII cannot show Chinese
         ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "utf-8", "en"),
         ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_TW.UTF-8"}, "utf-8", "zh"),
         ({"LANG": "zh_CN.UTF-8", "CHATGPT_MONITOR_LANG": "en"}, "utf-8", "en"),

@@ -30,7 +30,7 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def environment(**env: str) -> dict[str, str]:
-    """A shell's, in English, unless `env` says otherwise."""
+    """A shell's environment, in English unless `env` says otherwise."""
     names = ("NO_COLOR", "CHATGPT_MONITOR_LANG", "LC_MESSAGES", "OPENAI_API_KEY", "FUNC_URL", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     return {**kept, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", **env}
@@ -54,7 +54,7 @@ class Terminal:
         self._bytes = b""
 
     def read_until(self, wanted: str = "") -> str:
-        """What was shown when `wanted` stood there; without one, at the end."""
+        """What was shown once `wanted` appeared; without it, at the end."""
         while not wanted or wanted not in self.shown:
             ready, _, _ = select.select([self._master], [], [], 60)
             assert ready, f"nothing more after: {self.shown}"
@@ -83,7 +83,7 @@ def piped(*arguments: str, **env: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 class Link(LocalServer):
-    """An authorization link that answers with these texts, when `released`."""
+    """An authorization link that answers with these strings, once `released`."""
 
     def __init__(self, content: str = "hello", model: str = "m") -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Link(LocalServer):
 
 
 class Ping(LocalServer):
-    """Answers every request as a DataKit that names itself so."""
+    """Answers every request as a DataKit of this version and host."""
 
     def __init__(self, version: str, host: str) -> None:
         super().__init__()
@@ -327,14 +327,14 @@ def test_printable_returns_a_printable_string_unchanged() -> None:
     assert printable(text) == text
 
 
-# ---- fast ----
+# ---- imports ----
 
 
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["--help"], ["check", "--help"], ["install", "--help"], ["instal"]]
 )
 def test_help_imports_nothing_slow(arguments: list[str]) -> None:
-    """What takes time: the SDK and HTTP, YAML, the stand-ins."""
+    """Slow to import: the SDK and HTTP, YAML, the stand-ins."""
     code = f"""import sys
 from guance_chatgpt_monitor.cli.main import main
 try:
