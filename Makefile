@@ -12,7 +12,7 @@ demo: .venv/.installed ## see the whole path run; ARGS=--open draws it in a brow
 	@$(BIN)/guance-chatgpt-monitor demo $(ARGS)
 
 test: .venv/.installed-dev ## run the whole suite; ARGS="-k delivery", ARGS='-m "not slow"', ARGS=--cov
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 compat: .venv/.installed-dev ## the application's part with the oldest and newest SDK of each major; ARGS="1-oldest"
 	@$(BIN)/python tests/compat.py $(ARGS)
@@ -52,11 +52,12 @@ clean: ## remove everything that was installed or built
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[viewer]'
 	@touch $@
 
-.venv/.installed-dev: .venv/.installed
+.venv/.installed-dev: pyproject.toml
+	@echo "setting up .venv with what the tests need, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "the tests need Python 3.10 or later: make clean, then make test PYTHON=python3.12" >&2; exit 1; }
-	@echo "adding what the tests need"
-	@# pip takes a minute for these.
+	@# pip takes a minute for these. For users, it stays: it knows their mirrors.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
-	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable . --group dev
-	@touch $@
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable '.[viewer]' --group dev
+	@touch .venv/.installed $@
