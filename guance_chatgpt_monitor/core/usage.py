@@ -219,7 +219,7 @@ def _plain_usage(usage: Any) -> Optional[Usage]:
     fields = fields_of(usage)
     of_prompt = fields_of(fields.get("prompt_tokens_details"))
     of_completion = fields_of(fields.get("completion_tokens_details"))
-    if not (fields.keys() <= _PLAIN and of_prompt.keys() <= _PLAIN_DETAILS >= of_completion.keys()):
+    if not fields.keys() <= _PLAIN or not {*of_prompt, *of_completion} <= _PLAIN_DETAILS:
         return None
     total, prompt, completion = map(fields.get, ("total_tokens", "prompt_tokens", "completion_tokens"))
     if type(prompt) is not int or type(completion) is not int or prompt <= 0 or completion < 0:

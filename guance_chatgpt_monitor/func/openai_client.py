@@ -47,6 +47,7 @@ def make_sdk(openai: Any, api_key: str, base_url: str) -> Sdk:
         )
         options["http_client"] = _careful(openai.DefaultHttpxClient)(limits=kept)
     client = openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0, **options)
+    # The SDK exports the class under its own name; a method keeps that of its package.
     http_package = openai.Timeout.__init__.__module__.partition(".")[0]
     return Sdk(openai, client, sys.modules[http_package].Response)
 
