@@ -35,11 +35,10 @@ from ..core.host import own_host
 from ..core.metrics import PointMaker
 from ..core.prices import preload_table
 from .environment import Settings
-from .failsafe import log_warning
+from .failsafe import RareWarnings, log_warning
 from .worker import BATCH_EVERY_S, REPORT_EVERY_S, Worker
 
 SHUTDOWN_S = 2.0
-LOG_INTERVAL_S = 60.0
 
 
 class Exporter:
@@ -68,7 +67,8 @@ class Exporter:
             price_provider=settings.price_provider,
             host=own_host(settings.host),
         )
-        self._say = _Rarely(monotonic)
+        # An outage of DataKit must not fill the application's log.
+        self._say = RareWarnings(monotonic).warn
         self.is_shut_down = False
         self._is_ending = False
         self._ends_at_s = float("inf")
@@ -165,20 +165,6 @@ class Exporter:
                 worker.drain()
         except Exception:
             pass  # the next call tries again; nothing may reach the application
-
-
-class _Rarely:
-    """Logs at most one line a minute: an outage of DataKit must not fill the application's log."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._logged_s = float("-inf")
-
-    def __call__(self, text: str) -> None:
-        now_s = self._monotonic()
-        if now_s - self._logged_s >= LOG_INTERVAL_S:
-            self._logged_s = now_s
-            log_warning(text)
 
 
 def _call_at_exit(end: Callable[[], None]) -> None:
