@@ -192,8 +192,6 @@ class Observation:
 
     def note_chunk(self, chunk: Any, read_s: float) -> bool:
         """Record a chunk, an SDK's object or a dict. Returns whether it is the last that says anything."""
-        if self.content is not None:
-            self.content.add_chunk(chunk)
         if self.first_content_s is None and has_content(chunk):
             self.first_content_s = read_s
         return self._note_event(chunk) in _LAST_EVENTS

@@ -89,10 +89,10 @@ class OpenAnswer:
             return
         observation = self.observation
         self._read_s = read_s = observation.clock()
-        if observation.first_content_s is not None and is_piece(chunk):  # as nearly all are
-            if observation.content is not None:
-                observation.content.add_chunk(chunk)
-            return
+        if observation.content is not None:
+            observation.content.add_chunk(chunk)
+        if observation.first_content_s is not None and is_piece(chunk):
+            return  # as nearly all are
         self._has_chunks = True
         if observation.note_chunk(chunk, read_s):
             self.complete()
