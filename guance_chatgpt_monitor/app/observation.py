@@ -130,8 +130,7 @@ class Observation:
         if self.content is not None:
             self.content.note_answer(answer)
         if not isinstance(answer, (str, bytes, bytearray)):
-            if not self._note_plain(answer):
-                self._note(answer, is_whole)
+            self._note(answer, is_whole)
         elif self.operation_name in MAY_BE_PLAIN and answer[:1] not in ("{", b"{"):
             pass  # plain text, or sound
         elif len(answer) <= MAX_PARSED_BYTES:
@@ -143,11 +142,13 @@ class Observation:
         """Record what the end of a long body says; the rest is not parsed."""
         self.usage = usage_of(usage_at_end(end))
 
-    def _note_plain(self, answer: Any) -> bool:
-        """Note an answer that is exactly as the SDK documents it; returns False for any other.
+    def note_plain(self, answer: Any) -> bool:
+        """Record an answer that is exactly as the SDK documents it; returns False for any other.
 
         Saves 4 us a call: the usage is copied here, and read on the exporter's thread.
         """
+        if self.content is not None:
+            return False
         try:
             fields = answer.__dict__
             (choice,) = fields["choices"]
@@ -161,7 +162,7 @@ class Observation:
                 or not usage.total_tokens
             ):
                 return False
-            copied = dict(usage.__dict__)
+            copied = usage.__dict__.copy()
             for name in ("prompt_tokens_details", "completion_tokens_details"):
                 details = copied.get(name)
                 if details is not None:

@@ -83,7 +83,9 @@ def wrap_build_request(original: _Method, is_async: bool) -> _Method:  # noqa: A
     @functools.wraps(original)
     def _build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)
-        guarded(note_request, self)
+        observation = under_way.get()
+        if observation is not None and observation.client is self:
+            observation.requests_sent += 1
         return request
 
     return _build_request
@@ -94,7 +96,9 @@ def wrap_process_response(original: _Method, is_async: bool) -> _Method:  # noqa
 
     @functools.wraps(original)
     def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        guarded(note_response, self, kwargs.get("response"))
+        observation = under_way.get()
+        if observation is not None and observation.client is self:
+            observation.response = kwargs.get("response")
         return original(self, *args, **kwargs)
 
     return _process_response
@@ -151,20 +155,6 @@ def begin(client: Any, options: Any, stream: Any) -> Optional[Observation]:
     return observation
 
 
-def note_request(client: Any) -> None:
-    observation = under_way.get()
-    if observation is not None and observation.client is client:
-        observation.requests_sent += 1
-
-
-def note_response(client: Any, response: Any) -> None:
-    observation = under_way.get()
-    if observation is not None and observation.client is client:
-        observation.response = response
-        observation.status_code = getattr(response, "status_code", None)
-        observation.headers = pick_headers(getattr(response, "headers", None))
-
-
 def hand_on(client: Any, copied: Any) -> None:
     if ATTRIBUTE in vars(client):
         setattr(copied, ATTRIBUTE, vars(client)[ATTRIBUTE])
@@ -183,7 +173,10 @@ def finish(observation: Observation, answer: Any) -> None:
     """The client has answered, perhaps with something that is yet to be read."""
     ended_s = observation.clock()
     _leave(observation)
-    _watch(observation, answer, ended_s)
+    if not observation.stream and observation.note_plain(answer):
+        observation.end(ended_s)
+    else:
+        _watch(observation, answer, ended_s)
 
 
 def note_job(client: Any, stream: Any, answer: Any) -> None:
@@ -220,13 +213,16 @@ def _body_of(response: Any) -> Any:
 
 
 def _leave(observation: Observation) -> None:
-    client = observation.client
-    if observation.content is not None:
-        # Now: if the key is a function, the SDK calls it only when it sends.
-        observation.content.keys = guarded(keys_of, observation.client, observation.options) or ()
     # Not reset(): that fails in another task than the one that began.
     under_way.set(observation.outer)
+    client, response = observation.client, observation.response
+    if observation.content is not None:
+        # Now: if the key is a function, the SDK calls it only when it sends.
+        observation.content.keys = guarded(keys_of, client, observation.options) or ()
     # The queue must not keep the prompt alive, nor a chain of calls.
     observation.client = observation.outer = observation.response = None
     observation.options = observation.options_given = None
     observation.client_class, observation.base_url = type(client), client.base_url
+    if response is not None:
+        observation.status_code = response.status_code
+        observation.headers = pick_headers(response.headers)
