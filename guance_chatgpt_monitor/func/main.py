@@ -5,6 +5,8 @@ depend on the task (the other scripts, the settings, the client) is kept in a mo
 version of the set and by settings. What does depend on the task is passed in with each call.
 """
 
+from __future__ import annotations  # each task runs this script anew, and would evaluate them
+
 import os
 import sys
 import types

@@ -5,13 +5,12 @@ Each HTTP request is checked at the moment it is sent, which may be seconds afte
 
 import sys
 import threading
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional
 
 KEEPALIVE_S = 300.0  # httpx's default of 5 s is shorter than the pause between two calls
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # decompressed: 64 KiB can decompress to this
 MAX_REDIRECTS = 5
 
-_NOT_OF_THE_CONTENT = (b"content-encoding", b"content-length", b"transfer-encoding")
 # `check` of each thread: a function of the request, which raises to stop it.
 _thread = threading.local()
 
@@ -98,21 +97,20 @@ def _stays(here: Any, there: Any) -> bool:
 
 def _read(response: Any) -> Any:
     """The same response with its content read, decompressed and bounded."""
-    parts: List[bytes] = []
-    n_bytes = 0
-    try:
-        for part in response.iter_bytes():
+    whole = response.iter_bytes
+
+    def bounded() -> Iterator[bytes]:
+        n_bytes = 0
+        for part in whole():
             n_bytes += len(part)
             if n_bytes > MAX_ANSWER_BYTES:
                 raise AnswerTooLargeError
-            parts.append(part)
+            yield part
+
+    response.iter_bytes = bounded  # which its read() reads; a new response would take 0.1 ms more
+    try:
+        response.read()
     finally:
+        del response.iter_bytes
         response.close()
-    headers = [item for item in response.headers.raw if item[0].lower() not in _NOT_OF_THE_CONTENT]
-    return type(response)(
-        response.status_code,
-        headers=headers,
-        content=b"".join(parts),
-        request=response.request,
-        extensions=response.extensions,
-    )
+    return response
