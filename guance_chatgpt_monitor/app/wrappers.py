@@ -222,7 +222,9 @@ def _leave(observation: Observation) -> None:
     # The queue must not keep the prompt alive, nor a chain of calls.
     observation.client = observation.outer = observation.response = None
     observation.options = observation.options_given = None
-    observation.client_class, observation.base_url = type(client), client.base_url
+    observation.client_class = type(client)
+    # The property of openai 3 imports a module each time.
+    observation.base_url = getattr(client, "_base_url", None) or client.base_url
     if response is not None:
         observation.status_code = response.status_code
         observation.headers = pick_headers(response.headers)

@@ -29,8 +29,8 @@ def pick_headers(headers: Any) -> Picked:
     """
     try:
         # httpx's own list, with names in lower case: `raw` would take 5 us more for each call.
-        _, names, values = zip(*headers._list)
-        return tuple(map(dict(zip(names, values)).get, _RAW_NAMES))
+        found = {name: value for _, name, value in headers._list if name in _RAW_NAMES}
+        return tuple(map(found.get, _RAW_NAMES))
     except (AttributeError, TypeError, ValueError):
         pass
     raw = getattr(headers, "raw", None)
