@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -56,8 +55,6 @@ def test_meta_lists_what_func_needs(built: Built) -> None:
 
 
 def test_the_form_asks_for_keys_addresses_model_and_service_name(built: Built) -> None:
-    import re
-
     code = built.scripts[f"{SET}__example"]
     assert re.findall(r'"<(.+)>"', code) == [
         "OpenAI key",
@@ -94,38 +91,53 @@ def test_a_built_script_differs_from_its_source_only_in_its_imports(built: Built
             assert after == re.sub(r"from \.+(?:\w+\.)*", f"from {SET}__", before, count=1)
 
 
-def test_the_version_in_main_changes_with_any_script(built: Built, package_dir: Path, tmp_path: Path) -> None:
-    def version(scripts: dict[str, str]) -> str:
-        (line,) = re.findall(r"^SET_VERSION = .*", scripts[f"{SET}__main"], re.MULTILINE)
-        return str(line)
-
-    copy = tmp_path / "package"
-    shutil.copytree(package_dir, copy / package_dir.name)
-    changed = copy / package_dir.name / "core" / "call.py"
-    changed.write_text(changed.read_text("utf-8") + "# changed\n", "utf-8")
-    other = build(tmp_path / "dist", default_manifest(), copy / package_dir.name)
-    assert version(other.scripts) != version(built.scripts) != 'SET_VERSION = "not built"'
+# A set as small as the rules allow: building the whole one takes a third of a second.
+SMALL_SET = {
+    "core/call.py": "class Call: ...\n",
+    "core/health.py": "from .call import Call\n",
+    "core/metrics.py": 'from .call import Call\n\nMEASUREMENT = "openai"\nTAGS = ("status",)\n',
+    "core/settings.py": "from .metrics import MEASUREMENT\n",
+    "func/example.py": 'from .main import Monitor\n\nOPENAI_KEY = "<OpenAI key>"\n',
+    "func/main.py": 'from ..core.settings import MEASUREMENT\nSET_VERSION = "not built"\nMonitor = dict\n',
+}
 
 
 @pytest.fixture
-def copy(tmp_path: Path, package_dir: Path) -> Path:
-    """A copy of the package and its manifest, for a test to break."""
-    package = tmp_path / SET
-    for folder in ("core", "func"):
-        shutil.copytree(package_dir / folder, package / folder)
-    shutil.copy(default_manifest(), tmp_path / "manifest.yaml")
+def small(tmp_path: Path) -> Path:
+    """The folder of a small package and its manifest, for a test to break."""
+    for name, code in SMALL_SET.items():
+        path = tmp_path / SET / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code, "utf-8")
+    entries = "".join(f"  - {{name: {Path(name).stem}, title: a title}}\n" for name in SMALL_SET)
+    whole = default_manifest().read_text("utf-8")
+    (tmp_path / "manifest.yaml").write_text(whole[: whole.index("  - {name: ")] + entries, "utf-8")
     return tmp_path
 
 
-def rebuild(copy: Path) -> Built:
-    return build(copy / "dist", copy / "manifest.yaml", copy / SET)
+def rebuild(small: Path) -> Built:
+    return build(small / "dist", small / "manifest.yaml", small / SET)
 
 
-def test_origin_md5_changes_when_a_script_changes(copy: Path, built: Built) -> None:
-    assert rebuild(copy).origin_md5 == built.origin_md5
-    path = copy / SET / "core" / "call.py"
-    path.write_text(path.read_text("utf-8") + "\n# changed\n", "utf-8")
-    assert rebuild(copy).origin_md5 != built.origin_md5
+def version_in_main(built: Built) -> str:
+    (line,) = re.findall(r"^SET_VERSION = .*", built.scripts[f"{SET}__main"], re.MULTILINE)
+    return str(line)
+
+
+def test_the_set_carries_its_version(built: Built) -> None:
+    assert re.fullmatch(r'SET_VERSION = "[0-9a-f]{32}"', version_in_main(built))
+
+
+def test_the_version_in_main_and_origin_md5_change_with_any_script(small: Path) -> None:
+    before, again = rebuild(small), rebuild(small)
+    assert (again.origin_md5, version_in_main(again)) == (before.origin_md5, version_in_main(before))
+    for name in SMALL_SET:
+        path = small / SET / name
+        path.write_text(path.read_text("utf-8") + "\n# changed\n", "utf-8")
+        changed = rebuild(small)
+        assert changed.origin_md5 != before.origin_md5
+        assert version_in_main(changed) != version_in_main(before) != 'SET_VERSION = "not built"'
+        before = changed
 
 
 DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x: int = 1\n"
@@ -158,30 +170,29 @@ DATACLASS = "from dataclasses import dataclass\n\n\n@dataclass\nclass A:\n    x:
         (1, "def broken(:\n", "not Python 3.8"),
     ],
 )
-def test_scripts_that_func_could_not_run_are_refused(copy: Path, line: int, code: str, reason: str) -> None:
-    # Other scripts import Health and Report from it.
-    path = copy / SET / "core" / "health.py"
-    path.write_text(code + "\n\nclass Health: ...\n\n\nclass Report: ...\n", "utf-8")
+def test_scripts_that_func_could_not_run_are_refused(small: Path, line: int, code: str, reason: str) -> None:
+    path = small / SET / "core" / "health.py"
+    path.write_text(code, "utf-8")
     with pytest.raises(BuildError) as caught:
-        rebuild(copy)
+        rebuild(small)
     assert [(problem.path, problem.line) for problem in caught.value.problems] == [(path, line)]
     assert reason in caught.value.problems[0].reason
     assert str(caught.value.problems[0]).startswith(f"{path}:{line}: ")
-    assert not (copy / "dist").exists()
+    assert not (small / "dist").exists()
 
 
-def test_a_circular_import_is_refused(copy: Path) -> None:
-    path = copy / SET / "core" / "call.py"
+def test_a_circular_import_is_refused(small: Path) -> None:
+    path = small / SET / "core" / "call.py"
     path.write_text(path.read_text("utf-8") + "\nfrom .metrics import TAGS\n")
     with pytest.raises(BuildError, match=r"circular import: (call -> metrics|metrics -> call)"):
-        rebuild(copy)
+        rebuild(small)
 
 
-def test_a_name_with_a_falsy_value_is_refused(copy: Path) -> None:
-    path = copy / SET / "core" / "metrics.py"
+def test_a_name_with_a_falsy_value_is_refused(small: Path) -> None:
+    path = small / SET / "core" / "metrics.py"
     path.write_text(path.read_text("utf-8").replace('MEASUREMENT = "openai"', 'MEASUREMENT = ""'))
     with pytest.raises(BuildError, match=r"settings\w*.py:\d+: MEASUREMENT is ''"):
-        rebuild(copy)
+        rebuild(small)
 
 
 @pytest.mark.parametrize(
@@ -191,23 +202,23 @@ def test_a_name_with_a_falsy_value_is_refused(copy: Path) -> None:
         ('OPENAI_KEY = "<OpenAI key>"\nA = "<OpenAI key>"', "occurs twice"),
     ],
 )
-def test_placeholders_that_func_would_garble_are_refused(copy: Path, new: str, reason: str) -> None:
-    path = copy / SET / "func" / "example.py"
+def test_placeholders_that_func_would_garble_are_refused(small: Path, new: str, reason: str) -> None:
+    path = small / SET / "func" / "example.py"
     path.write_text(path.read_text("utf-8").replace('OPENAI_KEY = "<OpenAI key>"', new))
     with pytest.raises(BuildError, match=rf"example.py:\d+: .*{reason}"):
-        rebuild(copy)
+        rebuild(small)
 
 
-def test_a_missing_module_is_refused(copy: Path) -> None:
-    manifest = copy / "manifest.yaml"
+def test_a_missing_module_is_refused(small: Path) -> None:
+    manifest = small / "manifest.yaml"
     manifest.write_text(manifest.read_text("utf-8") + "  - {name: nothing, title: none}\n", "utf-8")
     n_lines = len(manifest.read_text("utf-8").splitlines())
     with pytest.raises(BuildError, match=rf"manifest.yaml:{n_lines}: there is no module nothing"):
-        rebuild(copy)
+        rebuild(small)
 
 
 @pytest.mark.parametrize("text", ["id: [", "title: only\n", "- a list\n"])
-def test_a_broken_manifest_is_refused(copy: Path, text: str) -> None:
-    (copy / "manifest.yaml").write_text(text, "utf-8")
+def test_a_broken_manifest_is_refused(small: Path, text: str) -> None:
+    (small / "manifest.yaml").write_text(text, "utf-8")
     with pytest.raises(BuildError, match=r"manifest.yaml:\d+: "):
-        rebuild(copy)
+        rebuild(small)
