@@ -19,8 +19,12 @@ from typing import Any
 import pytest
 from command_line import CommandLine, Said
 
+from guance_chatgpt_monitor.cli.build import Built
+from guance_chatgpt_monitor.cli.check.finding import Finding
+from guance_chatgpt_monitor.cli.check.func import check_func
 from guance_chatgpt_monitor.cli.func_client import AccessKey, FuncClient
 from guance_chatgpt_monitor.cli.main import main
+from guance_chatgpt_monitor.cli.messages import text
 from guance_chatgpt_monitor.local.datakit.dataway import LocalDataway
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.func.server import AccessKey as LocalKey
@@ -756,6 +760,36 @@ def test_an_unknown_or_malformed_link_is_reported(run: CommandLine, parts: Insta
     assert "this is not an authorization link" in what
 
 
+class FuncFindings:
+    """What check finds in Func, as (status, what was found and its next step) by name.
+
+    Without the command line, which builds the script set each time to compare it with Func's.
+    """
+
+    def __init__(self, parts: Installed, built: Built) -> None:
+        self._parts = parts
+        self._built = built
+
+    def __call__(self) -> dict[str, tuple[str, str]]:
+        return {text(f"check.name_{each.name}"): _in_words(each) for each in self.findings()}
+
+    def findings(self) -> list[Finding]:
+        return list(check_func(self._parts.client, self._built))
+
+    def worst(self) -> int:
+        return max(finding.severity for finding in self.findings())
+
+
+def _in_words(finding: Finding) -> tuple[str, str]:
+    next_step = f" next: {finding.next_step}" if finding.next_step else ""
+    return finding.status, finding.what + next_step
+
+
+@pytest.fixture
+def in_func(parts: Installed, built: Built) -> FuncFindings:
+    return FuncFindings(parts, built)
+
+
 def test_func_reports_its_auto_trigger_and_delivery(run: CommandLine, parts: Installed) -> None:
     said = run("check", *parts.access)
     assert findings(said)["auto-trigger"] == (
@@ -773,64 +807,66 @@ def test_func_reports_its_auto_trigger_and_delivery(run: CommandLine, parts: Ins
     assert found["links"] == ("ok", "1, with API authentication")
 
 
-def test_a_stopped_auto_trigger_is_a_failure(run: CommandLine, parts: Installed) -> None:
+def test_a_stopped_auto_trigger_is_a_failure(parts: Installed, in_func: FuncFindings) -> None:
     parts.clock_offset_s = -600.0
     parts.func.fire_cron()
     parts.clock_offset_s = 0.0
-    status, what = findings(run("check", *parts.access))["auto-trigger"]
+    status, what = in_func()["auto-trigger"]
     assert status == "fail"
     assert what.startswith("last ran 10 min ago next: check that Func's beat and workers run")
 
 
-def test_a_failing_disabled_or_missing_auto_trigger_is_reported(run: CommandLine, parts: Installed) -> None:
+def test_a_failing_disabled_or_missing_auto_trigger_is_reported(
+    parts: Installed, in_func: FuncFindings
+) -> None:
     code = parts.func.script(STARTUP)
     parts.func.edit(STARTUP, "1 / 0")
     parts.func.fire_cron()
     parts.func.edit(STARTUP, code)
-    assert findings(run("check", *parts.access))["auto-trigger"][1].startswith("failed ")
+    assert in_func()["auto-trigger"][1].startswith("failed ")
     parts.modify("cron-jobs", isDisabled=True)
-    assert findings(run("check", *parts.access))["auto-trigger"] == (
+    assert in_func()["auto-trigger"] == (
         "fail",
         "disabled next: enable it in Func",
     )
     parts.client.get(f"cron-jobs/cron-starup-{SET}/do/delete")
-    assert "none calls startup__" in findings(run("check", *parts.access))["auto-trigger"][1]
+    assert "none calls startup__" in in_func()["auto-trigger"][1]
 
 
-def test_a_datakit_unreachable_from_func_is_a_failure(run: CommandLine, parts: Installed) -> None:
+def test_a_datakit_unreachable_from_func_is_a_failure(parts: Installed, in_func: FuncFindings) -> None:
     parts.datakit.stop()
     try:
         parts.func.fire_cron()
-        status, what = findings(run("check", *parts.access))["delivery from Func"]
+        status, what = in_func()["delivery from Func"]
     finally:
         parts.datakit.start()
     assert status == "fail"
     assert f"DataKit at {parts.datakit.url} cannot be reached" in what
 
 
-def test_missing_parts_in_func_are_reported(run: CommandLine, parts: Installed) -> None:
+def test_missing_parts_in_func_are_reported(parts: Installed, in_func: FuncFindings) -> None:
     parts.modify("sync-apis", apiAuthId="deleted")
     parts.func.edit(STARTUP, parts.func.script(STARTUP) + "# mine\n")
-    found = findings(run("check", *parts.access))
+    found = in_func()
     assert found["links"][0] == "warn"
     assert found["startup script"][1] == "edited, or from an earlier version"
     parts.func.clear()
-    said = run("check", *parts.access)
-    assert said.code == 2
-    assert findings(said)["script set"][1].endswith("is missing next: run guance-chatgpt-monitor install")
-    assert findings(said)["startup script"][0] == "fail"
+    found = in_func()
+    assert in_func.worst() == 2
+    assert found["script set"][1].endswith("is missing next: run guance-chatgpt-monitor install")
+    assert found["startup script"][0] == "fail"
 
 
 def test_the_price_table_in_func_is_reported(
-    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+    parts: Installed, in_func: FuncFindings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.func.fire_cron()
-    said = run("check", *parts.access)
-    assert (said.code, findings(said)["prices in Func"][0]) == (0, "ok")
-    assert "genai-prices is not installed: points have no cost" in findings(said)["prices in Func"][1]
-    assert "install genai-prices with Func's PIP tool" in findings(said)["prices in Func"][1]
+    found = in_func()
+    assert (in_func.worst(), found["prices in Func"][0]) == (0, "ok")
+    assert "genai-prices is not installed: points have no cost" in found["prices in Func"][1]
+    assert "install genai-prices with Func's PIP tool" in found["prices in Func"][1]
     monkeypatch.setitem(parts.func.packages.builtin, "genai_prices", "0.2.3")
-    assert findings(run("check", *parts.access))["prices in Func"] == ("ok", "genai-prices 0.2.3")
+    assert in_func()["prices in Func"] == ("ok", "genai-prices 0.2.3")
 
 
 def test_a_rejected_access_key_is_reported(run: CommandLine, parts: Installed) -> None:
@@ -842,51 +878,51 @@ def test_a_rejected_access_key_is_reported(run: CommandLine, parts: Installed) -
 # ---- what collect() reports ----
 
 
-def test_a_func_that_cannot_use_openai_is_a_failure(run: CommandLine, parts: Installed) -> None:
+def test_a_func_that_cannot_use_openai_is_a_failure(parts: Installed, in_func: FuncFindings) -> None:
     parts.openai.faults.append("401")
     parts.func.fire_cron()
-    said = run("check", *parts.access)
-    assert said.code == 2
-    status, what = findings(said)["OpenAI from Func"]
+    found = in_func()
+    assert in_func.worst() == 2
+    status, what = found["OpenAI from Func"]
     assert status == "fail"
     assert "Func cannot use OpenAI: OpenAI at " in what
     assert "answered 401" in what
     assert "next: check the key in Func's environment variable OPENAI_API_KEY" in what
 
 
-def test_a_func_without_the_openai_package_is_a_failure(run: CommandLine, parts: Installed) -> None:
+def test_a_func_without_the_openai_package_is_a_failure(parts: Installed, in_func: FuncFindings) -> None:
     record = {"openai_up": None, "datakit_up": True, "dropped": {}, "backlog_lines": 0, "problem": ""}  # type: ignore[var-annotated]
     log = "[00:00] OpenAI is not probed: the Python package openai is not installed in this Func"
     parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    print({log!r})\n    return {record!r}\n")
     parts.func.fire_cron()
-    status, what = findings(run("check", *parts.access))["OpenAI from Func"]
+    status, what = in_func()["OpenAI from Func"]
     assert status == "fail"
     assert "every call fails: OpenAI is not probed: the Python package openai is not installed" in what
     assert "install again, which adds the packages" in what
 
 
-def test_a_growing_backlog_is_a_failure(run: CommandLine, parts: Installed) -> None:
+def test_a_growing_backlog_is_a_failure(parts: Installed, in_func: FuncFindings) -> None:
     for lines in (10, 40):
         record = {"openai_up": True, "datakit_up": True, "dropped": {}, "backlog_lines": lines, "problem": ""}
         parts.func.edit(STARTUP, f"@DFF.API('c')\ndef collect():\n    return {record!r}\n")
         parts.func.fire_cron()
-    status, what = findings(run("check", *parts.access))["delivery from Func"]
+    status, what = in_func()["delivery from Func"]
     assert status == "fail"
     assert "the backlog grows: 40 point(s) wait, 10 did before" in what
 
 
 def test_a_report_older_than_the_last_deployment_is_not_a_failure(
-    run: CommandLine, parts: Installed, monkeypatch: pytest.MonkeyPatch
+    run: CommandLine, parts: Installed, in_func: FuncFindings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.openai.faults.append("401")
     parts.func.fire_cron()
-    assert run("check", *parts.access).code == 2
+    assert in_func.worst() == 2
     parts.clock_offset_s = 5.0  # it is deployed after that
     assert run("install", *parts.access, "--service", "renewed").code == 0
-    said = run("check", *parts.access)
-    assert said.code == 1, said.out
-    assert "has not run yet since it was deployed" in findings(said)["auto-trigger"][1]
-    assert "OpenAI from Func" not in findings(said)
+    found = in_func()
+    assert in_func.worst() == 1
+    assert "has not run yet since it was deployed" in found["auto-trigger"][1]
+    assert "OpenAI from Func" not in found
 
 
 def test_the_addresses_are_those_of_the_installed_startup_script(
@@ -907,11 +943,11 @@ def test_the_addresses_are_those_of_the_installed_startup_script(
     assert findings(run("check"))["DataKit logs"][0] == "ok"
 
 
-def test_a_link_that_keeps_records_causes_a_warning(run: CommandLine, parts: Installed) -> None:
+def test_a_link_that_keeps_records_causes_a_warning(parts: Installed, in_func: FuncFindings) -> None:
     parts.func.fire_cron()
-    assert findings(run("check", *parts.access))["task records"][0] == "ok"
+    assert in_func()["task records"][0] == "ok"
     parts.modify("sync-apis", taskRecordLimit=None)
-    status, what = findings(run("check", *parts.access))["task records"]
+    status, what = in_func()["task records"]
     assert status == "warn"
     assert "Func keeps questions and answers in clear text" in what
     assert "install --task-records 0" in what

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import requests
-from stack import KEY, STARTUP, Stack
+from stack import KEY, STARTUP
 
 from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
@@ -20,11 +20,19 @@ pytestmark = pytest.mark.slow
 SET = "guance_chatgpt_monitor"
 
 
-@pytest.fixture
-def func(built: Built) -> Iterator[LocalFunc]:
+@pytest.fixture(scope="module")
+def shared_func(built: Built) -> Iterator[LocalFunc]:
+    """One for all, whose worker imports the SDK once."""
     with LocalFunc(workers=1) as func:
-        func.install(str(built.market_dir))
         yield func
+
+
+@pytest.fixture
+def func(shared_func: LocalFunc, built: Built) -> LocalFunc:
+    """With the script set installed, and nothing deployed."""
+    shared_func.clear()
+    shared_func.install(str(built.market_dir))
+    return shared_func
 
 
 def test_deploying_succeeds_with_nothing_filled_in_and_nothing_reachable(func: LocalFunc) -> None:
@@ -42,13 +50,13 @@ def test_both_functions_answer_when_nothing_is_reachable(func: LocalFunc) -> Non
     assert "DataKit at http://127.0.0.1:9 cannot be reached" in result.data["problem"]
 
 
-def test_func_installs_the_set_from_a_market_over_http(built: Built) -> None:
+def test_func_installs_the_set_from_a_market_over_http(built: Built, func: LocalFunc) -> None:
+    func.clear()
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(built.market_dir))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as market:
         threading.Thread(target=market.serve_forever, daemon=True).start()
-        with LocalFunc(workers=1) as func:
-            assert func.install(f"http://127.0.0.1:{market.server_address[1]}") == SET
-            assert func.deploy(SET) == STARTUP
+        assert func.install(f"http://127.0.0.1:{market.server_address[1]}") == SET
+        assert func.deploy(SET) == STARTUP
         market.shutdown()
 
 
@@ -127,24 +135,30 @@ def test_an_upgrade_keeps_the_startup_script(func: LocalFunc, built: Built) -> N
     assert func.script(STARTUP) == before
 
 
-def test_settings_of_the_startup_script_reach_the_point(built: Built) -> None:
-    parameters = {"Service name": "shop", "Default model": "gpt-4o"}
-    with Stack(built, parameters=parameters, measurement="chatgpt", tags={"env": "prod"}) as stack:
-        stack.ask()
-        (point,) = stack.points("chatgpt")
-        assert (point.tags["service_name"], point.tags["env"]) == ("shop", "prod")
-        assert point.tags["request_model"] == "gpt-4o"
+def test_settings_of_the_startup_script_reach_the_point(func: LocalFunc) -> None:
+    with LocalOpenAI() as openai, LocalDataKit() as datakit:
+        servers = {"OpenAI key": KEY, "OpenAI base URL": openai.base_url, "DataKit URL": datakit.url}
+        func.deploy(SET, {**servers, "Service name": "shop", "Default model": "gpt-4o"})
+        settings = "    DFF,\n    measurement='chatgpt',\n    tags={'env': 'prod'},\n"
+        func.edit(STARTUP, func.script(STARTUP).replace("    DFF,\n", settings))
+        link = func.add_link(f"{STARTUP}.chat")
+        assert requests.post(f"{link}/simplified", json={"question": "Hi"}, timeout=60).ok
+        (point,) = datakit.points("chatgpt")
+    assert (point.tags["service_name"], point.tags["env"]) == ("shop", "prod")
+    assert point.tags["request_model"] == "gpt-4o"
 
 
-def test_credentials_in_a_url_are_never_shown(built: Built) -> None:
+def test_credentials_in_a_url_are_never_shown(func: LocalFunc) -> None:
     parameters = {
+        "OpenAI key": KEY,
         "DataKit URL": "http://me:pa55@127.0.0.1:9",
         "OpenAI base URL": "http://me:pa55@127.0.0.1:9/v1",
     }
-    with Stack(built, parameters=parameters) as stack:
-        answer = stack.ask()
-        collected = stack.collect()
-        assert answer.status_code == 502
-        assert "http://127.0.0.1:9/v1" in answer.text
-        log = [line for record in stack.func.records for line in record["log"]]
-        assert "pa55" not in f"{answer.text} {collected.data} {log}"
+    func.deploy(SET, parameters)
+    link = func.add_link(f"{STARTUP}.chat")
+    answer = requests.post(f"{link}/simplified", json={"question": "Hi"}, timeout=60)
+    (collected,) = func.fire_cron()
+    assert answer.status_code == 502
+    assert "http://127.0.0.1:9/v1" in answer.text
+    log = [line for record in func.records for line in record["log"]]
+    assert "pa55" not in f"{answer.text} {collected.data} {log}"
