@@ -1,5 +1,7 @@
 """The command line: help, exit codes, one clear line for each error, JSON for scripts."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -10,16 +12,17 @@ from typing import Any
 
 import pytest
 import requests
-from command_line import local
+from command_line import CommandLine, Said, local
 
+from guance_chatgpt_monitor.cli.demo import Result, points_table, summary
 from guance_chatgpt_monitor.cli.main import main
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
 
-def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "guance_chatgpt_monitor", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)
 
 
 @pytest.mark.parametrize("command", [[], ["build"], ["demo"], ["local"], ["assets"]])
@@ -94,16 +97,34 @@ def test_a_file_that_is_not_a_manifest_is_refused(
     assert "next: correct the problems above" in error
 
 
+@pytest.fixture
+def small_manifest(tmp_path: Path) -> Path:
+    """Of a clone with one empty script: the whole set takes a third of a second to build."""
+    package = tmp_path / "clone" / "guance_chatgpt_monitor"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "a.py").touch()
+    path = package.parent / "manifest.yaml"
+    path.write_bytes(manifest(scripts="[{name: a, title: x}]"))
+    return path
+
+
 @pytest.fixture(scope="module")
 def demo() -> Any:
     """The demo as run by someone with a key, whose OpenAI it must not ask."""
-    with LocalOpenAI() as openai:
-        result = run("demo", "--json", OPENAI_API_KEY="sk-real-0123456789", OPENAI_BASE_URL=openai.base_url)
+    out, errors = io.StringIO(), io.StringIO()
+    with LocalOpenAI() as openai, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-real-0123456789")
+        monkeypatch.setenv("OPENAI_BASE_URL", openai.base_url)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = main(["demo", "--json"])
         assert openai.requests == []
-    assert result.returncode == 0, result.stderr
-    assert "the auto-trigger fires" in result.stderr  # it takes some seconds, so it says what it does
-    assert "(stand-in)" in next(line for line in result.stderr.splitlines() if line.startswith("OpenAI"))
-    return json.loads(result.stdout)
+    said = Said(code, out.getvalue(), errors.getvalue())
+    assert said.code == 0, said.err
+    assert "Traceback" not in said.everything
+    assert "the auto-trigger fires" in said.err  # it takes some seconds, so it says what it does
+    assert "(stand-in)" in next(line for line in said.err.splitlines() if line.startswith("OpenAI"))
+    return json.loads(said.out)
 
 
 @pytest.mark.slow
@@ -127,15 +148,15 @@ def test_demo_shows_what_openai_booked_beyond_the_answers(demo: Any) -> None:
 
 
 @pytest.mark.slow
-def test_demo_reports_its_results_and_succeeds() -> None:
-    result = run("demo", OPENAI_API_KEY="")
-    assert result.returncode == 0, result.stderr
-    *_, last_but_one, last = result.stdout.splitlines()
-    assert last_but_one == "every point arrived"
-    assert "demo --open" in last  # where to look
+def test_the_demos_results_are_summarized(demo: Any) -> None:
+    """What is printed around it is tested with `--real`, which makes fewer calls."""
+    result = Result(**{name: demo[name] for name in Result._fields})
+    lines = "\n".join(summary(result))
     for line in ("totals", "probe", "rate limit", "cost", "OpenAI's own books"):
-        assert re.search(rf"^{line}: ", result.stdout, re.MULTILINE), line
-    assert "Traceback" not in result.stdout + result.stderr
+        assert re.search(rf"^{line}: ", lines, re.MULTILINE), line
+    header, *rows = points_table(demo["points"])
+    assert header.startswith("operation_name")
+    assert len(rows) == len(demo["calls"])
 
 
 @pytest.mark.parametrize(
@@ -146,21 +167,21 @@ def test_demo_reports_its_results_and_succeeds() -> None:
         ["build", "--manifest", "no-such-file"],
     ],
 )
-def test_with_json_an_error_is_printed_as_json(arguments: list[str]) -> None:
-    result = run(*arguments, "--json")
-    assert result.returncode == 1
-    assert json.loads(result.stdout)["error"]
-    assert result.stderr
+def test_with_json_an_error_is_printed_as_json(run: CommandLine, arguments: list[str]) -> None:
+    said = run(*arguments, "--json")
+    assert said.code == 1
+    assert json.loads(said.out)["error"]
+    assert said.err
 
 
-@pytest.mark.slow
-def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
+def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path, small_manifest: Path) -> None:
+    """In a process of its own, whose end belongs to it."""
     (tmp_path / "file").write_text("")
-    result = run("build", "--out", str(tmp_path / "file"))
+    command = [sys.executable, "-m", "guance_chatgpt_monitor", "build", "--out", str(tmp_path / "file")]
+    command += ["--manifest", str(small_manifest)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: ")
-    assert "next: " in result.stderr
-    assert "Traceback" not in result.stderr
+    assert re.fullmatch(r"error: .*\nnext: .*\n", result.stderr)
 
 
 @pytest.mark.slow
@@ -176,22 +197,27 @@ def test_an_error_is_two_lines_and_no_traceback(tmp_path: Path) -> None:
         ["top", "--datakit", "http://two..dots"],
     ],
 )
-def test_an_unusable_address_is_reported_before_anything_starts(arguments: list[str]) -> None:
-    result = run(*arguments)
-    assert result.returncode == 1
-    assert re.fullmatch(r"error: .*\nnext: .*\n", result.stderr)
-    assert "unexpected" not in result.stderr
+def test_an_unusable_address_is_reported_before_anything_starts(
+    run: CommandLine, arguments: list[str]
+) -> None:
+    said = run(*arguments)
+    assert said.code == 1
+    assert re.fullmatch(r"error: .*\nnext: .*\n", said.err)
+    assert "unexpected" not in said.err
 
 
 @pytest.mark.parametrize("command", ["run --help", "install --help"])
 def test_an_ascii_only_terminal_gets_escapes(command: str) -> None:
-    result = run(*command.split(), PYTHONIOENCODING="ascii")
+    arguments = [sys.executable, "-m", "guance_chatgpt_monitor", *command.split()]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(arguments, capture_output=True, text=True, env=env, check=False)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m guance_chatgpt_monitor build --out {tmp_path} --json | head -c 1"
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path, small_manifest: Path) -> None:
+    build = f"build --out {tmp_path} --manifest {small_manifest}"
+    command = f"{sys.executable} -m guance_chatgpt_monitor {build} --json | head -c 1"
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
     )
@@ -200,14 +226,15 @@ def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["--version", "--help", "build --out OUT"])
+@pytest.mark.parametrize("command", ["--version", "--help", "build --out OUT --manifest SMALL"])
 @pytest.mark.parametrize(
     ("where", "codes"), [("| true", (0, 141)), (">&-", (0,)), ("2>&-", (0,)), (">&- 2>&-", (0,))]
 )
 def test_a_closed_output_is_not_an_error(
-    command: str, where: str, codes: tuple[int, ...], tmp_path: Path
+    command: str, where: str, codes: tuple[int, ...], tmp_path: Path, small_manifest: Path
 ) -> None:
-    line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} {where}"
+    command = command.replace("OUT", str(tmp_path)).replace("SMALL", str(small_manifest))
+    line = f"{sys.executable} -m guance_chatgpt_monitor {command} {where}"
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False
     )
@@ -216,9 +243,14 @@ def test_a_closed_output_is_not_an_error(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["--version", "build --out OUT --json", "build --out OUT"])
-def test_output_to_a_full_disk_is_a_two_line_error(command: str, tmp_path: Path) -> None:
-    line = f"{sys.executable} -m guance_chatgpt_monitor {command.replace('OUT', str(tmp_path))} > /dev/full"
+@pytest.mark.parametrize(
+    "command", ["--version", "build --out OUT --manifest SMALL --json", "build --out OUT --manifest SMALL"]
+)
+def test_output_to_a_full_disk_is_a_two_line_error(
+    command: str, tmp_path: Path, small_manifest: Path
+) -> None:
+    command = command.replace("OUT", str(tmp_path)).replace("SMALL", str(small_manifest))
+    line = f"{sys.executable} -m guance_chatgpt_monitor {command} > /dev/full"
     result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.fullmatch(r"error: No space left on device\nnext: .*\n", result.stderr)

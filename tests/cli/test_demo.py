@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import requests
+from command_line import CommandLine
 
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
 
@@ -17,15 +18,9 @@ REAL_KEY = "sk-real-0123456789abcdef"
 TIMEOUT_S = 60.0
 
 
-def run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "guance_chatgpt_monitor", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-        env={**os.environ, **environment},
-    )
+@pytest.fixture
+def run(capsys):
+    return CommandLine(capsys)
 
 
 @pytest.fixture
@@ -35,29 +30,38 @@ def openai():
         yield openai
 
 
-def test_demo_announces_its_few_calls_to_the_real_openai(openai):
-    result = run("--real", OPENAI_API_KEY=REAL_KEY, OPENAI_BASE_URL=openai.base_url)
-    assert result.returncode == 0, result.stderr
-    first, *_ = result.stdout.splitlines()
+def test_demo_announces_its_few_calls_to_the_real_openai(run, openai, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", REAL_KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", openai.base_url)
+    said = run("demo", "--real")
+    assert said.code == 0, said.err
+    first, *_, last_but_one, last = said.out.splitlines()
     assert "the real OpenAI" in first
     assert openai.base_url in first
     asked = [request for request in openai.requests if request.method == "POST"]
     assert len(asked) == int(re.match(r"(\d+) calls", first)[1]) == 3  # type: ignore[index]
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {REAL_KEY}"}
-    assert REAL_KEY not in result.stdout + result.stderr
+    assert REAL_KEY not in said.everything
+    for line in ("totals", "probe", "rate limit", "cost"):
+        assert re.search(rf"^{line}: ", said.out, re.MULTILINE), line
+    assert last_but_one == "every point arrived"
+    assert "demo --open" in last  # where to look
 
 
-def test_the_real_openai_needs_a_key():
-    result = run("--real", OPENAI_API_KEY="", OPENAI_BASE_URL="")
-    assert result.returncode == 1
-    assert re.fullmatch(r"error: .*OPENAI_API_KEY.*\nnext: .*\n", result.stderr)
+def test_the_real_openai_needs_a_key(run, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    said = run("demo", "--real")
+    assert said.code == 1
+    assert re.fullmatch(r"error: .*OPENAI_API_KEY.*\nnext: .*\n", said.err)
 
 
 @pytest.mark.parametrize("other", [["--datakit", "http://127.0.0.1:9"], ["--real"]])
-def test_options_that_conflict_with_open_are_refused(other):
-    result = run("--open", *other, OPENAI_API_KEY=REAL_KEY)
-    assert result.returncode == 2
-    assert "--open" in result.stderr
+def test_options_that_conflict_with_open_are_refused(run, other, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", REAL_KEY)
+    said = run("demo", "--open", *other)
+    assert said.code == 2
+    assert "--open" in said.err
 
 
 def test_an_open_demo_makes_calls_until_ctrl_c(tmp_path):
