@@ -210,7 +210,7 @@ def test_memory_stays_flat_over_many_values_and_names() -> None:
 
     many(0, 1_000)
     tracemalloc.start()
-    many(1_000, 6_000)
+    many(1_000, 3_000)
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 100_000

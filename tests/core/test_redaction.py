@@ -334,25 +334,22 @@ AWKWARD = [
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", AWKWARD)
 def test_no_string_takes_long(piece: str) -> None:
-    """A nonlinear pattern would take seconds instead of milliseconds."""
+    """A nonlinear pattern would take many seconds instead of milliseconds."""
     text = NEEDLES + (piece * (2**20 // len(piece))) + "x"
-    started_s = time.process_time()
-    REDACTOR.redact(text, LONG)
-    short_s = time.process_time() - started_s
-    REDACTOR.redact(text, 4 * LONG)
-    long_s = time.process_time() - started_s - short_s
-    assert short_s < 1.0
-    assert long_s < 4.0
+    started_s = time.thread_time()
+    REDACTOR.redact(text, 2 * LONG)
+    assert time.thread_time() - started_s < 2.0
 
 
 @pytest.mark.slow
 def test_no_random_mix_takes_longer() -> None:
     chooser = random.Random(1)
     for _ in range(8):
-        text = NEEDLES + "".join(chooser.choice(AWKWARD) for _ in range(20_000))
-        started_s = time.process_time()
+        text = NEEDLES + "".join(chooser.choice(AWKWARD) for _ in range(LONG // 4))
+        assert len(text) > LONG + LOOKAHEAD_CHARS
+        started_s = time.thread_time()
         REDACTOR.redact(text, LONG)
-        assert time.process_time() - started_s < 1.0
+        assert time.thread_time() - started_s < 1.0
 
 
 # -- JSON ------------------------------------------------------------------------------------------

@@ -23,6 +23,12 @@ HEX = "9f86d081884c7d65" + "9a2feaa0c55ad015"
 UUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 
+@pytest.fixture(autouse=True)
+def _the_same_keys_in_any_order() -> None:
+    """One key in many thousands is random and looks like a name: none of these may be that one."""
+    CHOOSER.seed(1)
+
+
 def redact(text: str) -> str:
     return REDACTOR.redact(text, LONG)
 
