@@ -13,12 +13,15 @@ SECOND_NS = 10**9
 START_NS = 1_700_002_800 * SECOND_NS
 
 
-def index_of(lines: Iterable[str], category: str = "metric") -> PointIndex:
+def points_of(lines: Iterable[str], category: str = "metric") -> list[Point]:
     """The points a DataKit would have stored of these lines."""
     parsed = parse_lines("\n".join(lines).encode(), category)
-    index = PointIndex()
-    index.add_points(Point(*one[:4], category, category, one.timestamp_ns) for one in parsed)
-    return index
+    return [Point(*one[:4], category, category, one.timestamp_ns) for one in parsed]
+
+
+def index_of(lines: Iterable[str], category: str = "metric") -> PointIndex:
+    """The index of `points_of(lines)`."""
+    return index_of_points(*points_of(lines, category))
 
 
 def point(second: float, tags: dict[str, str], measurement: str = "openai", **fields: object) -> Point:

@@ -1,8 +1,10 @@
 """Each monitor fires and recovers on points the code makes: calls, reports, probes and books."""
 
+from functools import lru_cache
+
 import pytest
 from shipped import checkers
-from viewing import SECOND_NS, index_of
+from viewing import SECOND_NS, index_of_points, points_of
 
 from guance_chatgpt_monitor.app.memory_backlog import MemoryBacklog
 from guance_chatgpt_monitor.core.call import Call
@@ -113,10 +115,10 @@ CASES = {
 class Watch:
     """One monitor, checked at its own frequency."""
 
-    def __init__(self, script, lines):
+    def __init__(self, script, points):
         self.every_s = int(duration_s(script["every"]))
         self._checkers = [{"jsonScript": script}]
-        self._index = index_of(lines)
+        self._index = index_of_points(*points)
         self._judge = Judge()
         self._status = {}
 
@@ -143,8 +145,10 @@ def length_s(script):
     return 2 * script["interval"] + 10 * MINUTE_S
 
 
-def lines_of(make, start_s, end_s, step_s):
-    return [line for at_s in range(start_s, end_s, step_s) for line in make(at_s)]
+@lru_cache(maxsize=None)
+def made(make, start_s, end_s, step_s):
+    """The points that `make` makes in a time; many monitors are tested with the same."""
+    return points_of(line for at_s in range(start_s, end_s, step_s) for line in make(at_s))
 
 
 def test_there_is_a_case_for_each_monitor():
@@ -157,8 +161,8 @@ def test_it_fires_in_trouble_and_recovers_in_quiet_times(title):
     script = script_of(title)
     ends_s = START_S + length_s(script)
     over_s = ends_s + length_s(script)
-    lines = lines_of(trouble, START_S, ends_s, step_s) + lines_of(quiet, ends_s, over_s, step_s)
-    watch = Watch(script, lines)
+    points = made(trouble, START_S, ends_s, step_s) + made(quiet, ends_s, over_s, step_s)
+    watch = Watch(script, points)
     fired = watch.run(START_S + script["interval"], ends_s)
     assert fired[-1][1] == worst
     assert {group for group, _ in fired} == {fired[0][0]}
@@ -173,7 +177,7 @@ def test_it_recovers_when_data_stops(title):
     trouble, _, _, step_s = CASES[title]
     script = script_of(title)
     ends_s = START_S + length_s(script)
-    watch = Watch(script, lines_of(trouble, START_S, ends_s, step_s))
+    watch = Watch(script, made(trouble, START_S, ends_s, step_s))
     assert watch.run(START_S + script["interval"], ends_s)
     later = watch.run(ends_s, ends_s + 3 * length_s(script))
     assert later[-1][1] == ("nodata" if script["noDataAction"] == "noDataEvent" else "ok")
@@ -184,25 +188,26 @@ def test_it_is_silent_in_quiet_times(title):
     _, quiet, _, step_s = CASES[title]
     script = script_of(title)
     ends_s = START_S + length_s(script)
-    watch = Watch(script, lines_of(quiet, START_S, ends_s, step_s))
+    watch = Watch(script, made(quiet, START_S, ends_s, step_s))
     assert watch.run(START_S + script["interval"], ends_s) == []
 
 
 def test_the_heartbeat_recovers_when_reports_resume():
     script = script_of("OpenAI monitor cannot reach DataKit")
     silent_s, back_s = START_S + HOUR_S, START_S + 2 * HOUR_S
-    lines = lines_of(report, START_S, silent_s, MINUTE_S) + lines_of(
-        report, back_s, back_s + HOUR_S, MINUTE_S
-    )
-    watch = Watch(script, lines)
+    before, after = ((START_S, silent_s), (back_s, back_s + HOUR_S))
+    watch = Watch(script, made(report, *before, MINUTE_S) + made(report, *after, MINUTE_S))
     assert watch.run(START_S + 300, back_s) == [((("service_name", "shop"),), "nodata")]
     assert watch.run(back_s, back_s + HOUR_S) == [((("service_name", "shop"),), "ok")]
 
 
 def test_only_the_service_in_trouble_fires():
     script = script_of("OpenAI error rate too high")
-    of_another = [line.replace("=shop", "=chat") for line in lines_of(calls, START_S, START_S + HOUR_S, 60)]
-    lines = lines_of(failing("server_error", 500), START_S, START_S + HOUR_S, MINUTE_S)
-    watch = Watch(script, [*lines, *of_another])
+    of_another = [
+        point._replace(tags={**point.tags, "service_name": "chat"})
+        for point in made(calls, START_S, START_S + HOUR_S, MINUTE_S)
+    ]
+    in_trouble = made(failing("server_error", 500), START_S, START_S + HOUR_S, MINUTE_S)
+    watch = Watch(script, in_trouble + of_another)
     fired = watch.run(START_S + 300, START_S + HOUR_S)
     assert [dict(group)["service_name"] for group, _ in fired] == ["shop"]

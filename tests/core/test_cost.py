@@ -25,6 +25,14 @@ pytestmark = pytest.mark.slow
 LONG = "word " * 2000  # so that the stand-in reports most of it as cached
 
 
+@pytest.fixture
+def stack(stack: Stack) -> Stack:
+    """Without what the workers have counted for earlier tests and not yet reported."""
+    stack.collect()
+    stack.reset()
+    return stack
+
+
 # ---- from Func ----
 
 
