@@ -599,9 +599,12 @@ def test_requests_are_kept_without_revealing_secrets_in_their_repr(server, clien
 
 @pytest.mark.slow
 def test_only_the_last_1000_requests_are_kept(server):
-    with requests.Session() as session:
-        for number in range(1003):
-            session.get(f"{server.url}/{number}", timeout=TIMEOUT_S)
+    asked = "".join(f"GET /{number} HTTP/1.1\r\nHost: localhost\r\n\r\n" for number in range(1003))
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT_S) as connection:
+        connection.sendall(asked.encode())
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 16):
+            pass  # until all are answered
     assert [server.requests[0].path, server.requests[-1].path] == ["/3", "/1002"]
     assert len(server.requests) == 1000
 
