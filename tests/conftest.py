@@ -48,16 +48,16 @@ def shared_redis() -> Iterator[LocalRedis | None]:
 
 
 @pytest.fixture(scope="session")
-def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+def running_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     with Stack(built, redis_url=shared_redis.url if shared_redis else "") as stack:
         yield stack
 
 
 @pytest.fixture
-def stack(module_stack: Stack) -> Stack:
+def stack(running_stack: Stack) -> Stack:
     """Func with the set deployed, OpenAI and DataKit; fresh for each test, except that workers stay warm."""
-    module_stack.reset()
-    return module_stack
+    running_stack.reset()
+    return running_stack
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ NOBODY = "http://127.0.0.1:9/api/v1/al/none"
 
 
 @pytest.fixture(scope="module")
-def module_stack(built: Built) -> Iterator[Stack]:
+def running_stack(built: Built) -> Iterator[Stack]:
     with Stack(built) as stack:
         yield stack
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 
 
 @pytest.fixture(scope="module", params=["this", "oldest", "newest"])
-def module_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
+def running_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
     """The same tests on Func's Python and on the newest, each with the openai that pip installs there."""
     python = {
         "this": interpreters.current,

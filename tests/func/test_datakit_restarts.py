@@ -18,7 +18,7 @@ INVALID = {"no": "question"}
 
 
 @pytest.fixture(scope="module")
-def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+def running_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     stack = Stack(built, workers=2, redis_url=shared_redis.url if shared_redis else "", log_content=True)
     stack.datakit = LocalDataKit(forgetful=True)
     with stack:

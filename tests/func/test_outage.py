@@ -121,7 +121,7 @@ class Outage:
 
 
 @pytest.fixture(scope="module")
-def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+def running_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     with Stack(built, workers=WORKERS, redis_url=shared_redis.url if shared_redis else "") as stack:
         yield stack
 

@@ -53,7 +53,7 @@ class DeadlyDataKit(LocalDataKit):
 
 
 @pytest.fixture(scope="module")
-def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
+def running_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
     redis_url = shared_redis.url if shared_redis else ""
     stack = Stack(built, redis_url=redis_url, parameters={"OpenAI admin key": ADMIN_KEY}, probe=False)
     stack.datakit = DeadlyDataKit()
@@ -62,14 +62,14 @@ def module_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stac
 
 
 @pytest.fixture
-def stack(module_stack: Stack) -> Iterator[Stack]:
+def stack(running_stack: Stack) -> Iterator[Stack]:
     """DataKit keeps any time, unless a test says otherwise."""
-    module_stack.reset()
-    module_stack.datakit.auto_timestamp_correction = False
-    yield module_stack
-    module_stack.datakit.auto_timestamp_correction = True
-    module_stack.openai.books.clock = time.time
-    module_stack.openai.books.amounts_as_text = False
+    running_stack.reset()
+    running_stack.datakit.auto_timestamp_correction = False
+    yield running_stack
+    running_stack.datakit.auto_timestamp_correction = True
+    running_stack.openai.books.clock = time.time
+    running_stack.openai.books.amounts_as_text = False
 
 
 def collect(
