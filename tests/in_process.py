@@ -6,7 +6,6 @@ The rest is the stack's: OpenAI, DataKit, and the cache and the store of its Fun
 import functools
 from typing import Any, NamedTuple
 
-import openai
 from stack import KEY, Stack
 
 from guance_chatgpt_monitor.func.monitor import Monitor
@@ -47,6 +46,8 @@ class Task:
         self.say = self.log.append
 
     def import_openai(self) -> Any:
+        import openai  # late, as in a worker: it takes longer than all the rest
+
         return openai
 
 

@@ -1,6 +1,8 @@
 """Func with the built set deployed, OpenAI and DataKit: what most tests call and look at."""
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
@@ -64,6 +66,19 @@ class Stack:
         """Edit the startup script: what was deployed, with these settings."""
         lines = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
         self.func.edit(STARTUP, self._template.replace("    DFF,\n", "    DFF,\n" + lines))
+
+    @contextlib.contextmanager
+    def another_datakit(self, make: Callable[[int], LocalDataKit]) -> Iterator[None]:
+        """For a while, what `make(port)` returns is the DataKit, at the same URL."""
+        usual = self.datakit
+        usual.stop()
+        self.datakit = make(usual.port)
+        try:
+            with self.datakit:
+                yield
+        finally:
+            self.datakit = usual
+            usual.start()
 
     def reset(self) -> None:
         self.configure(**self._settings)

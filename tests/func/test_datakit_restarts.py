@@ -1,16 +1,16 @@
 """A stopped DataKit loses its last 10 s, like the real one, and Func sends them again."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from cache_client import MemoryBackend, cache_of, line
+from in_process import Collected, collect_at, places_of
 from stack import Stack
 
-from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.func.cache_backlog import SCOPE
 from guance_chatgpt_monitor.func.taken_lines import MAX_ENTRIES, TakenLines
 from guance_chatgpt_monitor.local.datakit.server import LocalDataKit
-from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
 
 pytestmark = pytest.mark.slow
 
@@ -18,11 +18,20 @@ INVALID = {"no": "question"}
 
 
 @pytest.fixture(scope="module")
-def running_stack(built: Built, shared_redis: LocalRedis | None) -> Iterator[Stack]:
-    stack = Stack(built, workers=2, redis_url=shared_redis.url if shared_redis else "", log_content=True)
-    stack.datakit = LocalDataKit(forgetful=True)
-    with stack:
-        yield stack
+def running_stack(running_stack: Stack) -> Iterator[Stack]:
+    with running_stack.another_datakit(lambda port: LocalDataKit(port, forgetful=True)):
+        yield running_stack
+
+
+@pytest.fixture
+def stack(stack: Stack) -> Stack:
+    stack.configure(log_content=True)
+    return stack
+
+
+def collect_elsewhere(stack: Stack) -> Collected:
+    """One run of collect() in another worker than the one that made the calls."""
+    return collect_at(places_of(stack), time.time(), log_content=True)
 
 
 def restart(stack: Stack) -> None:
@@ -42,7 +51,7 @@ def test_no_call_is_missing_after_a_restart(stack: Stack) -> None:
     taken = stamps(stack)
     restart(stack)
     assert stamps(stack) == []  # they really were lost
-    result = stack.collect()
+    result = collect_elsewhere(stack)
     assert sorted(stamps(stack)) == sorted(taken)
     assert len(stack.datakit.points("openai", "logging")) == 5
     said = "\n".join(result.log)
@@ -65,8 +74,7 @@ def test_replayed_points_are_sent_again_too(stack: Stack) -> None:
 def test_nothing_is_sent_again_without_a_restart(stack: Stack) -> None:
     stack.collect()
     stack.post(INVALID)
-    for _ in range(3):
-        result = stack.collect()
+    for result in (collect_elsewhere(stack), stack.collect(), collect_elsewhere(stack)):
         assert "sent again" not in "\n".join(result.log)
     assert len(stack.points()) == 1
 
@@ -75,7 +83,7 @@ def test_points_are_sent_again_only_once(stack: Stack) -> None:
     stack.ask()
     restart(stack)
     assert "sent again" in "\n".join(stack.collect().log)
-    assert "sent again" not in "\n".join(stack.collect().log)
+    assert "sent again" not in "\n".join(collect_elsewhere(stack).log)
     assert len(stack.datakit.points("openai", "logging")) == 1
 
 
@@ -170,8 +178,9 @@ def test_a_healthy_call_takes_few_redis_commands(stack: Stack) -> None:
     stack.func.edit(
         "startup__guance_chatgpt_monitor", counting + code.replace("    DFF,\n", "    counted,\n")
     )
-    for _ in range(4):
+    for _ in range(5):
         stack.post(INVALID)
-    commands = stack.func.records[-1]["log"]
-    # Note the point and count it; now and then, read whether DataKit is marked down.
-    assert len(commands) in (2, 3), commands
+    commands = sorted((record["log"] for record in stack.func.records), key=len)
+    # Note the point and count it; now and then, read whether DataKit is marked down. One of the calls may
+    # add up the worker's writes.
+    assert len(commands[2]) in (2, 3), commands

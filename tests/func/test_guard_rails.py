@@ -1,22 +1,26 @@
 """The limits of the link: what exceeds them is refused, counted and never sent."""
 
+import json
+import queue
 import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 import requests
-from cache_client import MemoryBackend, cache_of
-from in_process import Task, places_of, settings_at
+from cache_client import MemoryBackend, cache_of, run_threads
+from in_process import Places, Task, places_of, settings_at
 from stack import STARTUP, Stack
 
-from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.func.daily_tokens import DailyTokens
 from guance_chatgpt_monitor.func.guard_rails import GuardRails
 from guance_chatgpt_monitor.func.monitor import Monitor
 from guance_chatgpt_monitor.func.request import Request
 from guance_chatgpt_monitor.local.func.redis_server import LocalRedis
+from guance_chatgpt_monitor.local.http_server import LocalServer, Response
+from guance_chatgpt_monitor.local.http_server import Request as HttpRequest
 
 pytestmark = pytest.mark.slow
 
@@ -246,33 +250,66 @@ class Link:
         return admission.refusal.body if admission.refusal else ""
 
 
-def test_all_workers_count_together(built: Built, shared_redis: LocalRedis | None) -> None:
-    redis_url = shared_redis.url if shared_redis else ""
-    with Stack(built, workers=2, redis_url=redis_url) as stack:
-        stack.func.clear_cache()
-        tokens = stack.ask().json()["usage"]["total_tokens"]
-        stack.configure(daily_token_limit=2 * tokens)
-        assert {stack.ask().status_code for _ in range(2)} == {200}
-        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
+class AnotherWorker:
+    """Calls the monitor in the test's own process, as a further worker of the stack's Func."""
+
+    def __init__(self, places: Places, **limits: Any) -> None:
+        self._places = places
+        self._monitor = Monitor(settings_at(places, **limits), {})
+        self.log: list[str] = []
+
+    def ask(self, **body: Any) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer; `log` is what was printed."""
+        task = Task(self._places)
+        answer = self._monitor.chat(task, {"question": "Hi", **body})
+        self.log = task.log
+        return answer.control["status_code"], json.loads(answer.data)
 
 
-def test_simultaneous_callers_cannot_all_use_the_last_tokens(
-    built: Built, shared_redis: LocalRedis | None
-) -> None:
-    redis_url = shared_redis.url if shared_redis else ""
-    with Stack(
-        built, workers=4, redis_url=redis_url, daily_token_limit=10, max_completion_tokens=50
-    ) as stack:
-        stack.func.clear_cache()
-        stack.openai.faults.extend(["slow:1"] * 4)
-        answers: list[int] = []
-        calls = [threading.Thread(target=lambda: answers.append(stack.ask().status_code)) for _ in range(4)]
-        for call in calls:
-            call.start()
-        for call in calls:
-            call.join(60)
-        assert sorted(answers) == [200, 429, 429, 429]
-        assert len(stack.openai.requests) == 1
+def test_all_workers_count_together(stack: Stack) -> None:
+    tokens = stack.ask("Hi").json()["usage"]["total_tokens"]
+    limit = {"daily_token_limit": 2 * tokens}
+    stack.configure(**limit)
+    another = AnotherWorker(places_of(stack), **limit)
+    assert [stack.ask("Hi").status_code, another.ask()[0]] == [200, 200]
+    refused(stack, stack.ask("Hi"), 429, "daily_token_limit_reached")
+    assert another.ask()[0] == 429
+
+
+class PatientOpenAI(LocalServer):
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 0
+        self.may_answer = threading.Event()
+
+    def respond(self, _: HttpRequest) -> Response:
+        self.requests += 1
+        self.may_answer.wait(60)
+        return Response(200, {"choices": [{"message": {"role": "assistant", "content": "Hi"}}]})
+
+
+def test_simultaneous_callers_cannot_all_use_the_last_tokens(stack: Stack) -> None:
+    answers: queue.Queue[int] = queue.Queue()
+    with PatientOpenAI() as patient:
+        places = places_of(stack)._replace(openai=f"{patient.url}/v1")
+        workers = [AnotherWorker(places, daily_token_limit=10, max_completion_tokens=50) for _ in range(4)]
+        go = threading.Barrier(4)
+
+        def call(n: int) -> None:
+            go.wait(60)
+            answers.put(workers[n].ask()[0])
+
+        calling = threading.Thread(target=lambda: run_threads(4, call))
+        calling.start()
+        try:
+            assert [answers.get(timeout=30) for _ in range(3)] == [429, 429, 429]
+        finally:
+            patient.may_answer.set()
+            calling.join(60)
+        assert answers.get(timeout=30) == 200
+        assert patient.requests == 1
 
 
 def test_what_a_killed_call_reserved_is_released(stack: Stack) -> None:
@@ -345,26 +382,21 @@ def own_redis() -> Iterator[LocalRedis]:
 
 
 def test_while_the_cache_is_unavailable_calls_pass_and_the_log_says_so(
-    built: Built, own_redis: LocalRedis
+    stack: Stack, own_redis: LocalRedis
 ) -> None:
-    with Stack(
-        built,
-        redis_url=own_redis.url,
-        exits_with_redis=False,
-        daily_token_limit=1,
-        max_completion_tokens=100,
-    ) as stack:
-        assert stack.ask().status_code == 200
-        refused(stack, stack.ask(), 429, "daily_token_limit_reached")
-        own_redis.stop()
-        answer = stack.ask()
-        assert answer.status_code == 200
-        log = stack.func.records[-1]["log"]
-        assert "the daily token limit cannot be checked (ConnectionError): the call passes" in log
-        tokens = answer.json()["usage"]["total_tokens"]
-        assert f"{tokens} token(s) are missing in the day's count (ConnectionError)" in log
-        # The other limits need no cache.
-        assert stack.ask(max_tokens=101).status_code == 403
+    places = places_of(stack)._replace(redis_url=own_redis.url)
+    worker = AnotherWorker(places, daily_token_limit=1, max_completion_tokens=100)
+    assert worker.ask()[0] == 200
+    status_code, body = worker.ask()
+    assert (status_code, body["error"]["code"]) == (429, "daily_token_limit_reached")
+    own_redis.stop()
+    status_code, body = worker.ask()
+    assert status_code == 200
+    assert "the daily token limit cannot be checked (ConnectionError): the call passes" in worker.log
+    tokens = body["usage"]["total_tokens"]
+    assert f"{tokens} token(s) are missing in the day's count (ConnectionError)" in worker.log
+    # The other limits need no cache.
+    assert worker.ask(max_tokens=101)[0] == 403
 
 
 # ---- settings and faults of ours ----
