@@ -18,11 +18,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 @pytest.fixture(scope="module", params=["this", "oldest", "newest"])
 def running_stack(request: pytest.FixtureRequest, built: Built, shared_redis: object) -> Iterator[Stack]:
     """The same tests on Func's Python and on the newest, each with the openai that pip installs there."""
-    python = {
-        "this": interpreters.current,
-        "oldest": lambda: interpreters.with_packages(interpreters.OLDEST),
-        "newest": lambda: interpreters.with_packages(interpreters.newest()),
-    }[request.param]()
+    if request.param == "this":
+        yield request.getfixturevalue("running_stack")  # the one of all tests
+        return
+    version = interpreters.OLDEST if request.param == "oldest" else interpreters.newest()
+    python = interpreters.with_packages(version)
     with Stack(built, python, redis_url=getattr(shared_redis, "url", "")) as stack:
         yield stack
 
@@ -114,6 +114,8 @@ def test_a_callers_tags_are_on_the_point_and_not_sent(stack: Stack) -> None:
     assert (tags["team"], tags["城市"]) == ("web, mobile=1", "上海")
 
 
+# Refused before the SDK is asked: a newer Python has all that the oldest one has.
+@pytest.mark.parametrize("running_stack", ["oldest"], indirect=True)
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -336,13 +338,6 @@ def test_a_call_ends_within_its_deadline(stack: Stack, fault: str) -> None:
     assert point.fields["create_time"] == 1.0
 
 
-def test_a_deadline_reached_during_the_import_of_the_sdk_is_the_response_time(built: Built) -> None:
-    with Stack(built, deadline_s=0.05) as stack:
-        stack.openai.faults.append("hang")
-        assert stack.ask().status_code == 504
-        assert stack.point().fields["response_time"] >= 0.05
-
-
 def test_the_point_of_a_call_that_func_kills_is_written(stack: Stack) -> None:
     stack.ask()
     stack.datakit.clear()
@@ -417,3 +412,11 @@ def test_collect_says_what_it_found(stack: Stack) -> None:
     assert result.log[0] == f"DataKit 1.84.1 at {stack.datakit.url} is up"
     assert result.data["datakit_up"] is True
     assert json.loads(json.dumps(result.data)) == result.data
+
+
+def test_what_was_said_is_logged_redacted(stack: Stack) -> None:
+    stack.configure(log_content=True)
+    assert stack.ask("My mail is zhang@example.com").ok
+    (log,) = stack.datakit.points("openai", "logging")
+    assert log.fields["question"] == "My mail is [email]"
+    assert stack.collect().data["logs"]["delivered"] == 1

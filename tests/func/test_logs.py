@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import interpreters
 import pytest
 from cache_client import cache_of
 from in_process import Task, places_of, settings_at
 from stack import KEY, Stack
 
-from guance_chatgpt_monitor.cli.build import Built
 from guance_chatgpt_monitor.core.content.log_line import ContentLog
 from guance_chatgpt_monitor.core.content.transcript import Conversation
 from guance_chatgpt_monitor.func.cache_backlog import CacheBacklog
@@ -215,11 +213,3 @@ def test_logs_have_their_own_bounds(stack: Stack) -> None:
     assert result.data["logs"]["replayed"] == 4 - dropped
     assert result.data["dropped"] == {}
     assert len(stack.points()) == 4
-
-
-def test_on_funcs_python(built: Built) -> None:
-    with Stack(built, interpreters.with_packages(interpreters.OLDEST), log_content=True) as stack:
-        assert stack.ask(QUESTION).ok
-        (log,) = logs(stack)
-        assert "[email]" in str(log.fields["question"])
-        assert stack.collect().data["logs"]["delivered"] == 1

@@ -81,7 +81,6 @@ def test_an_api_that_is_not_up(stack: Stack, fault: str, status_code: str | None
     assert result.data["datakit_up"] is True
     point = probed(stack)
     assert point.fields["up"] == 0.0
-    assert point.fields["response_time"] < 5  # it would hang for ever
     assert (point.tags.get("status_code"), point.tags["error_type"]) == (status_code, error_type)
     assert len(stack.openai.requests) == 1
     words = next(line for line in result.log if line.startswith("OpenAI at "))
@@ -159,15 +158,25 @@ def test_without_the_package_nothing_is_asked(stack_with: Callable[[str], Stack]
     assert stack.openai.requests == []
 
 
-def test_without_the_package_for_its_proxy_nothing_is_asked(
-    built: Built, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # for the test's own request
+@pytest.fixture
+def stack_with_proxy(stack: Stack) -> Iterator[Stack]:
+    """Its worker reaches the world through a SOCKS proxy."""
+    proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    stack.configure(tags={"team": "behind a proxy"})  # a client of its own
+    stack.func.edit("startup__proxy", f"import os\nos.environ.update({proxies!r})\n")
+    assert stack.func.run("startup__proxy").status == "success"
+    yield stack
+    stack.func.edit(
+        "startup__proxy", f"import os\nfor name in {list(proxies)!r}:\n    del os.environ[name]\n"
+    )
+    assert stack.func.run("startup__proxy").status == "success"
+
+
+def test_without_the_package_for_its_proxy_nothing_is_asked(stack_with_proxy: Stack) -> None:
+    stack = stack_with_proxy
     said = "the Python package socksio is not installed in this Func"
-    with Stack(built) as stack:
-        assert f"OpenAI is not probed: {said}" in stack.collect().log
-        answer = stack.ask()
+    assert f"OpenAI is not probed: {said}" in stack.collect().log
+    answer = stack.ask()
     assert answer.status_code == 500
     assert answer.json()["error"]["message"] == said
 
