@@ -195,15 +195,13 @@ def test_an_exception_is_599_with_a_traceback(scripts: Scripts) -> None:
 
 def test_the_time_limit_skips_except_exception_but_runs_finally(scripts: Scripts) -> None:
     code = (
-        "import time\n"
+        "import signal\n"
         "def f():\n"
-        "    try:\n        time.sleep(20)\n    except Exception:\n        return 'caught'\n"
+        "    try:\n        signal.pause()\n    except Exception:\n        return 'caught'\n"
         "    finally:\n        print('finally')\n"
     )
-    started_s = time.monotonic()
     answer = scripts.post(code, timeout_s=1)
     assert (answer.status_code, answer.json()["error"]) == (599, 599.2)
-    assert time.monotonic() - started_s < 10
     assert scripts.func.records[-1]["log"] == ("finally",)
 
 
