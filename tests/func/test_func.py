@@ -13,7 +13,9 @@ import requests
 import yaml
 
 from guance_chatgpt_monitor.local.func.cron import is_due
+from guance_chatgpt_monitor.local.func.dff import Backend, Store
 from guance_chatgpt_monitor.local.func.server import LocalFunc, TaskResult, as_javascript
+from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,22 @@ def test_cache_and_store_are_scoped_per_script(scripts: Scripts) -> None:
         "    return [DFF.CACHE.get('a'), get(), DFF.STORE.get('b')]\n"
     )
     assert scripts.run(code).data == ["1", [None, "2"], {"x": [1]}]
+
+
+class Answering(LocalServer):
+    """In place of Func's server."""
+
+    def respond(self, _: Request) -> Response:
+        return Response(200, {"result": 1})
+
+
+def test_the_store_is_reached_after_the_server_has_closed_an_idle_connection() -> None:
+    with Answering() as server:
+        store = Store(Backend(f"127.0.0.1:{server.port}", ""), "any_script")
+        assert store.get("a") == 1
+        server.stop()  # cuts the connection, as the server does after a minute
+        server.start()
+        assert store.get("a") == 1
 
 
 def test_only_env_values_read_by_the_entry_script_are_masked(scripts: Scripts) -> None:

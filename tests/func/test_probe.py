@@ -163,12 +163,12 @@ def stack_with_proxy(stack: Stack) -> Iterator[Stack]:
     """Its worker reaches the world through a SOCKS proxy."""
     proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
     stack.configure(tags={"team": "behind a proxy"})  # a client of its own
-    stack.func.edit("startup__proxy", f"import os\nos.environ.update({proxies!r})\n")
+    code = f"import os\nos.kept_aside = dict(os.environ)\nos.environ.update({proxies!r})\n"
+    stack.func.edit("startup__proxy", code)
     assert stack.func.run("startup__proxy").status == "success"
     yield stack
-    stack.func.edit(
-        "startup__proxy", f"import os\nfor name in {list(proxies)!r}:\n    del os.environ[name]\n"
-    )
+    code = "import os\nos.environ.clear()\nos.environ.update(os.kept_aside)\n"
+    stack.func.edit("startup__proxy", code)
     assert stack.func.run("startup__proxy").status == "success"
 
 

@@ -8,6 +8,7 @@ import concurrent.futures
 import http.client
 import importlib
 import json
+import select
 import types
 from typing import Any, Dict, List, Optional
 
@@ -68,6 +69,9 @@ class Backend:
         """Ask the server. The connection is given up whenever anything, a timeout too, interrupts it."""
         done = False
         try:
+            if self._connection is not None and _is_closed(self._connection):
+                self._connection.close()
+                self._connection = None
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(self._server)
             headers = {"Content-Type": "application/json"}
@@ -82,6 +86,15 @@ class Backend:
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer["result"]
+
+
+def _is_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has ended it, as it does when nothing was asked for a minute."""
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Cache:
