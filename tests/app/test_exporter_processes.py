@@ -14,19 +14,22 @@ import interpreters
 import pytest
 import requests
 from exporting import WAIT_S, WatchedDataKit, stamps_in
+from preloaded import SDK, Done, Program, preloaded
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = Path(__file__).resolve().parent.parent
 
-# Every program gets DataKit and backlog from the environment, and prints the calls it submits.
-PROLOGUE = """
+IMPORTS = """
 import os, sys, time
 sys.modules["genai_prices"] = None  # its import is half of what such a program takes
 from exporting import Observed, submit
 from guance_chatgpt_monitor.app.exporter import Exporter, get_exporter
 from guance_chatgpt_monitor.app.environment import Settings
+"""
+# Every program gets DataKit and backlog from the environment, and prints the calls it submits.
+PROLOGUE = f"""{IMPORTS}
 
 def made(stamps):
     os.write(1, "".join("%d\\n" % stamp for stamp in stamps).encode())
@@ -55,11 +58,8 @@ def python(request: pytest.FixtureRequest) -> str:
     }[request.param]()
 
 
-def start(
-    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
-) -> "subprocess.Popen[str]":
-    """Start a program; `first` runs before anything is imported."""
-    environment = {
+def environment(datakit: WatchedDataKit, path: Path) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(path.parent.parent),  # where gunicorn leaves a file
         "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
@@ -68,9 +68,24 @@ def start(
         "CHATGPT_MONITOR_BACKLOG": str(path),
         "CHATGPT_MONITOR_SERVICE_NAME": "tested",
     }
+
+
+def start(
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, imports: str = IMPORTS
+) -> Program:
+    """Start a program in a process where `imports` were executed, and nothing else."""
+    as_in_environment = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n"
+    whole = as_in_environment + PROLOGUE + code
+    return preloaded(imports, python).start(whole, environment(datakit, path))
+
+
+def start_anew(
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable
+) -> "subprocess.Popen[str]":
+    """Start a Python of its own."""
     return subprocess.Popen(
-        [python, "-c", first + PROLOGUE + code],
-        env=environment,
+        [python, "-c", code],
+        env=environment(datakit, path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -78,18 +93,29 @@ def start(
 
 
 def run(
-    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, imports: str = IMPORTS
 ) -> list[int]:
     """Return the calls a program made; it must exit with 0 and report only that DataKit is unreachable."""
-    process = start(code, datakit, path, python, first)
+    return calls_of(start(code, datakit, path, python, imports).communicate())
+
+
+def run_anew(
+    code: str, datakit: WatchedDataKit, path: Path, python: str = sys.executable, first: str = ""
+) -> list[int]:
+    """The same in a Python of its own; `first` runs before anything is imported."""
+    process = start_anew(first + PROLOGUE + code, datakit, path, python)
     try:
         output, errors = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    said = [text for text in errors.splitlines() if "wait in the backlog" not in text]
-    assert (process.returncode, said) == (0, [])
-    return [int(text) for text in output.split()]
+    return calls_of(Done(process.returncode, output, errors))
+
+
+def calls_of(done: Done) -> list[int]:
+    said = [text for text in done.stderr.splitlines() if "wait in the backlog" not in text]
+    assert (done.returncode, said) == (0, [])
+    return [int(text) for text in done.stdout.split()]
 
 
 # -- the end of a process --------------------------------------------------------------------------
@@ -130,9 +156,9 @@ def test_an_exit_with_datakit_hanging_is_quick_and_loses_nothing(datakit: Watche
 
 def test_an_exit_by_an_exception_delivers(datakit: WatchedDataKit, path: Path) -> None:
     process = start("made(submit(exporter, 5)); raise SystemExit(7)", datakit, path)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 7
-    assert [int(text) for text in output.split()] == datakit.stamps()
+    done = process.communicate()
+    assert done.returncode == 7
+    assert [int(text) for text in done.stdout.split()] == datakit.stamps()
 
 
 @pytest.mark.parametrize(("n_before", "mode"), [(2, "hang"), (0, "")])
@@ -170,7 +196,7 @@ made(submit(exporter, {n_before}))
 atexit.register(lambda: made(submit(exporter, 1)))
 ended_s = time.monotonic()
 """
-    stamps = run(TIMED % 0 + code, datakit, path)
+    stamps = run(TIMED % 0 + code, datakit, path, imports=IMPORTS + SDK)
     assert len(stamps) == n_before + 3
     assert set(stamps) == {*datakit.stamps(), *stamps_in(path)}
 
@@ -217,10 +243,9 @@ def test_a_second_signal_during_the_exit_loses_nothing(
     datakit: WatchedDataKit, path: Path, sent: str, on_thread: bool
 ) -> None:
     datakit.mode = "hang"
-    process = start(ENDS_TWICE % {"sent": sent, "on_thread": on_thread}, datakit, path)
-    output, errors = process.communicate(timeout=60)
-    assert errors.count("ending\n") == 2
-    stamps = [int(text) for text in output.split()]
+    done = start(ENDS_TWICE % {"sent": sent, "on_thread": on_thread}, datakit, path).communicate()
+    assert done.stderr.count("ending\n") == 2
+    stamps = [int(text) for text in done.stdout.split()]
     assert len(stamps) == (51 if on_thread else 101)
     assert set(stamps) <= set(stamps_in(path))
 
@@ -248,7 +273,7 @@ assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 exporter.shutdown()
 os._exit(0)  # skips the complaints of gevent and urllib3 at exit, which are not ours
 """
-    assert len(run(code, datakit, path, first=PATCH + "\n")) == 2
+    assert len(run_anew(code, datakit, path, first=PATCH + "\n")) == 2
 
 
 def test_daemon_threads_that_keep_calling_do_not_delay_the_exit(datakit: WatchedDataKit, path: Path) -> None:
@@ -267,7 +292,7 @@ for _ in range(8):
     threading.Thread(target=call, daemon=True).start()
 ended_s = time.monotonic()
 """
-    run(TIMED % 1 + code, datakit, path)
+    run(TIMED % 1 + code, datakit, path, imports=IMPORTS + SDK)
 
 
 def test_lines_in_memory_move_to_the_file_once_it_works_again(datakit: WatchedDataKit, path: Path) -> None:
@@ -281,12 +306,11 @@ exporter.flush(20)
 resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
 made(submit(exporter, 30))
 """
-    process = start(code, datakit, path)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "cannot be used" in errors
-    assert "end with this process" not in errors
-    stamps = [int(text) for text in output.split()]
+    done = start(code, datakit, path).communicate()
+    assert done.returncode == 0
+    assert "cannot be used" in done.stderr
+    assert "end with this process" not in done.stderr
+    stamps = [int(text) for text in done.stdout.split()]
     assert set(stamps) == set(stamps_in(path))
 
 
@@ -295,7 +319,7 @@ def test_an_exit_causes_no_warning_under_strict_python(
 ) -> None:
     first = "import warnings; warnings.simplefilter('error')\n"
     code = "made(submit(exporter, 3)); exporter.flush(20); made(submit(exporter, 3))"
-    stamps = run(code, datakit, path, python, first)
+    stamps = run_anew(code, datakit, path, python, first)
     assert datakit.stamps() == stamps
 
 
@@ -337,7 +361,6 @@ def test_a_killed_process_loses_only_what_was_in_memory(
     made: list[tuple[list[int], int]] = []
     processes = [start(ENDLESS % n, datakit, path) for n in range(3)]
     for process in processes:
-        assert process.stdout is not None
         stamps = [int(process.stdout.readline())]
         until_ns = stamps[0] + int(chance.uniform(0.5, 1.2) * 1e9)
         while stamps[-1] < until_ns:
@@ -454,7 +477,7 @@ def test_spawned_children_of_multiprocessing_deliver_on_exit(
     program = tmp_path / "program.py"  # a file, because the children import it
     program.write_text(PROLOGUE + MULTIPROCESSING % method)
     code = f"import os, sys; os.execv(sys.executable, [sys.executable, {str(program)!r}])"
-    stamps = run("", datakit, path, first=code)
+    stamps = run_anew("", datakit, path, first=code)
     assert len(stamps) == 50
     assert sorted({*datakit.stamps(), *stamps_in(path)}) == sorted(stamps)
 
@@ -490,7 +513,7 @@ def test_other_greenlets_run_while_calls_are_delivered(
     """Even while DataKit is slow to answer."""
     pytest.importorskip("gevent")
     datakit.mode = mode
-    stamps = run(GEVENT % n_ticks, datakit, path, first=PATCH)
+    stamps = run_anew(GEVENT % n_ticks, datakit, path, first=PATCH)
     assert len(stamps) == 450
     assert set(datakit.stamps() + stamps_in(path)) == set(stamps)
 
@@ -515,7 +538,7 @@ def test_preloaded_gunicorn_workers_deliver_their_calls(
     options = ["--preload", "-w", "2", "-k", worker_class, "-b", "127.0.0.1:0", "--chdir", str(tmp_path)]
     command = ["-m", "gunicorn", "served:application", *options]
     code = f"import os, sys; os.execv(sys.executable, [sys.executable, *{command}])"
-    with start("", datakit, path, first=code) as process:
+    with start_anew(code, datakit, path) as process:
         try:
             assert process.stderr is not None
             url = next(found[1] for text in process.stderr if (found := re.search(r"at: (http://\S+)", text)))
