@@ -6,14 +6,17 @@ import importlib
 import inspect
 import json
 import logging
+import sys
 import threading
 import traceback
+from contextlib import contextmanager
 
 import openai
 import pytest
-from monitored import CHAT, USAGE, Canned, chunk, httpx, points
+from monitored import CHAT, USAGE, Canned, Collector, chunk, httpx, points
 
-from guance_chatgpt_monitor import instrument, monitor, observe
+from guance_chatgpt_monitor import instrument, monitor, observe, uninstrument
+from guance_chatgpt_monitor.app.environment import Settings
 from guance_chatgpt_monitor.app.exporter import Exporter
 
 pytest_plugins = ["monitored_fixtures"]
@@ -183,42 +186,48 @@ def models(model):
     return {**CHAT, "model": model}
 
 
-def use(client):
-    """Do everything that an application does with a client."""
+def steps(client):
+    """Everything that an application does with a client."""
     chat = client.chat.completions
     raw = chat.with_raw_response
-    results = [
-        outcome(lambda: chat.create(**CHAT)),
-        outcome(lambda: client.with_options(timeout=5).chat.completions.create(**CHAT)),
-        outcome(lambda: client.embeddings.create(model="e", input="one", encoding_format="float")),
-        outcome(lambda: chat.create(**models("refused"))),
-        outcome(lambda: chat.create(**models("unreachable"))),
-        outcome(lambda: chat.create(**models("interrupted"))),
-        outcome(lambda: list(chat.create(**STREAM))),
-        outcome(lambda: list(chat.create(**{**STREAM, "model": "broken"}))),
-        outcome(lambda: chat.create(**{**STREAM, "model": "refused"})),
-        outcome(lambda: next(chat.create(**STREAM))),
-        outcome(lambda: type(chat.create(**STREAM))),
-        outcome(lambda: raw.create(**CHAT)),
-        outcome(lambda: raw.create(**CHAT).parse()),
-        outcome(lambda: list(raw.create(**STREAM).parse())),
-        outcome(lambda: chat.create(**CHAT, nonsense=1)),
+    found = [
+        lambda: chat.create(**CHAT),
+        lambda: client.with_options(timeout=5).chat.completions.create(**CHAT),
+        lambda: client.embeddings.create(model="e", input="one", encoding_format="float"),
+        lambda: chat.create(**models("refused")),
+        lambda: chat.create(**models("unreachable")),
+        lambda: chat.create(**models("interrupted")),
+        lambda: list(chat.create(**STREAM)),
+        lambda: list(chat.create(**{**STREAM, "model": "broken"})),
+        lambda: chat.create(**{**STREAM, "model": "refused"}),
+        lambda: next(chat.create(**STREAM)),
+        lambda: type(chat.create(**STREAM)),
+        lambda: raw.create(**CHAT),
+        lambda: raw.create(**CHAT).parse(),
+        lambda: list(raw.create(**STREAM).parse()),
+        lambda: chat.create(**CHAT, nonsense=1),
+        lambda: _observed(chat),
+        observe()(lambda: chat.create(**models("refused"))),
     ]
     if hasattr(chat, "with_streaming_response"):
-        results += [outcome(lambda: _streamed(chat, CHAT)), outcome(lambda: _streamed(chat, STREAM))]
+        found += [lambda: _streamed(chat, CHAT), lambda: _streamed(chat, STREAM)]
     if hasattr(chat, "stream"):
-        results.append(outcome(lambda: _helped(chat)))
+        found.append(lambda: _helped(chat))
     if hasattr(client, "responses"):
-        results += [outcome(lambda: client.responses.create(**IN_BACKGROUND))]
-        results += [outcome(lambda: client.responses.retrieve("resp_1"))]
-        results += [outcome(lambda: next(client.responses.create(**IN_BACKGROUND, stream=True)))]
-        results += [outcome(lambda: client.responses.with_raw_response.retrieve("resp_1").parse())]
+        found += [
+            lambda: client.responses.create(**IN_BACKGROUND),
+            lambda: client.responses.retrieve("resp_1"),
+            lambda: next(client.responses.create(**IN_BACKGROUND, stream=True)),
+            lambda: client.responses.with_raw_response.retrieve("resp_1").parse(),
+        ]
+    return found
+
+
+def _observed(chat):
     with observe() as call:
         answer = chat.create(**CHAT)
         call.record(answer)
-    results.append(seen(answer))
-    results.append(outcome(observe()(lambda: chat.create(**models("refused")))))
-    return results
+    return answer
 
 
 def _streamed(chat, asked):
@@ -232,45 +241,76 @@ def _helped(chat):
         return [type(event) for event in stream]
 
 
-async def async_outcome(awaitable, read=False):
+def use(client):
+    """The outcomes of these steps."""
+    return [outcome(step) for step in steps(client)]
+
+
+async def async_outcome(step):
     try:
-        result = await awaitable
-        return seen([chunk async for chunk in result] if read else result)
+        return seen(await step())
     except BaseException as error:
         return seen(error)
 
 
-async def use_async(client):
+def async_steps(client):
     chat = client.chat.completions
     raw = chat.with_raw_response
-    results = [
-        await async_outcome(chat.create(**CHAT)),
-        await async_outcome(client.with_options(timeout=5).chat.completions.create(**CHAT)),
-        await async_outcome(chat.create(**models("refused"))),
-        await async_outcome(chat.create(**models("unreachable"))),
-        await async_outcome(chat.create(**STREAM), read=True),
-        await async_outcome(chat.create(**{**STREAM, "model": "broken"}), read=True),
-        seen(type(await chat.create(**STREAM))),
-        seen((await raw.create(**CHAT)).parse()),
-        seen([chunk async for chunk in (await raw.create(**STREAM)).parse()]),
+    found = [
+        lambda: chat.create(**CHAT),
+        lambda: client.with_options(timeout=5).chat.completions.create(**CHAT),
+        lambda: chat.create(**models("refused")),
+        lambda: chat.create(**models("unreachable")),
+        lambda: _read(chat.create(**STREAM)),
+        lambda: _read(chat.create(**{**STREAM, "model": "broken"})),
+        lambda: _type(chat.create(**STREAM)),
+        lambda: _parsed(raw.create(**CHAT)),
+        lambda: _read(_parsed(raw.create(**STREAM))),
+        lambda: _observed_async(chat),
+        observe()(_asking(chat)),
     ]
     if hasattr(chat, "with_streaming_response"):
-        async with chat.with_streaming_response.create(**CHAT) as response:
-            results.append(seen(await response.parse()))
-        async with chat.with_streaming_response.create(**STREAM) as response:
-            results.append(seen([chunk async for chunk in await response.parse()]))
+        found += [lambda: _streamed_async(chat, CHAT), lambda: _streamed_async(chat, STREAM)]
     if hasattr(client, "responses"):
-        results.append(await async_outcome(client.responses.create(**IN_BACKGROUND)))
-        results.append(await async_outcome(client.responses.retrieve("resp_1")))
-    async with observe() as call:
-        call.record(await chat.create(**CHAT))
+        found.append(lambda: client.responses.create(**IN_BACKGROUND))
+        found.append(lambda: client.responses.retrieve("resp_1"))
+    return found
 
-    @observe()
+
+async def _read(stream):
+    return [chunk async for chunk in await stream]
+
+
+async def _type(answer):
+    return type(await answer)
+
+
+async def _parsed(answer):
+    return (await answer).parse()
+
+
+async def _observed_async(chat):
+    async with observe() as call:
+        answer = await chat.create(**CHAT)
+        call.record(answer)
+    return answer
+
+
+def _asking(chat):
     async def ask():
         return await chat.create(**CHAT)
 
-    results.append(seen(await ask()))
-    return results
+    return ask
+
+
+async def _streamed_async(chat, asked):
+    async with chat.with_streaming_response.create(**asked) as response:
+        parsed = await response.parse()
+        return [chunk async for chunk in parsed] if asked is STREAM else [parsed]
+
+
+async def use_async(client):
+    return [await async_outcome(step) for step in async_steps(client)]
 
 
 @pytest.fixture(scope="module")
@@ -304,22 +344,26 @@ def raising(*args, **kwargs):
 
 
 @pytest.fixture
-def break_(monkeypatch):
-    """Makes a function of ours raise, wherever it was imported."""
+def break_():
+    """Makes functions of ours raise for a while, wherever they were imported."""
 
-    def break_(name):
-        owner, attribute = OURS.get(name, (Exporter, name))
-        function = getattr(owner, attribute)
-        monkeypatch.setattr(owner, attribute, raising)
-        for module in MODULES:
-            for bound, value in list(vars(module).items()):
-                if value is function:
-                    monkeypatch.setattr(module, bound, raising)
-                elif isinstance(value, dict) and function in value.values():
-                    broken = {key: raising if item is function else item for key, item in value.items()}
-                    monkeypatch.setattr(module, bound, broken)
+    @contextmanager
+    def breaking(*names):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            for name in names:
+                owner, attribute = OURS.get(name, (Exporter, name))
+                function = getattr(owner, attribute)
+                monkeypatch.setattr(owner, attribute, raising)
+                for module in MODULES:
+                    for bound, value in list(vars(module).items()):
+                        if value is function:
+                            monkeypatch.setattr(module, bound, raising)
+                        elif isinstance(value, dict) and function in value.values():
+                            broken = {k: raising if item is function else item for k, item in value.items()}
+                            monkeypatch.setattr(module, bound, broken)
+            yield
 
-    return break_
+    return breaking
 
 
 @pytest.fixture
@@ -345,19 +389,84 @@ def test_the_functions_on_the_path_exist():
 def collector(api, monkeypatch):
     """Replaces the exporter of `monitor()`, `instrument()` and `observe()`."""
     exporter = importlib.import_module("guance_chatgpt_monitor.app.exporter")
+    api.collector.settings = Settings()  # which observe() reads
     monkeypatch.setattr(exporter, "get_exporter", lambda settings=None: api.collector)
     return api.collector
 
 
-@pytest.mark.parametrize("name", OURS)
+@contextmanager
+def noting_calls():
+    """Yields the names of our functions that are called meanwhile."""
+    by_code = {}
+    for name, (owner, attribute) in OURS.items():
+        by_code.setdefault(inspect.unwrap(getattr(owner, attribute)).__code__, []).append(name)
+    called = set()
+
+    def note(frame, event, arg):
+        if event == "call" and frame.f_code in by_code:
+            called.update(by_code[frame.f_code])
+
+    sys.setprofile(note)
+    try:
+        yield called
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.fixture(scope="module")
+def reached(expected):
+    """For each function of ours, the numbers of the steps that call it: of a client, and of an async one."""
+    found = {name: ([], []) for name in OURS}
+    exporter = importlib.import_module("guance_chatgpt_monitor.app.exporter")
+    collector = Collector()
+    collector.settings = Settings()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(exporter, "get_exporter", lambda settings=None: collector)
+        instrument(log_content=True)
+        for n, step in enumerate(steps(new_client())):
+            with noting_calls() as called:
+                outcome(step)
+            for name in called:
+                found[name][0].append(n)
+        for n, step in enumerate(async_steps(new_async_client())):
+            with noting_calls() as called:
+                asyncio.run(async_outcome(step))
+            for name in called:
+                found[name][1].append(n)
+        uninstrument()
+    assert sum(steps_of != ([], []) for steps_of in found.values()) > 80
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.partition(".")[2])
 def test_a_failure_in_any_function_of_ours_makes_no_difference(
-    name, collector, expected, break_, failing_log
+    module, collector, expected, reached, break_, failing_log
 ):
+    """In the steps that call the function; to the others, it cannot make one."""
+    instrument(log_content=True)
+    for name in OURS:
+        owner = OURS[name][0]
+        if module.__name__ not in (owner.__name__, getattr(owner, "__module__", None)):
+            continue
+        client, async_client = new_client(), new_async_client()
+        ours, ours_async = reached[name]
+        with break_(name):
+            step = steps(client)
+            assert [outcome(step[n]) for n in ours] == [expected[0][n] for n in ours], name
+            step = async_steps(async_client)
+            for n in ours_async:
+                assert asyncio.run(async_outcome(step[n])) == expected[1][n], name
+
+
+def test_a_failure_in_what_no_call_reaches_makes_no_difference(
+    collector, expected, reached, break_, failing_log
+):
+    """What the exporter's thread calls, for instance."""
     instrument(log_content=True)
     client, async_client = new_client(), new_async_client()
-    break_(name)
-    assert use(client) == expected[0]
-    assert asyncio.run(use_async(async_client)) == expected[1]
+    with break_(*(name for name in OURS if reached[name] == ([], []))):
+        assert use(client) == expected[0]
+        assert asyncio.run(use_async(async_client)) == expected[1]
 
 
 AT_FIRST = [
@@ -367,19 +476,20 @@ AT_FIRST = [
 
 @pytest.mark.parametrize("name", AT_FIRST)
 def test_a_failure_while_patching_makes_no_difference(name, collector, expected, break_, failing_log):
-    break_(name)
-    assert use(monitor(new_client(), stream_usage=True, log_content=True)) == expected[0]
-    assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
-    instrument()
-    assert use(new_client()) == expected[0]
+    with break_(name):
+        assert use(monitor(new_client(), stream_usage=True, log_content=True)) == expected[0]
+        assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
+        instrument()
+        assert use(new_client()) == expected[0]
 
 
 @pytest.mark.parametrize("name", ["Observation.to_call", "provider_name", "read_numbers", "submit"])
 def test_a_failure_in_the_exporter_makes_no_difference(name, datakit, expected, break_, failing_log):
-    break_(name)
-    assert use(monitor(new_client())) == expected[0]
-    assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
-    assert points(datakit) == []
+    with break_(name):
+        assert use(monitor(new_client())) == expected[0]
+        assert asyncio.run(use_async(monitor(new_async_client()))) == expected[1]
+        gc.collect()  # ends the unread streams
+        assert points(datakit) == []
 
 
 def test_without_failures_each_request_is_a_point(datakit, expected):
