@@ -25,6 +25,7 @@ from exporting import (
     submit,
     submit_said,
 )
+from preloaded import preloaded
 
 from guance_chatgpt_monitor.app.content_queue import MAX_CALLS
 from guance_chatgpt_monitor.app.exporter import Exporter
@@ -32,7 +33,6 @@ from guance_chatgpt_monitor.app.file_backlog import FileBacklog
 from guance_chatgpt_monitor.core.backlog import dropped_by_reason
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -330,8 +330,15 @@ def test_waiting_logs_are_redacted_again_when_delivered(
     assert "CUST" not in str(log)
 
 
-PROLOGUE = """
+IMPORTS = """
 import os, sys, time
+from exporting import submit_said
+from guance_chatgpt_monitor.app import exporter
+import guance_chatgpt_monitor.core.content.log_line
+"""
+PROLOGUE = """
+import os, sys, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # about fork and threads
 from exporting import submit_said
 from guance_chatgpt_monitor.app.exporter import get_exporter
 
@@ -346,21 +353,12 @@ def run(code: str, datakit: WatchedDataKit, path: Path, python: str = sys.execut
     """Return the calls a program made; it must exit with 0 and report only that DataKit is unreachable."""
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
-        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # about fork and threads
         "CHATGPT_MONITOR_DATAKIT_URL": datakit.url,
         "CHATGPT_MONITOR_BACKLOG": str(path),
         "CHATGPT_MONITOR_SERVICE_NAME": "tested",
         "CHATGPT_MONITOR_LOG_CONTENT": "true",
     }
-    done = subprocess.run(
-        [python, "-c", PROLOGUE + code],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = preloaded(IMPORTS, python).run(PROLOGUE + code, environment)
     said = [text for text in done.stderr.splitlines() if "wait in the backlog" not in text]
     assert (done.returncode, said) == (0, [])
     return [int(text) for text in done.stdout.split()]
