@@ -3,11 +3,10 @@
 import asyncio
 import gc
 import inspect
-import subprocess
-import sys
 
 import pytest
 from monitored import monitor_environment, needs
+from preloaded import with_sdk
 
 pytest.importorskip("websockets.sync.server")
 from websockets.sync.connection import Connection
@@ -148,5 +147,5 @@ assert openai.OpenAI.__dict__["realtime"] is not before
 uninstrument()
 assert openai.OpenAI.__dict__["realtime"] is before
 """
-    environment = monitor_environment(datakit)
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    done = with_sdk().run(code, monitor_environment(datakit))
+    assert done.returncode == 0, done.stderr

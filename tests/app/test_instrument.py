@@ -7,7 +7,6 @@ import gc
 import importlib
 import inspect
 import json
-import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from monitored import (
     points,
 )
 from openai.types.chat import ChatCompletion
+from preloaded import with_sdk
 
 import guance_chatgpt_monitor
 from guance_chatgpt_monitor import instrument, monitor, uninstrument
@@ -406,9 +406,8 @@ def test_uninstrument_restores_the_classes(datakit):
 
 
 def run_script(script, datakit, **environment):
-    subprocess.run(
-        [sys.executable, "-c", script], env=monitor_environment(datakit, **environment), check=True
-    )
+    done = with_sdk().run(script, monitor_environment(datakit, **environment))
+    assert done.returncode == 0, done.stderr
 
 
 TWICE = """

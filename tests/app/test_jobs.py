@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 
 import openai
 import pytest
 from monitored import httpx, monitor_environment, needs, points
+from preloaded import with_sdk
 
 pytest_plugins = ["monitored_fixtures"]
 
@@ -336,8 +335,8 @@ client = monitor(openai.OpenAI(api_key="k", http_client=httpx.Client(transport=t
 client.responses.create(model="gpt-5", input="Hi", background=True)
 """
     code = code.format(httpx=httpx.__name__)
-    command = [sys.executable, "-c", code, json.dumps(response("queued"))]
-    subprocess.run(command, env=monitor_environment(datakit), check=True, timeout=60)
+    done = with_sdk().run(code, monitor_environment(datakit), arguments=[json.dumps(response("queued"))])
+    assert done.returncode == 0, done.stderr
     (found,) = points(datakit)
     assert found.tags["status"] == "ok"
     assert "total_tokens" not in found.fields

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import gc
 import io
-import subprocess
-import sys
 import threading
 import urllib.error
 import weakref
@@ -15,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 from monitored import CHAT, USAGE, WAIT_S, httpx, monitor_environment, point, points, restart
+from preloaded import with_sdk
 
 from guance_chatgpt_monitor import monitor, observe
 from guance_chatgpt_monitor.local.openai.server import LocalOpenAI
@@ -465,8 +464,7 @@ assert flush()
 shutdown()
 """
     environment = monitor_environment(datakit, CHATGPT_MONITOR_MAX_QUEUE="many")
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = with_sdk().run(code, environment)
     assert done.returncode == 0
     (said,) = done.stderr.splitlines()  # once
     assert "CHATGPT_MONITOR_MAX_QUEUE must be a whole number" in said

@@ -5,7 +5,6 @@ import copy
 import gc
 import inspect
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from monitored import (
     point,
     points,
 )
+from preloaded import with_sdk
 
 from guance_chatgpt_monitor import monitor
 
@@ -580,9 +580,7 @@ next(stream)
 
 def run_script(code, api, datakit):
     """Run the script with `code` at its end, expecting no error output; return its exit code."""
-    command = [sys.executable, "-c", SCRIPT + code]
-    environment = monitor_environment(datakit, API_URL=api.server.base_url)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = with_sdk().run(SCRIPT + code, monitor_environment(datakit, API_URL=api.server.base_url))
     assert done.stderr == ""
     return done.returncode
 
