@@ -91,7 +91,7 @@ class Preloaded:
         self._process = subprocess.Popen(
             [python, __file__, imports],
             stdin=theirs.fileno(),
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # as its programs have, so that `sys.stdout` does not try to seek
             env={**environment, "PYTHONPATH": os.pathsep.join(folders)},
         )
         theirs.close()

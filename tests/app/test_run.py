@@ -2,12 +2,16 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from monitored import WAIT_S, monitor_environment
+from monitored import monitor_environment
+from preloaded import preloaded, with_sdk
+
+import guance_chatgpt_monitor
+from guance_chatgpt_monitor.app.run import monitored_environment
+from guance_chatgpt_monitor.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +24,17 @@ import openai
 client = openai.OpenAI(api_key="sk-local", base_url=os.environ["API_URL"], max_retries=0)
 print(client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "q"}]).model)
 """
-RUN = "import sys; from guance_chatgpt_monitor.app.run import run; sys.exit(run(sys.argv[1:]))"
+IMPORTS = "from guance_chatgpt_monitor.app.run import run"
+RUN = f"import sys; {IMPORTS}; sys.exit(run(sys.argv[1:]))"
+AUTOSTART = str(Path(guance_chatgpt_monitor.__file__).parent / "app" / "autostart" / "sitecustomize.py")
+# What a Python that `run` starts does first; but openai is imported from parts that are there already, since
+# these alone take a second.
+STARTED = f"""
+import runpy, sys
+for name in [name for name in sys.modules if name == "openai" or name.startswith("openai.lib")]:
+    del sys.modules[name]
+runpy.run_path({AUTOSTART!r})
+"""
 
 
 @pytest.fixture
@@ -31,20 +45,26 @@ def run(api, datakit, tmp_path):
     def run(*command, code=0, errors="", **environment):
         variables = monitor_environment(datakit, API_URL=api.server.base_url)
         variables.update(environment)
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, *command],
-            env=variables,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = preloaded(IMPORTS).run(RUN, variables, tmp_path, command)
         assert errors in done.stderr if errors else done.stderr == ""
         assert done.returncode == code
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def run_started(api, datakit, tmp_path):
+    """Executes code as a Python that `run` has started, expecting no errors."""
+    (tmp_path / "app.py").write_text(CALL)
+
+    def run_started(code, **environment):
+        variables = monitor_environment(datakit, API_URL=api.server.base_url, **environment)
+        done = with_sdk().run(STARTED + code, monitored_environment(variables), tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run_started
 
 
 def test_a_script_is_monitored(run, datakit):
@@ -54,40 +74,33 @@ def test_a_script_is_monitored(run, datakit):
     assert found.fields["create_time"] == 1
 
 
-def test_a_console_script_is_monitored(run, datakit, tmp_path):
+def test_a_module_and_the_console_script_it_starts_are_monitored(run, datakit, tmp_path):
     script = tmp_path / "ask"
     script.write_text(f"#!{sys.executable}\n{CALL}")
     script.chmod(0o755)
-    run(str(script))
-    (found,) = datakit.points("openai")
-    assert found.tags["service_name"] == "ask"
-
-
-def test_a_module_and_its_child_processes_are_monitored(run, datakit, tmp_path):
     (tmp_path / "parent.py").write_text(
-        "import subprocess, sys\nsubprocess.run([sys.executable, 'app.py'], check=True)\nimport app\n"
+        "import subprocess\nsubprocess.run(['./ask'], check=True)\nimport app\n"
     )
     run(sys.executable, "-m", "parent")
-    assert len(datakit.points("openai")) == 2
+    assert [found.tags["service_name"] for found in datakit.points("openai")] == ["ask", "parent"]
 
 
-def test_multiprocessing_workers_are_monitored(run, datakit, tmp_path):
-    (tmp_path / "pool.py").write_text(
+def test_multiprocessing_workers_are_monitored(run_started, datakit):
+    run_started(
         "import multiprocessing\n"
         "def work(_):\n"
         "    import app\n"
-        "if __name__ == '__main__':\n"
-        "    process = multiprocessing.get_context('fork').Process(target=work, args=(1,))\n"
-        "    process.start()\n"
-        "    process.join()\n"
+        "process = multiprocessing.get_context('fork').Process(target=work, args=(1,))\n"
+        "process.start()\n"
+        "process.join()\n"
     )
-    run(sys.executable, "pool.py")
     assert len(datakit.points("openai")) == 1
 
 
-def test_nothing_is_monitored_when_disabled(run, datakit):
-    run(sys.executable, "app.py", CHATGPT_MONITOR_ENABLED="false")
-    assert datakit.points("openai") == []
+@pytest.mark.parametrize(("enabled", "n_points"), [("true", 1), ("false", 0)])
+def test_nothing_is_monitored_when_disabled(run_started, datakit, enabled, n_points):
+    assert run_started(CALL, CHATGPT_MONITOR_ENABLED=enabled) == "gpt-4o-mini-2024-07-18\n"
+    assert len(datakit.points("openai")) == n_points
 
 
 # ---- the program is unchanged ----
@@ -145,31 +158,26 @@ def test_signals_reach_the_program(api, datakit, tmp_path):
     waiting = (
         "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True)"
     )
-    command = [sys.executable, "-c", RUN, sys.executable, "-c", waiting + "; signal.pause()"]
-    with subprocess.Popen(command, env=monitor_environment(datakit), stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"up\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(WAIT_S) == 7
+    command = [sys.executable, "-c", waiting + "; signal.pause()"]
+    process = preloaded(IMPORTS).start(RUN, monitor_environment(datakit), tmp_path, command)
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate().returncode == 7
 
 
 # ---- beside other monitors ----
 
 
 HOOK = "import wrapt; wrapt.register_post_import_hook(lambda module: print('theirs'), 'openai')\n"
-AUTOSTART = "import runpy, sys; runpy.run_path(sys.argv[1])\n"
+AGAIN = f"runpy.run_path({AUTOSTART!r})\n"
 
 
-@pytest.mark.parametrize("first", ["theirs", "ours", "ours twice"])
-def test_import_hooks_of_other_monitors_work_beside_ours(first, run, datakit, tmp_path):
+@pytest.mark.parametrize("order", [HOOK, HOOK + AGAIN, AGAIN + HOOK, AGAIN + HOOK + AGAIN])
+def test_import_hooks_of_other_monitors_work_beside_ours(order, run_started, datakit):
     """With wrapt, which ddtrace and others use: its loader wraps ours, or ours wraps it."""
     pytest.importorskip("wrapt")
-    import guance_chatgpt_monitor
-
-    ours = Path(guance_chatgpt_monitor.__file__).parent / "app" / "autostart" / "sitecustomize.py"
-    hooks = {"theirs": HOOK + AUTOSTART, "ours": AUTOSTART + HOOK, "ours twice": AUTOSTART + HOOK + AUTOSTART}
     source = "import inspect; print('__all__' in inspect.getsource(openai), openai.__loader__.name)\n"
-    (tmp_path / "hooked.py").write_text(hooks[first] + CALL + source)
-    printed = run(sys.executable, "hooked.py", str(ours)).split()
+    printed = run_started(order + CALL + source).split()
     assert printed == ["theirs", "gpt-4o-mini-2024-07-18", "True", "openai"]
     assert len(datakit.points("openai")) == 1
 
@@ -203,11 +211,11 @@ def test_without_openai_the_import_fails_as_usual(run, tmp_path):
     assert run(sys.executable, "-c", code, PYTHONPATH=path) == "hidden\n"
 
 
-def test_without_this_project_the_program_runs_with_a_warning(run, datakit):
+def test_without_this_project_the_program_runs_with_a_warning(run, tmp_path):
+    (tmp_path / "openai.py").write_text("print('imported')")  # in place of the SDK: it is left alone
     errors = "guance-chatgpt-monitor: not monitored: ModuleNotFoundError"
-    hide = "import sys; sys.modules['guance_chatgpt_monitor'] = None; exec(open('app.py').read())"
-    assert run(sys.executable, "-c", hide, errors=errors) == "gpt-4o-mini-2024-07-18\n"
-    assert datakit.points("openai") == []
+    hide = "import sys; sys.modules['guance_chatgpt_monitor'] = None; import openai"
+    assert run(sys.executable, "-c", hide, errors=errors) == "imported\n"
 
 
 def test_another_package_named_openai_causes_a_warning(run, tmp_path):
@@ -226,32 +234,29 @@ def test_a_program_that_cannot_be_monitored_causes_a_warning(run, tmp_path):
 # ---- wrong use ----
 
 
-def test_with_an_invalid_setting_the_program_starts_unmonitored_with_a_warning(run, datakit):
+FINDERS_OF_OURS = """
+import sys
+print(sum(getattr(finder, "__module__", "") == "sitecustomize" for finder in sys.meta_path))
+"""
+
+
+def test_with_an_invalid_setting_the_program_starts_unmonitored_with_a_warning(run):
+    assert run(sys.executable, "-c", FINDERS_OF_OURS) == "1\n"
     wrong = {"CHATGPT_MONITOR_MAX_QUEUE": "many"}
     errors = "guance-chatgpt-monitor: not monitored: CHATGPT_MONITOR_MAX_QUEUE must be"
-    assert run(sys.executable, "app.py", errors=errors, **wrong) == "gpt-4o-mini-2024-07-18\n"
-    assert datakit.points("openai") == []
+    assert run(sys.executable, "-c", FINDERS_OF_OURS, errors=errors, **wrong) == "0\n"
 
 
-def test_strict_makes_an_invalid_setting_an_error(datakit):
-    command = [
-        sys.executable,
-        "-m",
-        "guance_chatgpt_monitor",
-        "run",
-        "--strict",
-        sys.executable,
-        "-c",
-        "print(1)",
-    ]
-    wrong = monitor_environment(datakit, CHATGPT_MONITOR_MAX_QUEUE="many")
-    done = subprocess.run(command, env=wrong, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "CHATGPT_MONITOR_MAX_QUEUE" in done.stderr
-    done = subprocess.run(
-        command, env=monitor_environment(datakit), capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+def test_strict_makes_an_invalid_setting_an_error(datakit, monkeypatch, capfd):
+    command = ["run", "--strict", sys.executable, "-c", "print(1)"]
+    monkeypatch.setenv("CHATGPT_MONITOR_MAX_QUEUE", "many")
+    assert main(command) == 1
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "CHATGPT_MONITOR_MAX_QUEUE" in said.err
+    code = "import sys; from guance_chatgpt_monitor.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    done = preloaded(IMPORTS).run(code, monitor_environment(datakit), arguments=command)
+    assert done == (0, "1\n", "")
 
 
 def test_a_missing_program_is_an_error(run):
