@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
+from typing import Any, Dict, List, Tuple
 
 import openai
 import pytest
@@ -397,7 +398,7 @@ def collector(api, monkeypatch):
 @contextmanager
 def noting_calls():
     """Yields the names of our functions that are called meanwhile."""
-    by_code = {}
+    by_code: Dict[Any, List[str]] = {}
     for name, (owner, attribute) in OURS.items():
         by_code.setdefault(inspect.unwrap(getattr(owner, attribute)).__code__, []).append(name)
     called = set()
@@ -416,7 +417,7 @@ def noting_calls():
 @pytest.fixture(scope="module")
 def reached(expected):
     """For each function of ours, the numbers of the steps that call it: of a client, and of an async one."""
-    found = {name: ([], []) for name in OURS}
+    found: Dict[str, Tuple[List[int], List[int]]] = {name: ([], []) for name in OURS}
     exporter = importlib.import_module("guance_chatgpt_monitor.app.exporter")
     collector = Collector()
     collector.settings = Settings()
