@@ -5,6 +5,7 @@ whether it had to reconnect, which is how a restart of DataKit shows. Proxies ar
 """
 
 import base64
+import encodings.idna  # noqa: F401 - for every host; imported by a thread, it is unusable in a child forked then
 import io
 import os
 import select
