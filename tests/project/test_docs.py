@@ -7,15 +7,17 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from preloaded import with_sdk
 from stack import KEY, Stack
 
-import guance_chatgpt_monitor
 from guance_chatgpt_monitor.cli.main import main
 from guance_chatgpt_monitor.local.http_server import LocalServer, Request, Response
 
@@ -214,10 +216,14 @@ def test_the_chinese_pages_have_no_snippet_of_their_own() -> None:
 
 @pytest.mark.parametrize("code", SNIPPETS.values(), ids=SNIPPETS)
 def test_snippets_run(code: str, stack: Stack, anthropic_url: str, tmp_path: Path) -> None:
-    code = code.replace("http://FUNC:8088/api/v1/al/LINK/simplified", stack.link)
+    code = given_to(code) + code.replace("http://FUNC:8088/api/v1/al/LINK/simplified", stack.link)
     for package in re.findall(r"^(?:import|from) ([\w.]+)", code, re.MULTILINE):
-        pytest.importorskip(package)
-    env = {
+        if not is_installed(package):
+            pytest.skip(f"{package} is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SyntaxWarning)
+        compile(code, "<snippet>", "exec")
+    environment = {
         **os.environ,
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": stack.openai.base_url,
@@ -225,12 +231,17 @@ def test_snippets_run(code: str, stack: Stack, anthropic_url: str, tmp_path: Pat
         "ANTHROPIC_BASE_URL": anthropic_url,
         "CHATGPT_MONITOR_DATAKIT_URL": stack.datakit.url,
         "CHATGPT_MONITOR_BACKLOG": "off",
-        "PYTHONPATH": str(Path(guance_chatgpt_monitor.__file__).parent.parent),
     }
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-c", given_to(code) + code]
-    result = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
+    done = with_sdk().run(code, environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # not even what contains it is
+        return False
 
 
 def test_the_tables_are_up_to_date() -> None:
